@@ -1,0 +1,65 @@
+-- title:   What allows this request
+-- answers: each binding that allows it, with its first matching subject and rule; no row = RBAC does not allow it
+-- param:   :user               text     user name; a service account is 'system:serviceaccount:<namespace>:<name>'
+-- param:   :groups             text     JSON array of groups, exactly as authenticated
+-- param:   :verb               text     'delete'
+-- param:   :api_group          text     '' is the core group
+-- param:   :resource           text     plural, without subresource: 'pods'
+-- param:   :subresource        text     '' is none
+-- param:   :resource_name      text     '' is a request that carries no name
+-- param:   :namespace          text     '' is a cluster-wide request
+-- unset:   nothing is allowed; set all of them
+-- column:  subject_kind        text     User, Group or ServiceAccount
+-- column:  subject_namespace   text?    namespace of a ServiceAccount; NULL for the others
+-- column:  subject_name        text     name of the subject
+-- column:  scope_namespace     text?    where the grant holds; NULL = in every namespace and for cluster-scoped objects
+-- column:  binding_kind        text     RoleBinding or ClusterRoleBinding
+-- column:  binding             text     name of the binding; a RoleBinding is in scope_namespace
+-- column:  role_kind           text     Role or ClusterRole
+-- column:  role                text     name of the role; a Role is in scope_namespace
+-- column:  rule                integer  0-based position of the rule in the role
+-- column:  only_named          integer  1 = the rule holds for its resourceNames only
+-- column:  names               text?    JSON array of these names; NULL = any request
+-- column:  assumed             integer  1 = binding or role come from the built-in defaults, not from the input
+-- column:  file                text?    input that holds the rule; NULL = built in
+-- column:  line                integer? 1-based line of the rule
+-- column:  column              integer? 1-based column of the rule, in characters
+-- source:  docs/rbac-semantics.md#matching
+WITH who AS MATERIALIZED (
+  SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user
+  UNION
+  SELECT identity_id FROM identity WHERE kind = 'Group' AND name IN (SELECT value FROM json_each(:groups))
+), pattern AS MATERIALIZED (                    -- atoms that match the request
+  SELECT atom_id FROM atom                      -- all four set: at most 12 probes of atom_resource
+  WHERE resource IN ('*', :resource || CASE :subresource WHEN '' THEN '' ELSE '/' || :subresource END,
+                     CASE :subresource WHEN '' THEN NULL ELSE '*/' || :subresource END)
+    AND verb IN ('*', :verb) AND api_group IN ('*', :api_group)
+), matched AS MATERIALIZED (
+  SELECT binding_id, role_id, subject, pick / 2 AS ordinal, pick % 2 AS named FROM (
+  SELECT b.binding_id, b.role_id, min(s.ordinal) AS subject, min(a.ordinal * 2 + a.named) AS pick  -- the first matching rule
+  FROM who
+  CROSS JOIN binding_subject AS s ON s.identity_id = who.identity_id
+  CROSS JOIN binding AS b ON b.binding_id = s.binding_id
+   AND b.namespace_id IN (SELECT namespace_id FROM namespace WHERE name IN ('', :namespace))
+  CROSS JOIN rule_atom AS a ON a.role_id = b.role_id AND a.atom_id IN (SELECT atom_id FROM pattern)
+  WHERE a.named = 0 OR EXISTS (SELECT 1 FROM rule_name AS n WHERE n.role_id = a.role_id AND n.ordinal = a.ordinal
+                AND n.object_name_id = (SELECT object_name_id FROM object_name WHERE name = :resource_name))
+  GROUP BY b.binding_id)
+)
+SELECT CASE WHEN sa.identity_id IS NULL THEN i.kind ELSE 'ServiceAccount' END AS subject_kind,
+       sa.namespace AS subject_namespace, coalesce(sa.name, i.name) AS subject_name,
+       nullif(b.namespace, '') AS scope_namespace, b.kind AS binding_kind, b.name AS binding, r.kind AS role_kind, r.name AS role,
+       matched.ordinal AS rule, matched.named AS only_named,
+       CASE WHEN matched.named THEN (SELECT json_group_array(name) FROM (SELECT o.name FROM rule_name AS n JOIN object_name AS o USING (object_name_id)
+                            WHERE n.role_id = matched.role_id AND n.ordinal = matched.ordinal ORDER BY o.name)) END AS names,
+       max(b.assumed, r.assumed) AS assumed, f.path AS file, w.line, w.column
+FROM matched
+CROSS JOIN binding AS b ON b.binding_id = matched.binding_id
+CROSS JOIN binding_subject AS s ON s.binding_id = matched.binding_id AND s.ordinal = matched.subject
+CROSS JOIN identity AS i ON i.identity_id = s.identity_id
+CROSS JOIN role AS r ON r.role_id = matched.role_id
+CROSS JOIN rule AS w ON w.role_id = matched.role_id AND w.ordinal = matched.ordinal
+LEFT JOIN source AS f ON f.source_id = w.source_id
+LEFT JOIN service_account AS sa ON sa.identity_id = i.identity_id
+GROUP BY b.binding_id
+ORDER BY b.namespace, binding

@@ -1,0 +1,58 @@
+-- title:   Who can request a URL
+-- answers: each subject that some ClusterRoleBinding allows to request a path that is no resource
+-- param:   :verb               text     lower-case HTTP method: 'get'
+-- param:   :path               text     decoded, without query: '/metrics'
+-- unset:   any value; leaving one out widens the answer, never narrows it
+-- column:  subject_kind        text     User, Group or ServiceAccount
+-- column:  subject_namespace   text?    namespace of a ServiceAccount; NULL for the others
+-- column:  subject_name        text     name of the subject
+-- column:  scope_namespace     text?    where the grant holds; NULL = in every namespace and for cluster-scoped objects
+-- column:  binding_kind        text     RoleBinding or ClusterRoleBinding
+-- column:  binding             text     name of the binding; a RoleBinding is in scope_namespace
+-- column:  role_kind           text     Role or ClusterRole
+-- column:  role                text     name of the role; a Role is in scope_namespace
+-- column:  rule                integer  0-based position of the rule in the role
+-- column:  only_named          integer  1 = the rule holds for its resourceNames only
+-- column:  names               text?    JSON array of these names; NULL = any request
+-- column:  assumed             integer  1 = binding or role come from the built-in defaults, not from the input
+-- column:  file                text?    input that holds the rule; NULL = built in
+-- column:  line                integer? 1-based line of the rule
+-- column:  column              integer? 1-based column of the rule, in characters
+-- column:  service_accounts    integer  count of service accounts behind the subject: 1, or the members of a group, 0 for a user
+-- column:  pods                integer  count of pods that hold an API token of one of them
+-- source:  docs/rbac-semantics.md#urls
+WITH pattern AS MATERIALIZED (
+  SELECT atom_id FROM atom WHERE url = :path AND verb IN ('*', :verb)
+  UNION                                          -- trailing-* patterns: a partial index over some tens of rows
+  SELECT atom_id FROM atom WHERE url_prefix IS NOT NULL AND verb IN ('*', :verb)
+    AND substr(:path, 1, length(url_prefix)) = url_prefix
+  UNION
+  SELECT atom_id FROM atom WHERE (:verb IS NULL OR :path IS NULL) AND url IS NOT NULL
+    AND (:verb IS NULL OR verb IN ('*', :verb))
+    AND (:path IS NULL OR url = :path OR substr(:path, 1, length(url_prefix)) = url_prefix)
+), matched AS MATERIALIZED (
+  SELECT a.role_id, min(a.ordinal) AS ordinal, 0 AS named
+  FROM pattern CROSS JOIN rule_atom AS a ON a.atom_id = pattern.atom_id AND a.namespace_id = 0
+  GROUP BY a.role_id
+)
+SELECT CASE WHEN sa.identity_id IS NULL THEN i.kind ELSE 'ServiceAccount' END AS subject_kind,
+       sa.namespace AS subject_namespace, coalesce(sa.name, i.name) AS subject_name,
+       nullif(b.namespace, '') AS scope_namespace, b.kind AS binding_kind, b.name AS binding, r.kind AS role_kind, r.name AS role,
+       matched.ordinal AS rule, matched.named AS only_named,
+       CASE WHEN matched.named THEN (SELECT json_group_array(name) FROM (SELECT o.name FROM rule_name AS n JOIN object_name AS o USING (object_name_id)
+                            WHERE n.role_id = matched.role_id AND n.ordinal = matched.ordinal ORDER BY o.name)) END AS names,
+       max(b.assumed, r.assumed) AS assumed, f.path AS file, w.line, w.column,
+       CASE WHEN sa.identity_id IS NOT NULL THEN 1 ELSE coalesce(z.service_accounts, 0) END AS service_accounts,
+       CASE WHEN sa.identity_id IS NOT NULL THEN (SELECT count(DISTINCT k.pod_id) FROM pod_token AS k WHERE k.identity_id = sa.identity_id AND k.audience IS NULL)
+            ELSE coalesce(z.pods, 0) END AS pods
+FROM matched
+CROSS JOIN binding AS b ON b.role_id = matched.role_id AND b.namespace_id = 0
+CROSS JOIN binding_subject AS s ON s.binding_id = b.binding_id
+CROSS JOIN identity AS i ON i.identity_id = s.identity_id
+CROSS JOIN role AS r ON r.role_id = matched.role_id
+CROSS JOIN rule AS w ON w.role_id = matched.role_id AND w.ordinal = matched.ordinal
+LEFT JOIN source AS f ON f.source_id = w.source_id
+LEFT JOIN service_account AS sa ON sa.identity_id = i.identity_id
+LEFT JOIN group_size AS z ON z.group_id = i.identity_id
+GROUP BY b.binding_id, i.identity_id            -- a subject listed twice counts once
+ORDER BY 1, 2, 3, b.namespace, binding

@@ -1,0 +1,77 @@
+import Foundation
+
+/// Where a command writes and what it is told by its surroundings; tests put their own in its place.
+package struct Console: Sendable {
+    /// Standard output.
+    package var output: @Sendable (String) -> Void
+    /// Standard error.
+    package var error: @Sendable (String) -> Void
+    /// Environment variables.
+    package var environment: [String: String]
+    /// Whether standard output is a terminal that shows colours.
+    package var isColoured: Bool
+    /// Whether standard error is a terminal, so that progress may be shown.
+    package var showsProgress: Bool
+
+    /// Creates a console.
+    package init(
+        output: @escaping @Sendable (String) -> Void, error: @escaping @Sendable (String) -> Void,
+        environment: [String: String] = [:], isColoured: Bool = false, showsProgress: Bool = false
+    ) {
+        self.output = output
+        self.error = error
+        self.environment = environment
+        self.isColoured = isColoured
+        self.showsProgress = showsProgress
+    }
+
+    /// The console of the running command.
+    @TaskLocal package static var current = Console.standard
+
+    /// The process's own streams.
+    package static let standard: Console = {
+        signal(SIGPIPE, SIG_IGN)
+        return Console(
+            output: { write($0, to: 1) }, error: { write($0, to: 2) }, environment: ProcessInfo.processInfo.environment,
+            isColoured: isatty(1) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil,
+            showsProgress: isatty(2) == 1)
+    }()
+
+    private static func write(_ text: String, to descriptor: Int32) {
+        var text = text
+        text.withUTF8 { bytes in
+            var start = 0
+            while start < bytes.count {
+                let written = Foundation.write(descriptor, bytes.baseAddress.map { $0 + start }, bytes.count - start)
+                if written < 0, errno == EINTR { continue }
+                // The reader has gone: nobody is left to tell, and what was asked for is done.
+                if written < 0, errno == EPIPE { exit(0) }
+                guard written > 0 else { exit(WhittleExitCode.couldNotJudge.rawValue) }
+                start += written
+            }
+        }
+    }
+}
+
+/// Exit statuses, the same for every command.
+package enum WhittleExitCode: Int32 {
+    /// Yes, clean, done.
+    case yes = 0
+    /// No, nobody, findings, not proven.
+    case no = 1
+    /// Bad or missing input: no answer.
+    case couldNotJudge = 2
+    /// The command line was not understood.
+    case usage = 64
+}
+
+/// A message for standard error and the status to end with.
+struct CommandFailure: Error {
+    var message: String
+    var code: WhittleExitCode
+
+    init(_ message: String, code: WhittleExitCode = .couldNotJudge) {
+        self.message = message
+        self.code = code
+    }
+}

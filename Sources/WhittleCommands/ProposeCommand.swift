@@ -1,0 +1,112 @@
+import ArgumentParser
+import WhittleIngest
+import WhittleModel
+import WhittlePropose
+import WhittleRender
+import WhittleStore
+
+struct ProposeCommand: ParsableCommand {
+    /// How proposals are written.
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+        case yaml, json
+    }
+
+    static let configuration = CommandConfiguration(
+        commandName: "propose", abstract: "Write the Roles and bindings that are enough for a service account.",
+        discussion: """
+            Allows exactly what the usage proves and --declared states: nothing that was refused, no wildcards, names and \
+            namespaces kept, and nothing that the API server's own default bindings give already. Apply with `kubectl apply -f`.
+            """)
+
+    @Argument(help: "sa/NAME or sa/NS/NAME.")
+    var identity: IdentityArgument?
+
+    @Option(name: [.short, .customLong("namespace")], help: "Namespace of the service account (default: default).")
+    var namespace: String?
+
+    @Flag(name: [.customShort("A"), .customLong("all-namespaces")], help: "Every service account that usage was seen of.")
+    var allNamespaces = false
+
+    @Option(help: "Needs that an author declares: Roles as manifests, or requests one JSON object per line.")
+    var declared: String?
+
+    @Option(name: [.short, .customLong("output")], help: "yaml or json.")
+    var output: Format = .yaml
+
+    @OptionGroup var input: InputOptions
+
+    func validate() throws {
+        if allNamespaces {
+            guard identity == nil, declared == nil else { throw ValidationError("-A takes neither an account nor --declared") }
+        } else {
+            guard let identity, identity.kind == "ServiceAccount" else { throw ValidationError("needs sa/NAME, or -A") }
+        }
+    }
+
+    func run() throws {
+        let database = try input.open(namespace: namespace)
+        let accounts = try ProposalInput.accounts(identity, namespace: namespace, in: database)
+        guard !accounts.isEmpty else { throw CommandFailure("no usage of any service account; read audit logs with `whittle usage load`") }
+        let staying = try database.authorizer(onlyBootstrap: true)
+        var proposals: [RoleProposal] = []
+        for account in accounts {
+            var needs = try ProposalInput.observed(account, in: database)
+            if let declared {
+                let (items, diagnostics) = try DeclaredUsage.read(declared, defaultNamespace: account.namespace)
+                DiagnosticReport.write(diagnostics)
+                needs += items.map { Need($0.atom, namespace: $0.namespace) }
+            }
+            guard !needs.isEmpty else {
+                throw CommandFailure("no usage and no declaration of ServiceAccount \(account.namespace)/\(account.name)")
+            }
+            proposals.append(
+                RoleProposal(namespace: account.namespace, name: account.name, needs: needs, staying: staying))
+        }
+        let console = Console.current
+        switch output {
+        case .yaml: console.output(proposals.map { Self.comment($0) + ManifestRenderer.yaml($0) }.joined())
+        case .json: console.output(ManifestRenderer.list(proposals).indented)
+        }
+    }
+
+    private static func comment(_ proposal: RoleProposal) -> String {
+        let rules = proposal.roles.reduce(0) { $0 + $1.rules.count }
+        return """
+            # ServiceAccount \(proposal.namespace)/\(proposal.name): \(proposal.needs.count) needs, \(proposal.alreadyGiven.count) given \
+            by default bindings, \(rules) rules\(proposal.isProvenMinimal ? ", the fewest possible" : "")
+
+            """
+    }
+}
+
+/// Where needs come from.
+enum ProposalInput {
+    /// A service account.
+    struct Account: Hashable {
+        var namespace: String
+        var name: String
+    }
+
+    /// The account that was named, or every one that usage was seen of.
+    static func accounts(_ identity: IdentityArgument?, namespace: String?, in database: WhittleDatabase) throws -> [Account] {
+        if let identity { return [Account(namespace: identity.namespace(or: namespace), name: identity.name)] }
+        return try database.serviceAccountsWithUsage().map { Account(namespace: $0.namespace, name: $0.name) }
+            .filter { try !observed($0, in: database).isEmpty }
+    }
+
+    /// What the usage proves that an account needs.
+    static func observed(_ account: Account, in database: WhittleDatabase) throws -> [Need] {
+        let user = ServiceAccountName.username(namespace: account.namespace, name: account.name)
+        return try database.run("needs", ["user": .text(user)]).named.map { row in
+            if let path = row["path"].string { return Need(Request(verb: row["verb"].string ?? "", path: path)) }
+            let combined = row["resource"].string ?? ""
+            let slash = combined.firstIndex(of: "/")
+            return Need(
+                Request(
+                    verb: row["verb"].string ?? "", apiGroup: row["api_group"].string ?? "",
+                    resource: slash.map { String(combined[..<$0]) } ?? combined,
+                    subresource: slash.map { String(combined[combined.index(after: $0)...]) } ?? "",
+                    namespace: row["namespace"].string ?? "", name: row["name"].string ?? ""))
+        }
+    }
+}

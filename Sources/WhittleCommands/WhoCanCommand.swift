@@ -1,0 +1,41 @@
+import ArgumentParser
+import WhittleAnalysis
+import WhittleRender
+
+struct WhoCanCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "who-can", abstract: "List who may make a request, and through what.",
+        discussion: """
+            Examples: `whittle who-can get secrets -n shop`, `whittle who-can create pods/exec -A`, `whittle who-can get /metrics`. \
+            Without --name, rules that hold for named objects only are listed too and marked.
+            """)
+
+    @OptionGroup var request: RequestOptions
+    @OptionGroup var input: InputOptions
+    @OptionGroup var format: OutputOptions
+
+    @Flag(help: "List the service accounts in each group.")
+    var expand = false
+
+    @Flag(help: "List the pods and workloads behind each service account, and behind each group with --expand.")
+    var pods = false
+
+    func run() throws {
+        let database = try input.open(namespace: request.namespace)
+        let question: WhoCan.Question =
+            switch try request.meaning(in: database) {
+            case .url(let path): .url(verb: request.verb, path: path)
+            case .resource(let apiGroup, let resource, let subresource, let name, let namespace):
+                .resource(
+                    verb: request.verb, apiGroup: apiGroup, resource: resource, subresource: subresource, name: name, namespace: namespace)
+            }
+        let answer = try WhoCan(question, in: database, expandsGroups: expand, listsPods: pods)
+        if answer.answers.isEmpty, !answer.missingKinds.isEmpty { throw couldNotJudge(answer.missingKinds) }
+        warnIncomplete(answer.missingKinds)
+        if !answer.answers.isEmpty || format.output != .table { format.write(answer.table, answer.document) }
+        if answer.answers.isEmpty {
+            Console.current.error("nobody can \(request.verb) \(request.target)\n")
+            throw CommandFailure("", code: .no)
+        }
+    }
+}

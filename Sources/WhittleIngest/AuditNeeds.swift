@@ -1,0 +1,150 @@
+import WhittleModel
+
+/// What one audit event proves (semantics §12).
+struct AuditNeeds {
+    /// How much an event proves.
+    enum Use: String {
+        /// The request was allowed: its attributes are needed.
+        case evidence
+        /// It was refused: not held, never granted by default.
+        case attempt
+        /// It was refused in words that are not the authorizer's, and no annotation tells.
+        case unknown
+        /// It never reached authorization.
+        case ignore
+    }
+
+    var use: Use
+    /// Whose rights were asked for.
+    var subject: String
+    /// The attributes the authorizer saw; `nil` when there are none of the subject itself.
+    var primary: Request?
+    /// Further checks that must have been made.
+    var implied: [ImpliedNeed] = []
+    /// Hints, see `UsageFlag`.
+    var flags: [String] = []
+
+    /// Judges one event of stage ResponseStarted, ResponseComplete or Panic.
+    init(_ event: AuditEvent) {
+        subject = event.impersonatedUser?.name ?? event.user.name
+        let forbidden = event.code == 403 ? ForbiddenMessage(event.message) : nil
+        switch event.decision {
+        case "allow": use = .evidence
+        case "forbid": use = .attempt
+        case _ where event.code == 401 || event.code == 429 || event.code == 503:
+            use = .ignore
+            return
+        case _ where event.code == 403:
+            use = forbidden == nil ? .unknown : .attempt
+            if event.impersonatedUser == nil, let forbidden, forbidden.request.verb.hasPrefix("impersonate") {
+                // Refused impersonation: no evidence about the inner request, nobody was asked about it.
+                subject = event.user.name
+                implied = [ImpliedNeed(user: subject, request: forbidden.request, cause: .impersonation, isAllowed: false)]
+                return
+            }
+        case _ where (100..<400).contains(event.code): use = .evidence
+        default: use = .unknown
+        }
+        guard let request = Self.request(of: event) else {
+            use = .ignore
+            return
+        }
+        primary = request
+        addImpersonation(event, request)
+        guard use == .evidence else { return }
+        addImplied(event, request)
+        addFlags(event, request, forbidden)
+    }
+
+    /// The attributes as the authorizer saw them (semantics AUD-7 to AUD-9, AUD-17).
+    static func request(of event: AuditEvent) -> Request? {
+        if !event.requestURI.isEmpty { return RequestURI(verb: event.verb, uri: event.requestURI).request }
+        guard var request = event.objectRef else { return nil }
+        // Back-filled from the body, the authorizer saw no name.
+        if request.verb == "create", request.subresource.isEmpty { request.name = "" }
+        return request
+    }
+
+    private mutating func addImpersonation(_ event: AuditEvent, _ request: Request) {
+        guard var wanted = event.impersonatedUser else { return }
+        wanted.groups = Impersonation.explicitGroups(of: wanted)
+        let checks: [Request]
+        if let constraint = event.impersonationConstraint, constraint.hasPrefix("impersonate:") {
+            checks = Impersonation.constrainedChecks(
+                mode: String(constraint.dropFirst("impersonate:".count)), request: request, wanted: wanted,
+                uid: event.impersonatedUID, extra: event.impersonatedExtra)
+        } else {
+            checks = Impersonation.legacyChecks(wanted: wanted, uid: event.impersonatedUID, extra: event.impersonatedExtra)
+        }
+        implied += checks.map { ImpliedNeed(user: event.user.name, request: $0, cause: .impersonation, isAllowed: true) }
+    }
+
+    private mutating func addImplied(_ event: AuditEvent, _ request: Request) {
+        guard request.isResourceRequest else { return }
+        if event.code == 201, request.verb == "patch" || request.verb == "update", request.subresource.isEmpty {
+            var create = request
+            create.verb = "create"
+            implied.append(ImpliedNeed(user: subject, request: create, cause: .applyCreated, isAllowed: true))
+        }
+        let isStream = ["exec", "attach", "portforward"].contains(request.subresource)
+        if request.apiGroup.isEmpty, request.resource == "pods", isStream, request.verb == "get", event.code != 403 {
+            var create = request
+            create.verb = "create"
+            implied.append(ImpliedNeed(user: subject, request: create, cause: .webSocket, isAllowed: true))
+        }
+        if request.apiGroup == "authorization.k8s.io", request.verb == "create", let reviewed = event.body.reviewedRequest,
+            let user = event.body.reviewedUser, request.resource.hasSuffix("subjectaccessreviews")
+        {
+            implied.append(
+                ImpliedNeed(user: user, request: reviewed, cause: .accessReview, isAllowed: event.body.reviewAllowed ?? true))
+        }
+    }
+
+    private mutating func addFlags(_ event: AuditEvent, _ request: Request, _ forbidden: ForbiddenMessage?) {
+        if event.code == 403 {
+            flags.append(forbidden.map { "later-denial:\(Self.short($0.request))" } ?? "later-denial")
+        }
+        if event.decision == "allow", event.reason.isEmpty { flags.append("not-rbac") }
+        if let pod = event.pod, let account = ServiceAccountName.split(event.user.name) {
+            flags.append("pod:\(account.namespace)/\(pod.name)")
+        }
+        guard request.isResourceRequest else { return }
+        if request.apiGroup == "authorization.k8s.io", request.resource == "selfsubjectaccessreviews",
+            let question = event.body.reviewedRequest
+        {
+            flags.append("self-check:\(Self.short(question))")
+        }
+        let isWrite = ["create", "update", "patch"].contains(request.verb)
+        if isWrite {
+            for owner in event.body.blockingOwners {
+                let group = owner.apiGroup.isEmpty ? "" : "\(owner.apiGroup) "
+                flags.append("hidden:update \(group)\(owner.kind)/finalizers \(owner.name) \(request.namespace)".trimmed)
+            }
+        }
+        if isWrite, request.apiGroup == "rbac.authorization.k8s.io" {
+            switch request.resource {
+            case "roles", "clusterroles": flags.append("hidden:escalate-or-hold \(request.resource) \(request.namespace)".trimmed)
+            case "rolebindings", "clusterrolebindings":
+                flags.append("hidden:bind-or-hold \(request.resource) \(request.namespace)".trimmed)
+            default: break
+            }
+        }
+        let query = event.requestURI.split(separator: "?", maxSplits: 1).dropFirst().first ?? ""
+        if request.verb == "watch", RequestURI.parameter("sendInitialEvents", in: query) == "true" {
+            flags.append("fallback:list \(Self.resource(request)) \(request.namespace)".trimmed)
+        }
+    }
+
+    private static func resource(_ request: Request) -> String {
+        request.apiGroup.isEmpty ? request.combinedResource : "\(request.apiGroup)/\(request.combinedResource)"
+    }
+
+    private static func short(_ request: Request) -> String {
+        if let path = request.path { return "\(request.verb) \(path)" }
+        return "\(request.verb) \(resource(request)) \(request.namespace)".trimmed
+    }
+}
+
+extension String {
+    fileprivate var trimmed: String { hasSuffix(" ") ? String(dropLast()) : self }
+}

@@ -1,0 +1,222 @@
+/// JSON into a `DocumentTree`, one value at a time; skipping without building.
+struct JSONText {
+    /// What is wrong and at which byte.
+    struct Failure: Error {
+        var offset: Int
+        var message: String
+    }
+
+    static let nestingLimit = 512
+
+    let base: UnsafePointer<UInt8>
+    let end: Int
+    var position: Int
+
+    init(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int = 0) throws(Failure) {
+        guard let base = bytes.baseAddress else { throw Failure(offset: 0, message: "no content") }
+        self.base = base
+        end = bytes.count
+        position = start
+    }
+
+    private func failure(_ message: String) -> Failure { Failure(offset: min(position, end), message: message) }
+
+    /// The next byte that is no white space; 0 at the end.
+    @inline(__always)
+    mutating func peek() -> UInt8 {
+        while position < end {
+            let byte = base[position]
+            if byte > 0x20 { return byte }
+            if byte != 0x20 && byte != 0x0A && byte != 0x0D && byte != 0x09 { return byte }
+            position += 1
+        }
+        return 0
+    }
+
+    /// Moves past `byte` if it comes next.
+    @inline(__always)
+    mutating func take(_ byte: UInt8) -> Bool {
+        guard peek() == byte, position < end else { return false }
+        position += 1
+        return true
+    }
+
+    /// Moves past a string; its text is `start..<start + count`.
+    @inline(__always)
+    mutating func scanString() throws(Failure) -> (start: Int, count: Int, isEscaped: Bool) {
+        guard peek() == UInt8(ascii: "\""), position < end else { throw failure("expected a string") }
+        position += 1
+        let start = position
+        var isEscaped = false
+        while position < end {
+            let byte = base[position]
+            if byte == UInt8(ascii: "\"") {
+                position += 1
+                return (start, position - 1 - start, isEscaped)
+            }
+            if byte == UInt8(ascii: "\\") {
+                isEscaped = true
+                position += 2
+            } else if byte < 0x20 {
+                throw failure("control character in a string")
+            } else {
+                position += 1
+            }
+        }
+        position = min(position, end)
+        throw failure("unterminated string")
+    }
+
+    /// Moves past any value without building it; brackets are balanced, the inside is not judged.
+    mutating func skipValue() throws(Failure) {
+        switch peek() {
+        case UInt8(ascii: "\""): _ = try scanString()
+        case UInt8(ascii: "{"), UInt8(ascii: "["):
+            var depth = 0
+            repeat {
+                guard position < end else { throw failure("unexpected end of the input") }
+                switch base[position] {
+                case UInt8(ascii: "\""):
+                    _ = try scanString()
+                    continue
+                case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+                case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+                default: break
+                }
+                position += 1
+            } while depth > 0
+        default: _ = try scanScalar()
+        }
+    }
+
+    private mutating func scanScalar() throws(Failure) -> (kind: DocumentTree.Kind, start: Int, count: Int) {
+        let start = position
+        while position < end {
+            switch base[position] {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."):
+                position += 1
+                continue
+            default: break
+            }
+            break
+        }
+        let word = UnsafeBufferPointer(start: base + start, count: position - start)
+        if word.elementsEqual("true".utf8) { return (.true, start, word.count) }
+        if word.elementsEqual("false".utf8) { return (.false, start, word.count) }
+        if word.elementsEqual("null".utf8) { return (.null, start, word.count) }
+        guard let first = word.first, first == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first),
+            Double(String(decoding: word, as: UTF8.self)) != nil
+        else {
+            position = start
+            throw failure(start >= end ? "unexpected end of the input" : "expected a value")
+        }
+        return (.number, start, word.count)
+    }
+
+    /// Builds the next value into an emptied tree.
+    mutating func parseValue(into tree: DocumentTree) throws(Failure) {
+        var stack: ContiguousArray<Int> = []
+        while true {
+            // One value.
+            switch peek() {
+            case UInt8(ascii: "{"):
+                stack.append(tree.nodes.count)
+                tree.nodes.append(DocumentTree.Node(kind: .object, start: position, end: 0))
+                position += 1
+                if peek() != UInt8(ascii: "}") {
+                    guard stack.count <= Self.nestingLimit else { throw failure("nested more than \(Self.nestingLimit) deep") }
+                    try parseKey(into: tree)
+                    continue
+                }
+            case UInt8(ascii: "["):
+                stack.append(tree.nodes.count)
+                tree.nodes.append(DocumentTree.Node(kind: .array, start: position, end: 0))
+                position += 1
+                if peek() != UInt8(ascii: "]") {
+                    guard stack.count <= Self.nestingLimit else { throw failure("nested more than \(Self.nestingLimit) deep") }
+                    continue
+                }
+            case UInt8(ascii: "\""):
+                let (start, count, isEscaped) = try scanString()
+                let index = tree.nodes.count
+                tree.nodes.append(
+                    DocumentTree.Node(kind: .string, isEscaped: isEscaped, start: start, count: count, end: index + 1))
+            default:
+                let (kind, start, count) = try scanScalar()
+                let index = tree.nodes.count
+                tree.nodes.append(DocumentTree.Node(kind: kind, start: start, count: count, end: index + 1))
+            }
+            // What follows it: the ends of containers, then a comma.
+            closing: while true {
+                guard let open = stack.last else { return }
+                let isObject = tree.nodes[open].kind == .object
+                switch peek() {
+                case UInt8(ascii: "}") where isObject, UInt8(ascii: "]") where !isObject:
+                    position += 1
+                    tree.nodes[open].end = tree.nodes.count
+                    stack.removeLast()
+                case UInt8(ascii: ",") where tree.nodes.count > open + 1:
+                    position += 1
+                    if isObject { try parseKey(into: tree) }
+                    break closing
+                default:
+                    throw failure(
+                        position >= end ? "unexpected end of the input" : "expected `,` or the end of the \(isObject ? "object" : "array")")
+                }
+            }
+        }
+    }
+
+    @inline(__always)
+    private mutating func parseKey(into tree: DocumentTree) throws(Failure) {
+        let (start, count, isEscaped) = try scanString()
+        let index = tree.nodes.count
+        tree.nodes.append(DocumentTree.Node(kind: .string, isEscaped: isEscaped, start: start, count: count, end: index + 1))
+        guard take(UInt8(ascii: ":")) else { throw failure("expected `:`") }
+    }
+
+    /// Resolves backslash escapes; lone surrogates become U+FFFD as in Go.
+    static func unescape(_ bytes: UnsafeBufferPointer<UInt8>) -> String {
+        var result: [UInt8] = []
+        result.reserveCapacity(bytes.count)
+        var position = 0
+        func hex(at start: Int) -> UInt32? {
+            guard start + 4 <= bytes.count else { return nil }
+            var value: UInt32 = 0
+            for byte in bytes[start..<start + 4] {
+                guard let digit = Character(UnicodeScalar(byte)).hexDigitValue else { return nil }
+                value = value << 4 | UInt32(digit)
+            }
+            return value
+        }
+        while position < bytes.count {
+            guard bytes[position] == UInt8(ascii: "\\"), position + 1 < bytes.count else {
+                result.append(bytes[position])
+                position += 1
+                continue
+            }
+            let code = bytes[position + 1]
+            position += 2
+            switch code {
+            case UInt8(ascii: "n"): result.append(0x0A)
+            case UInt8(ascii: "t"): result.append(0x09)
+            case UInt8(ascii: "r"): result.append(0x0D)
+            case UInt8(ascii: "b"): result.append(0x08)
+            case UInt8(ascii: "f"): result.append(0x0C)
+            case UInt8(ascii: "u"):
+                guard var value = hex(at: position) else { break }
+                position += 4
+                if (0xD800..<0xDC00).contains(value), position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"),
+                    bytes[position + 1] == UInt8(ascii: "u"), let low = hex(at: position + 2), (0xDC00..<0xE000).contains(low)
+                {
+                    value = 0x10000 + (value - 0xD800) << 10 + (low - 0xDC00)
+                    position += 6
+                }
+                result += Array(String(UnicodeScalar(value) ?? "\u{FFFD}").utf8)
+            default: result.append(code)
+            }
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+}

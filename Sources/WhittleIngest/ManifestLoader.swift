@@ -1,0 +1,104 @@
+import Foundation
+import WhittleModel
+
+/// Files, directories and standard input → one `ClusterState`.
+public struct ManifestLoader: Sendable {
+    /// Where objects without a namespace go.
+    public var defaultNamespace: String
+    /// Whether default ClusterRoles and bindings that the input refers to but does not contain are assumed.
+    public var usesDefaults: Bool
+    /// Called with the bytes read so far and in all.
+    public var progress: (@Sendable (Int, Int) -> Void)?
+
+    /// Creates a loader.
+    public init(
+        defaultNamespace: String = "default", usesDefaults: Bool = true, progress: (@Sendable (Int, Int) -> Void)? = nil
+    ) {
+        self.defaultNamespace = defaultNamespace
+        self.usesDefaults = usesDefaults
+        self.progress = progress
+    }
+
+    /// Loads everything under `paths`; directories recursively in byte order, `-` is standard input.
+    ///
+    /// - Throws: `IngestError` when a path that was named cannot be opened. A file inside a named directory that cannot be
+    ///   opened is a diagnostic.
+    public func load(_ paths: [String]) throws(IngestError) -> ClusterState {
+        let decoder = ManifestDecoder(defaultNamespace: defaultNamespace)
+        let files = try Self.expand(paths)
+        let sizes = files.map { Self.size(of: $0.path) }
+        let total = sizes.reduce(0, +)
+        var done = 0
+        for (file, size) in zip(files, sizes) {
+            do {
+                let input = try InputFile(path: file.path)
+                decoder.builder.state.sources.append(
+                    InputSource(path: file.path, sha256: input.sha256, byteCount: input.bytes.count))
+                ManifestReader.read(input.bytes, file: file.path, into: decoder)
+            } catch {
+                guard !file.isNamed else { throw error }
+                decoder.builder.state.diagnostics.append(
+                    Diagnostic(
+                        .error, id: "cannot-open", error.description,
+                        at: SourceLocation(file: file.path, line: 1, column: 1), help: "check the permissions of the file"))
+            }
+            done += size
+            progress?(done, total)
+        }
+        decoder.builder.state.inputSHA256 = sha256(
+            of: decoder.builder.state.sources.map { "\($0.sha256)  \($0.path)\n" }.joined())
+        return Self.finish(decoder.builder.state, usesDefaults: usesDefaults)
+    }
+
+    /// Loads the text of one document stream, for tests and for embedding.
+    public func load(text: String, file: String = "-") -> ClusterState {
+        let decoder = ManifestDecoder(defaultNamespace: defaultNamespace)
+        var text = text
+        text.withUTF8 { ManifestReader.read($0, file: file, into: decoder) }
+        return Self.finish(decoder.builder.state, usesDefaults: usesDefaults)
+    }
+
+    private static func finish(_ state: ClusterState, usesDefaults: Bool) -> ClusterState {
+        var state = state
+        if usesDefaults { DefaultRoles.addReferenced(to: &state) }
+        state.resolveAggregation()
+        return state
+    }
+
+    private struct File {
+        var path: String
+        /// Whether the user named it, so that it must be there.
+        var isNamed: Bool
+    }
+
+    private static func size(of path: String) -> Int {
+        var status = stat()
+        return path != "-" && stat(path, &status) == 0 ? Int(status.st_size) : 0
+    }
+
+    private static func expand(_ paths: [String]) throws(IngestError) -> [File] {
+        var files: [File] = []
+        for path in paths {
+            var isDirectory: ObjCBool = false
+            guard path != "-", FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue else {
+                files.append(File(path: path, isNamed: true))
+                continue
+            }
+            guard let entries = FileManager.default.enumerator(atPath: path), access(path, R_OK | X_OK) == 0 else {
+                throw .cannotOpen(path: path, reason: String(cString: strerror(errno)))
+            }
+            var found: [String] = []
+            for case let entry as String in entries {
+                let isHidden = entry.split(separator: "/").contains { $0.hasPrefix(".") }
+                let suffix = entry.split(separator: ".").last.map { $0.lowercased() } ?? ""
+                guard !isHidden, ["yaml", "yml", "json"].contains(suffix) else { continue }
+                let full = path.hasSuffix("/") ? path + entry : "\(path)/\(entry)"
+                var isFolder: ObjCBool = false
+                if FileManager.default.fileExists(atPath: full, isDirectory: &isFolder), isFolder.boolValue { continue }
+                found.append(full)
+            }
+            files += found.sorted(by: bytesPrecede).map { File(path: $0, isNamed: false) }
+        }
+        return files
+    }
+}

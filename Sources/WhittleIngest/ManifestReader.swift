@@ -1,0 +1,155 @@
+import WhittleModel
+
+/// The bytes of one input → objects: JSON values or YAML documents, lists streamed item by item.
+enum ManifestReader {
+    /// Reads everything in `bytes` into `decoder`; what cannot be read becomes a diagnostic there.
+    static func read(_ bytes: UnsafeBufferPointer<UInt8>, file: String, into decoder: ManifestDecoder) {
+        var bytes = bytes
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = UnsafeBufferPointer(rebasing: bytes[3...]) }
+        if let offset = firstInvalidUTF8(in: bytes) {
+            let (line, column) = position(of: offset, in: bytes)
+            decoder.builder.state.diagnostics.append(
+                Diagnostic(
+                    .error, id: "not-utf8", "the file is not UTF-8 text",
+                    at: SourceLocation(file: file, line: line, column: column), help: "convert it to UTF-8"))
+            return
+        }
+        guard let first = bytes.first(where: { $0 > 0x20 }) else { return }
+        if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
+            switch readJSON(bytes, file: file, into: decoder) {
+            case nil: return
+            case let failure? where failure.hasRead || file.hasSuffix(".json"):
+                let (line, column) = position(of: failure.offset, in: bytes)
+                decoder.builder.state.diagnostics.append(
+                    Diagnostic(
+                        .error, id: "invalid-json", "the JSON cannot be read from here on: \(failure.message)",
+                        at: SourceLocation(file: file, line: line, column: column),
+                        help: "objects before this place were loaded"))
+                return
+            default: break
+            }
+        }
+        readYAML(bytes, file: file, into: decoder)
+    }
+
+    private static func position(of offset: Int, in bytes: UnsafeBufferPointer<UInt8>) -> (line: Int, column: Int) {
+        let before = bytes[..<min(offset, bytes.count)]
+        let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        let line = before.reduce(1) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
+        return (line, 1 + before[lineStart...].reduce(0) { $0 + ($1 & 0xC0 != 0x80 ? 1 : 0) })
+    }
+
+    private struct JSONFailure {
+        var offset: Int
+        var message: String
+        /// Whether a whole value or item was read before, so that the input surely is JSON.
+        var hasRead: Bool
+    }
+
+    private static func readJSON(
+        _ bytes: UnsafeBufferPointer<UInt8>, file: String, into decoder: ManifestDecoder
+    ) -> JSONFailure? {
+        guard let base = bytes.baseAddress else { return nil }
+        let tree = DocumentTree(file: file, base: base)
+        let decodedBefore = decoder.decodedCount
+        var anchor = DocumentTree.LineCursor()
+        do throws(JSONText.Failure) {
+            var json = try JSONText(bytes)
+            while json.peek() != 0 {
+                let start = json.position
+                if try streamItems(&json, tree, &anchor, into: decoder) {
+                    continue
+                }
+                json.position = start
+                anchor.advance(to: max(anchor.offset, start), in: base)
+                tree.reset(anchor: anchor)
+                try json.parseValue(into: tree)
+                let root = tree.root
+                if root.kind == .array {
+                    for element in root.elements { decoder.decode(element) }
+                } else {
+                    decoder.decode(root)
+                }
+            }
+            return nil
+        } catch {
+            return JSONFailure(offset: error.offset, message: error.message, hasRead: decoder.decodedCount > decodedBefore)
+        }
+    }
+
+    /// Hands out the elements of a top-level `items` array one by one, so that a big list never stands in memory.
+    ///
+    /// - Returns: `false` when the value is no such list; the caller then reads it whole.
+    private static func streamItems(
+        _ json: inout JSONText, _ tree: DocumentTree, _ anchor: inout DocumentTree.LineCursor, into decoder: ManifestDecoder
+    ) throws(JSONText.Failure) -> Bool {
+        guard json.take(UInt8(ascii: "{")) else { return false }
+        var hasStreamed = false
+        guard json.peek() != UInt8(ascii: "}") else { return false }
+        repeat {
+            let key = try json.scanString()
+            guard json.take(UInt8(ascii: ":")) else { return false }
+            let name = UnsafeBufferPointer(start: json.base + key.start, count: key.count)
+            if !hasStreamed, name.elementsEqual("items".utf8), json.take(UInt8(ascii: "[")) {
+                guard json.peek() != UInt8(ascii: "]") else { return false }
+                repeat {
+                    anchor.advance(to: max(anchor.offset, json.position), in: json.base)
+                    tree.reset(anchor: anchor)
+                    try json.parseValue(into: tree)
+                    // Items of typed lists name no kind: those lists are read whole.
+                    guard hasStreamed || tree.root.value("kind")?.string != nil else { return false }
+                    hasStreamed = true
+                    decoder.decode(tree.root)
+                } while json.take(UInt8(ascii: ","))
+                guard json.take(UInt8(ascii: "]")) else {
+                    throw JSONText.Failure(offset: json.position, message: "expected `,` or the end of the array")
+                }
+            } else if hasStreamed, name.elementsEqual("kind".utf8) {
+                let kind = try json.scanString()
+                decoder.noteList(
+                    kind: String(decoding: UnsafeBufferPointer(start: json.base + kind.start, count: kind.count), as: UTF8.self))
+            } else {
+                try json.skipValue()
+            }
+        } while json.take(UInt8(ascii: ","))
+        guard json.take(UInt8(ascii: "}")) else {
+            throw JSONText.Failure(offset: json.position, message: "expected `,` or the end of the object")
+        }
+        return hasStreamed
+    }
+
+    private static func readYAML(_ bytes: UnsafeBufferPointer<UInt8>, file: String, into decoder: ManifestDecoder) {
+        let yaml = YAMLText(bytes, file: file)
+        var lastFailure: SourceLocation?
+        yaml.parse(
+            onItem: { decoder.decode($0) },
+            onDocument: { decoder.decodeDocument($0) },
+            onFailure: { failure, _ in
+                let location = SourceLocation(file: file, line: failure.line, column: failure.column)
+                guard location != lastFailure else { return }
+                lastFailure = location
+                decoder.builder.state.diagnostics.append(
+                    Diagnostic(
+                        .error, id: "invalid-yaml", "the document cannot be read: \(failure.message)", at: location,
+                        help: isTemplate(bytes, atLine: failure.line)
+                            ? "this is a template: render it first, for example with `helm template`"
+                            : "other documents of the file were loaded where they start with `---`"))
+            })
+    }
+
+    private static func isTemplate(_ bytes: UnsafeBufferPointer<UInt8>, atLine line: Int) -> Bool {
+        String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+            .dropFirst(max(0, line - 3)).prefix(5).contains { $0.contains("{{") }
+    }
+}
+
+extension ManifestDecoder {
+    /// Decodes a whole document; a top-level list (a JSON patch) is no object.
+    func decodeDocument(_ document: DocumentValue) {
+        if document.kind == .array, document.elements.contains(where: { $0.value("kind") != nil }) {
+            for element in document.elements { decode(element) }
+        } else {
+            decode(document)
+        }
+    }
+}

@@ -1,0 +1,59 @@
+/// RFC 3339 times as the API writes them.
+package enum Timestamp {
+    /// Microseconds since 1970-01-01 UTC of `2026-11-23T06:34:42.700297Z`; `nil` when it is no such text.
+    package static func microseconds(_ text: String) -> Int64? {
+        var text = text
+        return text.withUTF8 { microseconds($0) }
+    }
+
+    static func microseconds(_ bytes: UnsafeBufferPointer<UInt8>) -> Int64? {
+        guard bytes.count >= 20 else { return nil }
+        func number(_ range: Range<Int>) -> Int64? {
+            var value: Int64 = 0
+            for index in range {
+                let digit = bytes[index] &- UInt8(ascii: "0")
+                guard digit < 10 else { return nil }
+                value = value * 10 + Int64(digit)
+            }
+            return value
+        }
+        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13),
+            let minute = number(14..<16), let second = number(17..<19), (1...12).contains(month), (1...31).contains(day),
+            hour < 24, minute < 60, second < 61
+        else { return nil }
+        var position = 19
+        var fraction: Int64 = 0
+        if bytes[position] == UInt8(ascii: ".") {
+            position += 1
+            var scale: Int64 = 100_000
+            while position < bytes.count, bytes[position] &- UInt8(ascii: "0") < 10 {
+                fraction += Int64(bytes[position] - UInt8(ascii: "0")) * scale
+                scale /= 10
+                position += 1
+            }
+        }
+        guard position < bytes.count else { return nil }
+        var offset: Int64 = 0
+        switch bytes[position] {
+        case UInt8(ascii: "Z"), UInt8(ascii: "z"): guard position + 1 == bytes.count else { return nil }
+        case UInt8(ascii: "+"), UInt8(ascii: "-"):
+            guard position + 6 == bytes.count, let hours = number(position + 1..<position + 3),
+                let minutes = number(position + 4..<position + 6)
+            else { return nil }
+            offset = (hours * 60 + minutes) * 60 * (bytes[position] == UInt8(ascii: "-") ? -1 : 1)
+        default: return nil
+        }
+        let seconds = days(year: year, month: month, day: day) * 86_400 + hour * 3_600 + minute * 60 + second - offset
+        return seconds * 1_000_000 + fraction
+    }
+
+    /// Days since 1970-01-01 of a Gregorian date.
+    private static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
+        let shifted = month <= 2 ? year - 1 : year
+        let era = (shifted >= 0 ? shifted : shifted - 399) / 400
+        let yearOfEra = shifted - era * 400
+        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+        return era * 146_097 + dayOfEra - 719_468
+    }
+}

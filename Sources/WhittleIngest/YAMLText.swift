@@ -1,0 +1,293 @@
+import CYAML
+import WhittleModel
+
+/// YAML into `DocumentTree`s, document by document, over the events of libyaml.
+///
+/// Elements of a top-level `items` sequence are handed out one by one, so a list of a whole cluster never stands in memory
+/// at once. After an error the parser goes on at the next line that starts with `---`.
+final class YAMLText {
+    /// What is wrong and where (1-based).
+    struct Failure: Error {
+        var line: Int
+        var column: Int
+        var message: String
+    }
+
+    private static let nestingLimit = 512
+    /// Nodes that aliases may add to one document.
+    private static let aliasLimit = 100_000
+
+    private let bytes: UnsafeBufferPointer<UInt8>
+    private let tree: DocumentTree
+    private var text = TextBuffer()
+    private var stack: [Int] = []
+    private var anchors: [String: [DocumentTree.Node]] = [:]
+    private var openAnchors: [(name: String, index: Int)] = []
+    private var aliasNodes = 0
+    private var lineOffset = 0
+
+    /// Growing text of scalars.
+    private struct TextBuffer {
+        private(set) var base = UnsafeMutablePointer<UInt8>.allocate(capacity: 65_536)
+        private var capacity = 65_536
+        var count = 0
+
+        mutating func append(_ source: UnsafePointer<UInt8>, count added: Int) {
+            if count + added > capacity {
+                capacity = max(capacity * 2, count + added)
+                let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
+                larger.update(from: base, count: count)
+                base.deallocate()
+                base = larger
+            }
+            (base + count).update(from: source, count: added)
+            count += added
+        }
+
+        func free() { base.deallocate() }
+    }
+
+    init(_ bytes: UnsafeBufferPointer<UInt8>, file: String) {
+        self.bytes = bytes
+        tree = DocumentTree(file: file, base: UnsafePointer(text.base))
+    }
+
+    deinit { text.free() }
+
+    /// Reads every document.
+    ///
+    /// - Parameters:
+    ///   - onItem: called with each element of a top-level `items` sequence that names its own kind.
+    ///   - onDocument: called with each whole document, its handed-out items left out.
+    ///   - onFailure: called for each document that cannot be read.
+    func parse(
+        onItem: (DocumentValue) -> Void, onDocument: (DocumentValue) -> Void, onFailure: (Failure, Int) -> Void
+    ) {
+        var start = 0
+        while start < bytes.count {
+            guard let failure = parseStream(from: start, onItem: onItem, onDocument: onDocument) else { return }
+            let shifted = Failure(line: failure.line + lineOffset, column: failure.column, message: failure.message)
+            onFailure(shifted, start)
+            guard let next = nextSeparator(afterLine: failure.line, from: start) else { return }
+            start = next.offset
+            lineOffset += next.lines
+        }
+    }
+
+    /// The next line after `line` (1-based, counted from `start`) that starts with `---`, and the lines before it.
+    private func nextSeparator(afterLine line: Int, from start: Int) -> (offset: Int, lines: Int)? {
+        var lines = 0
+        var position = start
+        while position < bytes.count {
+            while position < bytes.count, bytes[position] != UInt8(ascii: "\n") { position += 1 }
+            position += 1
+            lines += 1
+            guard lines + 1 > max(line, 1), position + 3 <= bytes.count else { continue }
+            let isSeparator =
+                bytes[position] == UInt8(ascii: "-") && bytes[position + 1] == UInt8(ascii: "-")
+                && bytes[position + 2] == UInt8(ascii: "-") && (position + 3 == bytes.count || bytes[position + 3] <= 0x20)
+            if isSeparator { return (position, lines) }
+        }
+        return nil
+    }
+
+    private func parseStream(
+        from start: Int, onItem: (DocumentValue) -> Void, onDocument: (DocumentValue) -> Void
+    ) -> Failure? {
+        guard let base = bytes.baseAddress else { return nil }
+        var parser = yaml_parser_t()
+        guard yaml_parser_initialize(&parser) == 1 else { return Failure(line: 1, column: 1, message: "out of memory") }
+        defer { yaml_parser_delete(&parser) }
+        yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING)
+        yaml_parser_set_input_string(&parser, base + start, bytes.count - start)
+        var itemsIndex: Int?
+        var isStreaming = false
+        while true {
+            var event = yaml_event_t()
+            guard yaml_parser_parse(&parser, &event) == 1 else {
+                let message = parser.problem.map { String(cString: $0) } ?? "cannot be read"
+                return Failure(
+                    line: Int(parser.problem_mark.line) + 1, column: Int(parser.problem_mark.column) + 1, message: message)
+            }
+            defer { yaml_event_delete(&event) }
+            let mark = event.start_mark
+            func fail(_ message: String) -> Failure {
+                Failure(line: Int(mark.line) + 1, column: Int(mark.column) + 1, message: message)
+            }
+            switch event.type {
+            case YAML_STREAM_END_EVENT: return nil
+            case YAML_DOCUMENT_START_EVENT: startDocument()
+            case YAML_DOCUMENT_END_EVENT:
+                tree.base = UnsafePointer(text.base)
+                if !tree.nodes.isEmpty { onDocument(tree.root) }
+            case YAML_SCALAR_EVENT:
+                appendScalar(event, mark)
+                if let failure = closeAnchor(event.data.scalar.anchor, isOpen: false) { return fail(failure) }
+            case YAML_SEQUENCE_START_EVENT, YAML_MAPPING_START_EVENT:
+                guard stack.count < Self.nestingLimit else { return fail("nested more than \(Self.nestingLimit) deep") }
+                let isMapping = event.type == YAML_MAPPING_START_EVENT
+                let anchor = isMapping ? event.data.mapping_start.anchor : event.data.sequence_start.anchor
+                if let anchor { openAnchors.append((name(anchor), tree.nodes.count)) }
+                if stack.count == 1, !isMapping, isAfterKey("items") {
+                    itemsIndex = tree.nodes.count
+                    isStreaming = true
+                }
+                stack.append(tree.nodes.count)
+                tree.nodes.append(node(isMapping ? .object : .array, mark))
+            case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT:
+                guard let open = stack.popLast() else { return fail("unbalanced document") }
+                tree.nodes[open].end = tree.nodes.count
+                if tree.nodes[open].kind == .object { mergeKeys(of: open) }
+                if openAnchors.last?.index == open, let failure = closeAnchor(nil, isOpen: true) { return fail(failure) }
+            case YAML_ALIAS_EVENT:
+                if let failure = appendAlias(name(event.data.alias.anchor)) { return fail(failure) }
+            default: break
+            }
+            if isStreaming, let items = itemsIndex, stack.count == 2, stack.last == items, tree.nodes.count > items + 1 {
+                // An element of items has just ended.
+                tree.base = UnsafePointer(text.base)
+                let item = DocumentValue(tree: tree, index: items + 1)
+                if item.value("kind")?.string != nil {
+                    onItem(item)
+                    tree.nodes.removeLast(tree.nodes.count - items - 1)
+                    if anchors.isEmpty { text.count = tree.nodes.last(where: { $0.kind == .string }).map { $0.start + $0.count } ?? 0 }
+                } else {
+                    isStreaming = false
+                }
+            } else if stack.count < 2 {
+                itemsIndex = nil
+                isStreaming = false
+            }
+        }
+    }
+
+    private func startDocument() {
+        tree.reset(anchor: DocumentTree.LineCursor())
+        text.count = 0
+        stack = []
+        anchors = [:]
+        openAnchors = []
+        aliasNodes = 0
+    }
+
+    private func name(_ pointer: UnsafeMutablePointer<yaml_char_t>) -> String {
+        String(decoding: UnsafeBufferPointer(start: pointer, count: strlen(pointer)), as: UTF8.self)
+    }
+
+    private func strlen(_ pointer: UnsafeMutablePointer<yaml_char_t>) -> Int {
+        var count = 0
+        while pointer[count] != 0 { count += 1 }
+        return count
+    }
+
+    private func node(_ kind: DocumentTree.Kind, _ mark: yaml_mark_t, start: Int = 0, count: Int = 0) -> DocumentTree.Node {
+        DocumentTree.Node(
+            kind: kind, start: start, count: count, end: tree.nodes.count + 1,
+            line: Int32(truncatingIfNeeded: Int(mark.line) + 1 + lineOffset),
+            column: Int32(truncatingIfNeeded: Int(mark.column) + 1))
+    }
+
+    /// Whether the node just added is the key `key` of the root mapping.
+    private func isAfterKey(_ key: StaticString) -> Bool {
+        tree.base = UnsafePointer(text.base)
+        guard tree.nodes.count > 1 else { return false }
+        return DocumentValue(tree: tree, index: tree.nodes.count - 1).isText(key)
+    }
+
+    private func appendScalar(_ event: yaml_event_t, _ mark: yaml_mark_t) {
+        let scalar = event.data.scalar
+        let start = text.count
+        if let value = scalar.value, scalar.length > 0 { text.append(value, count: scalar.length) }
+        let isPlain = scalar.style == YAML_PLAIN_SCALAR_STYLE && scalar.tag == nil
+        let kind: DocumentTree.Kind =
+            isPlain ? PlainScalar.kind(UnsafeBufferPointer(start: text.base + start, count: scalar.length)) : .string
+        tree.nodes.append(node(kind, mark, start: start, count: scalar.length))
+    }
+
+    private func closeAnchor(_ anchor: UnsafeMutablePointer<yaml_char_t>?, isOpen: Bool) -> String? {
+        if isOpen, let (name, index) = openAnchors.popLast() {
+            anchors[name] = relocate(Array(tree.nodes[index...]), by: -index)
+        } else if let anchor, let last = tree.nodes.last {
+            anchors[name(anchor)] = relocate([last], by: 1 - tree.nodes.count)
+        }
+        return nil
+    }
+
+    private func relocate(_ nodes: [DocumentTree.Node], by distance: Int) -> [DocumentTree.Node] {
+        nodes.map { node in
+            var moved = node
+            moved.end += distance
+            return moved
+        }
+    }
+
+    private func appendAlias(_ name: String) -> String? {
+        guard let fragment = anchors[name] else { return "alias `*\(name)` inside its own anchor or without one" }
+        aliasNodes += fragment.count
+        guard aliasNodes <= Self.aliasLimit else { return "aliases expand to more than \(Self.aliasLimit) nodes" }
+        tree.nodes.append(contentsOf: relocate(fragment, by: tree.nodes.count))
+        return nil
+    }
+
+    /// Appends what `<<` brings to the mapping at `open` (the last subtree); own keys win.
+    private func mergeKeys(of open: Int) {
+        tree.base = UnsafePointer(text.base)
+        let mapping = DocumentValue(tree: tree, index: open)
+        guard let merged = mapping["<<"] else { return }
+        let sources = merged.kind == .array ? merged.elements : [merged]
+        var added: [DocumentTree.Node] = []
+        var keys = Set(mapping.members.compactMap { $0.key.string.map(ByteString.init) })
+        for source in sources {
+            for (key, value) in source.members {
+                guard let text = key.string, keys.insert(ByteString(text)).inserted else { continue }
+                for index in [key.index, value.index] {
+                    let subtree = Array(tree.nodes[index..<tree.nodes[index].end])
+                    added += relocate(subtree, by: tree.nodes.count + added.count - index)
+                }
+            }
+        }
+        aliasNodes += added.count
+        guard aliasNodes <= Self.aliasLimit else { return }
+        tree.nodes.append(contentsOf: added)
+        tree.nodes[open].end = tree.nodes.count
+    }
+}
+
+/// What a plain scalar means in YAML 1.1 as Kubernetes reads it.
+enum PlainScalar {
+    private static let words: [String: DocumentTree.Kind] = {
+        var words: [String: DocumentTree.Kind] = ["": .null, "~": .null]
+        for (word, kind) in [
+            ("null", DocumentTree.Kind.null), ("true", .true), ("yes", .true), ("on", .true), ("false", .false), ("no", .false),
+            ("off", .false),
+        ] {
+            for spelling in [word, word.prefix(1).uppercased() + word.dropFirst(), word.uppercased()] { words[spelling] = kind }
+        }
+        return words
+    }()
+
+    static func kind(_ bytes: UnsafeBufferPointer<UInt8>) -> DocumentTree.Kind {
+        guard let first = bytes.first else { return .null }
+        switch first {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."):
+            return isNumber(String(decoding: bytes, as: UTF8.self)) ? .number : .string
+        case UInt8(ascii: "~"), UInt8(ascii: "n"), UInt8(ascii: "N"), UInt8(ascii: "t"), UInt8(ascii: "T"), UInt8(ascii: "y"),
+            UInt8(ascii: "Y"), UInt8(ascii: "o"), UInt8(ascii: "O"), UInt8(ascii: "f"), UInt8(ascii: "F"):
+            guard bytes.count <= 5 else { return .string }
+            return words[String(decoding: bytes, as: UTF8.self)] ?? .string
+        default: return .string
+        }
+    }
+
+    private static func isNumber(_ text: String) -> Bool {
+        let digits = text.replacing("_", with: "")
+        if [".inf", "+.inf", "-.inf", ".nan"].contains(digits.lowercased()) { return true }
+        let unsigned = digits.first == "+" || digits.first == "-" ? digits.dropFirst() : digits[...]
+        for (prefix, radix) in [("0x", 16), ("0b", 2), ("0o", 8)] where unsigned.hasPrefix(prefix) {
+            return Int(unsigned.dropFirst(2), radix: radix) != nil
+        }
+        guard let first = unsigned.utf8.first, first != UInt8(ascii: "+"), first != UInt8(ascii: "-") else { return false }
+        guard unsigned.utf8.allSatisfy({ "0123456789.eE+-".utf8.contains($0) }), unsigned != "." else { return false }
+        return Double(unsigned) != nil || Int(unsigned) != nil
+    }
+}

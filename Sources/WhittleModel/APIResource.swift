@@ -1,0 +1,96 @@
+/// A resource that an API server serves.
+public struct APIResource: Hashable, Sendable {
+    /// Where the knowledge comes from.
+    public enum Origin: String, Sendable {
+        /// The catalogue that Whittle carries.
+        case builtIn = "built-in"
+        /// A CustomResourceDefinition of the input.
+        case crd
+        /// A discovery document of the input.
+        case discovery
+    }
+
+    /// `""` is the core group.
+    public var apiGroup: String
+    /// The served version.
+    public var version: String
+    /// Plural, with subresource: `pods`, `pods/exec`.
+    public var resource: String
+    /// The kind of its objects.
+    public var kind: String
+    /// `""` = none.
+    public var singular: String
+    /// Short names.
+    public var shortNames: [String]
+    /// Whether its objects live in namespaces.
+    public var isNamespaced: Bool
+    /// Supported verbs.
+    public var verbs: [String]
+    /// Where the knowledge comes from.
+    public var origin: Origin
+
+    /// Creates a resource.
+    public init(
+        apiGroup: String, version: String, resource: String, kind: String, singular: String = "", shortNames: [String] = [],
+        isNamespaced: Bool, verbs: [String], origin: Origin
+    ) {
+        self.apiGroup = apiGroup
+        self.version = version
+        self.resource = resource
+        self.kind = kind
+        self.singular = singular
+        self.shortNames = shortNames
+        self.isNamespaced = isNamespaced
+        self.verbs = verbs
+        self.origin = origin
+    }
+}
+
+/// The resources that are known, for reading what a user types.
+public struct ResourceCatalogue: Sendable {
+    /// How a typed resource was understood.
+    public struct Resolution: Hashable, Sendable {
+        /// The API group; `""` is the core group.
+        public var apiGroup: String
+        /// Plural name without subresource.
+        public var resource: String
+        /// Whether its objects live in namespaces; `nil` when the catalogue does not know the resource.
+        public var isNamespaced: Bool?
+    }
+
+    /// All resources, later origins after earlier ones.
+    public let resources: [APIResource]
+
+    /// Creates a catalogue.
+    public init(_ resources: [APIResource]) { self.resources = resources }
+
+    /// Finds what `text` means: plural, singular, short name or kind, with `.group` as in kubectl.
+    ///
+    /// An unknown resource is taken literally; the part after the first dot is then its group.
+    public func resolve(_ text: String) -> Resolution {
+        let lower = text.lowercased()
+        func find(_ name: String, group: String?) -> Resolution? {
+            let candidates = resources.filter { resource in
+                guard !resource.resource.contains("/") else { return false }
+                guard let group else { return true }
+                return resource.apiGroup == group || "\(resource.version).\(resource.apiGroup)" == group
+            }
+            let found =
+                candidates.first { $0.resource == name } ?? candidates.first { $0.singular == name }
+                ?? candidates.first { $0.shortNames.contains(name) } ?? candidates.first { $0.kind.lowercased() == name }
+            return found.map { Resolution(apiGroup: $0.apiGroup, resource: $0.resource, isNamespaced: $0.isNamespaced) }
+        }
+        if let found = find(lower, group: nil) { return found }
+        guard let dot = text.firstIndex(of: ".") else {
+            return Resolution(apiGroup: "", resource: text, isNamespaced: nil)
+        }
+        let group = String(text[text.index(after: dot)...])
+        return find(String(text[..<dot]).lowercased(), group: group)
+            ?? Resolution(apiGroup: group, resource: String(text[..<dot]), isNamespaced: nil)
+    }
+
+    /// Whether `resource/subresource` is served in `apiGroup`.
+    public func knows(subresource: String, of resource: String, apiGroup: String) -> Bool {
+        resources.contains { $0.apiGroup == apiGroup && $0.resource == "\(resource)/\(subresource)" }
+    }
+}

@@ -1,0 +1,55 @@
+/// A string as a dictionary key that is compared byte by byte, as Kubernetes and SQLite do.
+///
+/// Swift's own `==` treats canonically equivalent strings as equal (`é` in one and in two scalars); the API server does not.
+public struct ByteString: Hashable, Sendable {
+    /// The text.
+    public let string: String
+
+    /// Wraps a string.
+    @inlinable
+    public init(_ string: String) { self.string = string }
+
+    /// Byte-wise equality.
+    @inlinable
+    public static func == (left: ByteString, right: ByteString) -> Bool { left.string.isSameBytes(as: right.string) }
+
+    /// Hashes the UTF-8 bytes.
+    @inlinable
+    public func hash(into hasher: inout Hasher) {
+        let done: Void? = string.utf8.withContiguousStorageIfAvailable { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        if done == nil { for byte in string.utf8 { hasher.combine(byte) } }
+    }
+}
+
+extension String {
+    /// Whether both strings have the same UTF-8 bytes.
+    @inlinable
+    package func isSameBytes(as other: String) -> Bool {
+        // Canonical equality is fast and necessary; only what passes it is compared byte by byte.
+        self == other && utf8.elementsEqual(other.utf8)
+    }
+}
+
+extension Array where Element == String {
+    /// Whether an element has the same UTF-8 bytes.
+    @inlinable
+    package func containsBytes(_ element: String) -> Bool { contains { $0.isSameBytes(as: element) } }
+
+    /// Whether both lists have the same elements in the same order, byte-wise.
+    package func isSameBytes(as other: [String]) -> Bool {
+        count == other.count && zip(self, other).allSatisfy { $0.isSameBytes(as: $1) }
+    }
+}
+
+extension Sequence where Element == String {
+    /// The elements without repetitions, first occurrences in order, byte-wise.
+    package func uniqued() -> [String] {
+        var seen: Set<ByteString> = []
+        return filter { seen.insert(ByteString($0)).inserted }
+    }
+}
+
+/// Byte-wise order, the one SQLite and Go use.
+package func bytesPrecede(_ left: String, _ right: String) -> Bool {
+    left.utf8.lexicographicallyPrecedes(right.utf8)
+}

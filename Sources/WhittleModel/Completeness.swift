@@ -1,0 +1,77 @@
+/// Which kinds and namespaces the input held, and so which "nobody" can be believed.
+public struct Completeness: Hashable, Sendable {
+    /// One statement: the objects of a kind are known in a namespace.
+    public struct Entry: Hashable, Sendable {
+        /// `Role`, `ClusterRole`, `RoleBinding`, `ClusterRoleBinding`, `ServiceAccount`, `Pod`.
+        public var kind: String
+        /// `nil` = in every namespace, or the kind has none.
+        public var namespace: String?
+        /// Objects seen there.
+        public var objects: Int
+
+        /// Creates an entry.
+        public init(kind: String, namespace: String?, objects: Int) {
+            self.kind = kind
+            self.namespace = namespace
+            self.objects = objects
+        }
+    }
+
+    /// What is known; a kind that does not occur is not known at all.
+    public var entries: [Entry]
+
+    /// Creates a statement from its entries.
+    public init(entries: [Entry]) { self.entries = entries }
+
+    /// Works out what the input held.
+    ///
+    /// What an API server gave out carries a uid. There, every kind exists in every real cluster (kube-system holds Roles
+    /// and RoleBindings), so a kind without objects was not asked for, and one without objects in kube-system was asked for
+    /// in some namespaces only. Manifests at rest are taken as the whole: the kinds that matter are known as soon as one
+    /// binding and one role of any kind are there.
+    public init(_ state: ClusterState) {
+        var entries: [Entry] = []
+        func add(_ kind: String, _ metas: [ObjectMeta], isNamespaced: Bool) {
+            let isLive = metas.contains { $0.uid != nil }
+            if state.listedKinds.contains(kind) || (!metas.isEmpty && (!isNamespaced || !isLive)) {
+                entries.append(Entry(kind: kind, namespace: nil, objects: metas.count))
+            } else if isLive {
+                let counts = metas.reduce(into: [String: Int]()) { $0[$1.namespace, default: 0] += 1 }
+                if counts["kube-system"] != nil {
+                    entries.append(Entry(kind: kind, namespace: nil, objects: metas.count))
+                } else {
+                    for (namespace, count) in counts.sorted(by: { bytesPrecede($0.key, $1.key) }) {
+                        entries.append(Entry(kind: kind, namespace: namespace, objects: count))
+                    }
+                }
+            }
+        }
+        let roles = state.roles.filter { !$0.isAssumed }
+        let bindings = state.bindings.filter { !$0.isAssumed }
+        add("ClusterRole", roles.filter { $0.kind == "ClusterRole" }.map(\.meta), isNamespaced: false)
+        add("Role", roles.filter { $0.kind == "Role" }.map(\.meta), isNamespaced: true)
+        add("ClusterRoleBinding", bindings.filter { $0.kind == "ClusterRoleBinding" }.map(\.meta), isNamespaced: false)
+        add("RoleBinding", bindings.filter { $0.kind == "RoleBinding" }.map(\.meta), isNamespaced: true)
+        add("ServiceAccount", state.serviceAccounts.map(\.meta), isNamespaced: true)
+        add("Pod", state.pods.map(\.meta), isNamespaced: true)
+        let isAtRest = !(roles.map(\.meta) + bindings.map(\.meta)).contains { $0.uid != nil }
+        if isAtRest, !roles.isEmpty || state.roles.contains(where: \.isAssumed), !bindings.isEmpty {
+            for kind in ["ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding"]
+            where !entries.contains(where: { $0.kind == kind }) {
+                entries.append(Entry(kind: kind, namespace: nil, objects: 0))
+            }
+        }
+        self.entries = entries
+    }
+
+    /// The kinds that a "no" to a request in `namespace` needs and the input did not hold.
+    ///
+    /// - Parameter namespace: `""` for a cluster-wide request or a URL, `nil` for every namespace.
+    public func missingKinds(forNamespace namespace: String?) -> [String] {
+        var needed = ["ClusterRole", "ClusterRoleBinding"]
+        if namespace != "" { needed += ["Role", "RoleBinding"] }
+        return needed.filter { kind in
+            !entries.contains { $0.kind == kind && ($0.namespace == nil || $0.namespace == namespace) }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+/// JSON text of a string, quoted; everything outside ASCII stays as it is.
+package func jsonQuoted(_ text: String) -> String {
+    var result = "\""
+    result.reserveCapacity(text.utf8.count + 2)
+    for scalar in text.unicodeScalars {
+        switch scalar {
+        case "\"": result += "\\\""
+        case "\\": result += "\\\\"
+        case "\n": result += "\\n"
+        case "\t": result += "\\t"
+        case "\r": result += "\\r"
+        case _ where scalar.value < 0x20 || scalar.value == 0x7F:
+            let digits = String(scalar.value, radix: 16)
+            result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        default: result.unicodeScalars.append(scalar)
+        }
+    }
+    return result + "\""
+}
+
+/// JSON text of a list of strings.
+package func jsonArray(_ list: [String]) -> String { "[" + list.map(jsonQuoted).joined(separator: ",") + "]" }
+
+/// JSON text of a map of strings, keys sorted.
+package func jsonObject(_ map: [String: String]) -> String {
+    map.isEmpty
+        ? "{}"
+        : "{"
+            + map.sorted { bytesPrecede($0.key, $1.key) }.map { "\(jsonQuoted($0.key)):\(jsonQuoted($0.value))" }
+            .joined(separator: ",") + "}"
+}
+
+/// The strings of a JSON array as `jsonArray` writes it; `nil` for any other text.
+package func strings(fromJSONArray text: String) -> [String]? {
+    var result: [String] = []
+    var scalars = Array(text.unicodeScalars)[...]
+    guard scalars.popFirst() == "[" else { return nil }
+    while let next = scalars.popFirst() {
+        switch next {
+        case "]": return result
+        case ",": continue
+        case "\"":
+            var element = String.UnicodeScalarView()
+            while let scalar = scalars.popFirst(), scalar != "\"" {
+                guard scalar == "\\" else {
+                    element.append(scalar)
+                    continue
+                }
+                switch scalars.popFirst() {
+                case "n": element.append("\n")
+                case "t": element.append("\t")
+                case "r": element.append("\r")
+                case "u":
+                    let digits = String(String.UnicodeScalarView(scalars.prefix(4)))
+                    scalars = scalars.dropFirst(4)
+                    if let value = UInt32(digits, radix: 16), let scalar = UnicodeScalar(value) { element.append(scalar) }
+                case let other?: element.append(other)
+                case nil: return nil
+                }
+            }
+            result.append(String(element))
+        default: return nil
+        }
+    }
+    return nil
+}

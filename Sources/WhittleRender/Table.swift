@@ -1,0 +1,109 @@
+/// Rows of text under named columns.
+public struct Table: Hashable, Sendable {
+    /// Column names, lower camel case as in JSON; the table shows them in upper case.
+    public var columns: [String]
+    /// Cells in the order of `columns`.
+    public var rows: [[String]]
+    /// Columns that only `-o wide`, CSV and Markdown show.
+    public var wideColumns: Set<String> = []
+
+    /// Creates a table.
+    public init(columns: [String], rows: [[String]], wideColumns: Set<String> = []) {
+        self.columns = columns
+        self.rows = rows
+        self.wideColumns = wideColumns
+    }
+
+    /// Aligned columns two spaces apart; no line ends in spaces.
+    ///
+    /// - Parameters:
+    ///   - isWide: whether wide columns are shown.
+    ///   - isColoured: whether the header is bold.
+    public func aligned(isWide: Bool, hasHeader: Bool = true, isColoured: Bool = false) -> String {
+        let shown = columns.indices.filter { isWide || !wideColumns.contains(columns[$0]) }
+        let header = shown.map { Self.title(columns[$0]) }
+        // Line ends and control characters of the input must not break the table or the terminal.
+        let body = rows.map { row in shown.map { Self.printable(row[$0]) } }
+        var widths = header.map(\.count)
+        for row in body { for (place, cell) in row.enumerated() { widths[place] = max(widths[place], cell.count) } }
+        func line(_ cells: [String]) -> String {
+            var text = ""
+            for (place, cell) in cells.enumerated() {
+                text += cell
+                if place < cells.count - 1 { text += String(repeating: " ", count: widths[place] - cell.count + 2) }
+            }
+            while text.last == " " { text.removeLast() }
+            return text + "\n"
+        }
+        let head = line(header)
+        let top = !hasHeader ? "" : isColoured ? "\u{1B}[1m\(head.dropLast())\u{1B}[0m\n" : head
+        return top + body.map(line).joined()
+    }
+
+    /// RFC 4180.
+    public var csv: String {
+        ([columns] + rows).map { row in
+            row.map { cell in
+                cell.contains(where: { ",\"\n\r".contains($0) }) ? "\"" + cell.replacing("\"", with: "\"\"") + "\"" : cell
+            }.joined(separator: ",") + "\n"
+        }.joined()
+    }
+
+    /// A GitHub table.
+    public var markdown: String {
+        func line(_ cells: [String]) -> String {
+            "| " + cells.map { Self.printable($0).replacing("|", with: "\\|") }.joined(separator: " | ") + " |\n"
+        }
+        return line(columns) + line(columns.map { _ in "---" }) + rows.map(line).joined()
+    }
+
+    private static func title(_ column: String) -> String {
+        var result = ""
+        for character in column {
+            if character.isUppercase { result.append(" ") }
+            result += character.uppercased()
+        }
+        return result
+    }
+
+    private static func printable(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else { return text }
+        return text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "\\u{\(String($0.value, radix: 16))}" : String($0) }
+            .joined()
+    }
+}
+
+/// How answers are written.
+public enum OutputFormat: String, CaseIterable, Sendable {
+    /// Aligned columns.
+    case table
+    /// Aligned columns, all of them.
+    case wide
+    /// Indented JSON.
+    case json
+    /// YAML.
+    case yaml
+    /// RFC 4180 with a header.
+    case csv
+    /// A GitHub table.
+    case markdown
+}
+
+/// The only switch over output formats.
+public enum Output {
+    /// Writes an answer that is both a table and a document.
+    public static func render(
+        _ table: Table, _ document: JSONValue, as format: OutputFormat, hasHeader: Bool = true, isColoured: Bool = false
+    )
+        -> String
+    {
+        switch format {
+        case .table, .wide:
+            table.rows.isEmpty ? "" : table.aligned(isWide: format == .wide, hasHeader: hasHeader, isColoured: isColoured)
+        case .json: document.indented
+        case .yaml: document.yaml
+        case .csv: table.csv
+        case .markdown: table.markdown
+        }
+    }
+}

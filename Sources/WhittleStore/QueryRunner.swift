@@ -1,0 +1,110 @@
+import GRDB
+import WhittleModel
+import WhittleQueries
+
+/// A value in a result or for a parameter.
+public enum SQLValue: Hashable, Sendable {
+    /// Absent, unknown or any.
+    case null
+    /// A whole number.
+    case integer(Int64)
+    /// A floating-point number.
+    case real(Double)
+    /// A text.
+    case text(String)
+
+    /// A text, or NULL.
+    public static func optional(_ text: String?) -> SQLValue { text.map(SQLValue.text) ?? .null }
+    /// A list as JSON array.
+    public static func list(_ list: [String]) -> SQLValue { .text(jsonArray(list)) }
+
+    /// The text; `nil` for NULL and numbers.
+    public var string: String? {
+        if case .text(let text) = self { text } else { nil }
+    }
+
+    /// The whole number; `nil` for everything else.
+    public var integer: Int? {
+        if case .integer(let number) = self { Int(number) } else { nil }
+    }
+
+    /// A flag: whether the number is not 0.
+    public var isTrue: Bool { integer ?? 0 != 0 }
+
+    var databaseValue: DatabaseValue {
+        switch self {
+        case .null: .null
+        case .integer(let number): number.databaseValue
+        case .real(let number): number.databaseValue
+        case .text(let text): text.databaseValue
+        }
+    }
+
+    init(_ value: DatabaseValue) {
+        switch value.storage {
+        case .null, .blob: self = .null
+        case .int64(let number): self = .integer(number)
+        case .double(let number): self = .real(number)
+        case .string(let text): self = .text(text)
+        }
+    }
+}
+
+/// The rows of a query.
+public struct QueryResult: Sendable {
+    /// Column names.
+    public var columns: [String]
+    /// Values in the order of `columns`.
+    public var rows: [[SQLValue]]
+
+    /// One row whose values are read by column name.
+    public struct Row {
+        let result: QueryResult
+        let values: [SQLValue]
+
+        /// The value of a column; NULL when there is none of this name.
+        public subscript(_ column: String) -> SQLValue {
+            result.columns.firstIndex(of: column).map { values[$0] } ?? .null
+        }
+    }
+
+    /// The rows, readable by name.
+    public var named: [Row] { rows.map { Row(result: self, values: $0) } }
+}
+
+extension WhittleDatabase {
+    /// Runs a query; parameters that are left out are NULL.
+    ///
+    /// - Throws: `StoreError.parameter` for a parameter that the header does not have.
+    public func run(_ query: Query, _ parameters: [String: SQLValue] = [:]) throws(StoreError) -> QueryResult {
+        for name in parameters.keys where !query.parameters.contains(where: { $0.name == name }) {
+            throw .parameter(query: query.name, name: name)
+        }
+        return try attempt { database in
+            let statement = try database.cachedStatement(sql: query.sql)
+            var arguments: [String: DatabaseValue] = [:]
+            for field in query.parameters { arguments[field.name] = parameters[field.name, default: .null].databaseValue }
+            let cursor = try Row.fetchCursor(statement, arguments: StatementArguments(arguments))
+            var rows: [[SQLValue]] = []
+            while let row = try cursor.next() { rows.append(row.databaseValues.map(SQLValue.init)) }
+            return QueryResult(columns: statement.columnNames, rows: rows)
+        }
+    }
+
+    /// Runs the built-in query of this name.
+    public func run(_ name: String, _ parameters: [String: SQLValue] = [:]) throws(StoreError) -> QueryResult {
+        guard let query = QueryCatalogue.named(name) else { throw .unknownQuery(name) }
+        return try run(query, parameters)
+    }
+
+    /// The lines of EXPLAIN QUERY PLAN for a query, and whether it only reads.
+    public func plan(of query: Query) throws(StoreError) -> (lines: [String], isReadOnly: Bool) {
+        try attempt { database in
+            let statement = try database.makeStatement(sql: query.sql)
+            let arguments = query.parameters.reduce(into: [String: DatabaseValue]()) { $0[$1.name] = .null }
+            let rows = try Row.fetchAll(
+                database, sql: "EXPLAIN QUERY PLAN " + query.sql, arguments: StatementArguments(arguments))
+            return (rows.map { $0["detail"] }, statement.isReadonly)
+        }
+    }
+}

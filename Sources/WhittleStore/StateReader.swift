@@ -1,0 +1,138 @@
+import GRDB
+import WhittleModel
+
+extension WhittleDatabase {
+    /// The roles and bindings of the file as an authorizer in memory, for many questions at once.
+    ///
+    /// - Parameter onlyBootstrap: whether only bindings with the label `kubernetes.io/bootstrapping` are taken.
+    public func authorizer(onlyBootstrap: Bool = false) throws(StoreError) -> Authorizer {
+        try attempt { database in
+            func rule(_ row: Row, from first: Int) -> PolicyRule {
+                func list(_ offset: Int) -> [String]? {
+                    (row[first + offset] as String?).flatMap { strings(fromJSONArray: $0) }
+                }
+                return PolicyRule(
+                    verbs: list(0), apiGroups: list(1), resources: list(2), resourceNames: list(3), nonResourceURLs: list(4))
+            }
+            var rules: [Int64: [WrittenRule]] = [:]
+            let cursor = try Row.fetchCursor(
+                database,
+                sql: """
+                    SELECT w.role_id, w.verbs, w.api_groups, w.resources, w.resource_names, w.urls, f.path, w.line, w.column, w.aggregated_from
+                    FROM rule AS w JOIN role AS r ON r.role_id = w.role_id AND w.origin = r.rules_from
+                    LEFT JOIN source AS f ON f.source_id = w.source_id ORDER BY w.role_id, w.ordinal
+                    """)
+            while let row = try cursor.next() {
+                rules[row[0], default: []].append(
+                    WrittenRule(rule(row, from: 1), location: Self.location(row, from: 6), aggregatedFrom: row[9]))
+            }
+            let roles = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT r.role_id, r.namespace, r.name, r.assumed, f.path, r.line, r.column FROM role AS r
+                    LEFT JOIN source AS f ON f.source_id = r.source_id ORDER BY r.role_id
+                    """
+            ).map { row in
+                Role(
+                    meta: ObjectMeta(namespace: row[1], name: row[2], location: Self.location(row, from: 4)),
+                    rules: rules[row[0]] ?? [], isAssumed: row[3])
+            }
+            var subjects: [Int64: [WrittenSubject]] = [:]
+            for row in try Row.fetchAll(
+                database, sql: "SELECT binding_id, kind, namespace, name FROM binding_subject ORDER BY binding_id, ordinal")
+            {
+                subjects[row[0], default: []].append(WrittenSubject(Subject(kind: row[1], namespace: row[2], name: row[3])))
+            }
+            let bindings = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT b.binding_id, b.namespace, b.name, b.role_ref_kind, b.role_ref_name, b.assumed, f.path, b.line, b.column
+                    FROM binding AS b LEFT JOIN source AS f ON f.source_id = b.source_id
+                    WHERE b.bootstrap OR NOT ? ORDER BY b.binding_id
+                    """, arguments: [onlyBootstrap]
+            ).map { row in
+                Binding(
+                    meta: ObjectMeta(namespace: row[1], name: row[2], location: Self.location(row, from: 6)),
+                    roleRef: RoleRef(kind: row[3], name: row[4]), subjects: subjects[row[0]] ?? [], isAssumed: row[5])
+            }
+            return Authorizer(roles: roles, bindings: bindings)
+        }
+    }
+
+    private static func location(_ row: Row, from first: Int) -> SourceLocation? {
+        guard let file: String = row[first], let line: Int = row[first + 1], let column: Int = row[first + 2] else { return nil }
+        return SourceLocation(file: file, line: line, column: column)
+    }
+
+    /// What the last load's input held.
+    public func completeness() throws(StoreError) -> Completeness {
+        try attempt { database in
+            Completeness(
+                entries: try Row.fetchAll(database, sql: "SELECT kind, namespace, objects FROM completeness").map {
+                    Completeness.Entry(kind: $0[0], namespace: $0[1], objects: $0[2])
+                })
+        }
+    }
+
+    /// Resources that CustomResourceDefinitions and discovery documents of the input serve.
+    public func apiResources() throws(StoreError) -> [APIResource] {
+        try attempt { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT api_group, version, resource, kind, singular, short_names, namespaced, verbs, origin FROM api_resource
+                    WHERE origin <> 'built-in' ORDER BY api_group, resource, version
+                    """
+            ).map { row in
+                APIResource(
+                    apiGroup: row[0], version: row[1], resource: row[2], kind: row[3], singular: row[4],
+                    shortNames: strings(fromJSONArray: row[5]) ?? [], isNamespaced: row[6],
+                    verbs: strings(fromJSONArray: row[7]) ?? [], origin: APIResource.Origin(rawValue: row[8]) ?? .discovery)
+            }
+        }
+    }
+
+    /// Whether the file holds usage.
+    public func hasUsage() throws(StoreError) -> Bool {
+        try attempt { try Bool.fetchOne($0, sql: "SELECT EXISTS (SELECT 1 FROM usage) OR EXISTS (SELECT 1 FROM implied_need)") ?? false }
+    }
+
+    /// Service accounts that usage was seen of, by namespace and name.
+    public func serviceAccountsWithUsage() throws(StoreError) -> [(namespace: String, name: String)] {
+        try attempt { database in
+            try String.fetchAll(
+                database,
+                sql: """
+                    SELECT name FROM identity WHERE identity_id IN (
+                      SELECT identity_id FROM usage UNION SELECT identity_id FROM implied_need WHERE decision = 'allow')
+                    """
+            ).compactMap { ServiceAccountName.split($0) }.sorted { ($0.namespace, $0.name) < ($1.namespace, $1.name) }
+        }
+    }
+
+    /// Which of the objects that somebody asks about exist: `Pod`, `Node`, `ServiceAccount`, `User`, `Group` or a workload kind.
+    public func exists(kind: String, namespace: String, name: String) throws(StoreError) -> Bool {
+        let sql =
+            switch kind {
+            case "Pod": "SELECT EXISTS (SELECT 1 FROM pod WHERE namespace = ?1 AND name = ?2)"
+            case "Node": "SELECT EXISTS (SELECT 1 FROM node WHERE ?1 = ?1 AND name = ?2)"
+            case "ServiceAccount": "SELECT EXISTS (SELECT 1 FROM service_account WHERE namespace = ?1 AND name = ?2)"
+            case "User", "Group": "SELECT EXISTS (SELECT 1 FROM identity WHERE ?1 = ?1 AND kind = ?3 AND name = ?2)"
+            default: "SELECT EXISTS (SELECT 1 FROM workload WHERE namespace = ?1 AND kind = ?3 AND name = ?2)"
+            }
+        return try attempt { database in
+            let needsKind = sql.contains("?3")
+            return try Bool.fetchOne(
+                database, sql: sql, arguments: StatementArguments(needsKind ? [namespace, name, kind] : [namespace, name])) ?? false
+        }
+    }
+
+    /// Pods, objects and diagnostics of the last load, for a closing line.
+    public func counts() throws(StoreError) -> [(table: String, rows: Int)] {
+        try attempt { database in
+            try ["role", "binding", "service_account", "pod", "workload", "namespace", "node"].map { table in
+                (table, try Int.fetchOne(database, sql: "SELECT count(*) FROM \(table)") ?? 0)
+            }
+        }
+    }
+}

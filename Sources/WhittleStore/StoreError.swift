@@ -1,0 +1,36 @@
+/// Why a database cannot be used.
+public enum StoreError: Error, CustomStringConvertible, Equatable {
+    /// The file does not exist or cannot be opened.
+    case cannotOpen(path: String, reason: String)
+    /// The file is no database of Whittle.
+    case notWhittle(path: String)
+    /// The file was written by a newer version.
+    case newerSchema(path: String, found: Int, supported: Int)
+    /// The file was written by an older version.
+    case olderSchema(path: String, found: Int, supported: Int)
+    /// The file holds usage of another cluster than the input.
+    case otherCluster(path: String, found: String, given: String)
+    /// SQLite refused a statement; values are hidden.
+    case sql(code: Int32, message: String)
+    /// A query was run with a parameter it does not have, or without one of its own.
+    case parameter(query: String, name: String)
+    /// No query of this name.
+    case unknownQuery(String)
+
+    /// One sentence for people, with what to do.
+    public var description: String {
+        switch self {
+        case .cannotOpen(let path, let reason): "cannot open the database `\(path)`: \(reason)"
+        case .notWhittle(let path): "`\(path)` is not a database of whittle; make one with `whittle load PATH -o \(path)`"
+        case .newerSchema(let path, let found, let supported):
+            "`\(path)` has schema \(found), this whittle knows schemas up to \(supported); use the newer whittle that wrote it"
+        case .olderSchema(let path, let found, let supported):
+            "`\(path)` has schema \(found), this whittle needs schema \(supported); load the input again"
+        case .otherCluster(let path, let found, let given):
+            "`\(path)` holds usage of cluster \(found), the input is of cluster \(given); write another file, or drop the usage with --fresh"
+        case .sql(let code, let message): "SQLite error \(code): \(message)"
+        case .parameter(let query, let name): "query `\(query)`: parameter `\(name)` is unknown or missing"
+        case .unknownQuery(let name): "there is no query `\(name)`; `whittle query --list` shows all"
+        }
+    }
+}

@@ -1,0 +1,251 @@
+import GRDB
+import WhittleModel
+
+/// Adds usage facts to a database and carries them from an old one to a new one.
+struct UsageWriter {
+    private let database: Database
+    private let dictionaries: Dictionaries
+
+    init(_ database: Database, _ dictionaries: Dictionaries) {
+        self.database = database
+        self.dictionaries = dictionaries
+    }
+
+    /// The rows with id 0 of a new database.
+    static func writeEmptyRows(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                INSERT INTO caller VALUES (0, '', '', '', NULL);
+                INSERT INTO agent VALUES (0, '');
+                INSERT INTO reason VALUES (0, '', NULL, NULL, NULL);
+                """)
+    }
+
+    /// Adds a fold; facts in a fixed order, so that equal logs give equal files.
+    func write(_ fold: UsageFold) throws {
+        let writer = try FactWriter(database, dictionaries)
+        for (key, count) in fold.facts.sorted(by: { Self.order($0.key, $1.key) }) { try writer.write(key, count) }
+        for (need, count) in fold.implied.sorted(by: { Self.order($0.key, $1.key) }) { try writer.write(need, count) }
+        for (flag, count) in fold.flags.sorted(by: { ($0.key.user, $0.key.flag) < ($1.key.user, $1.key.flag) }) {
+            try writer.write(flag, count)
+        }
+        for log in fold.logs where log.events > 0 || log.rejected > 0 {
+            try database.execute(
+                sql: """
+                    INSERT INTO checkpoint SELECT coalesce(max(checkpoint_id), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM checkpoint WHERE true
+                    ON CONFLICT (sha256) DO NOTHING
+                    """,
+                arguments: [
+                    log.path, log.byteCount, log.sha256, log.firstEvent, log.lastEvent, log.events, log.requests, log.receivedOnly,
+                    log.ignored, log.undecided, log.rejected,
+                ])
+        }
+        try Self.resolveWorkloads(database)
+        try database.execute(sql: "ANALYZE usage; ANALYZE usage_day; ANALYZE caller; ANALYZE implied_need")
+    }
+
+    /// Gives callers the workload at the top of their pod's owner chain; a known one is never lost again.
+    private static func resolveWorkloads(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                UPDATE caller SET workload = (
+                  SELECT r.kind || '/' || r.name FROM pod AS p JOIN workload AS w ON w.workload_id = p.workload_id
+                  JOIN workload AS r ON r.workload_id = w.root_id
+                  WHERE p.namespace = caller.namespace AND p.name = caller.pod
+                    AND (caller.pod_uid = '' OR p.uid IS NULL OR p.uid = caller.pod_uid))
+                WHERE workload IS NULL AND caller_id > 0
+                """)
+    }
+
+    /// Copies usage, checkpoints and earlier load runs of the attached database `old`; ids are given anew by text.
+    func carryOver() throws {
+        try database.execute(sql: "INSERT INTO load_run SELECT * FROM old.load_run")
+        try database.execute(
+            sql: """
+                UPDATE cluster SET uid = coalesce(uid, (SELECT uid FROM old.cluster)), name = coalesce(name, (SELECT name FROM old.cluster))
+                """)
+        for row in try Row.fetchAll(
+            database,
+            sql:
+                "SELECT DISTINCT i.kind, i.name FROM old.identity AS i WHERE i.identity_id IN (\(Self.used("identity_id")))  ORDER BY i.kind, i.name"
+        ) {
+            _ = try dictionaries.identity(Identity(row[0] == "Group" ? .group : .user, row[1]))
+        }
+        for row in try Row.fetchAll(
+            database,
+            sql: "SELECT verb, api_group, coalesce(resource, url) FROM old.atom WHERE atom_id IN (\(Self.used("atom_id"))) ORDER BY 1, 2, 3"
+        ) {
+            _ = try dictionaries.atom(verb: row[0], apiGroup: row[1], target: row[2])
+        }
+        for row in try Row.fetchAll(
+            database, sql: "SELECT name FROM old.namespace WHERE namespace_id IN (\(Self.used("namespace_id"))) ORDER BY 1")
+        {
+            _ = try dictionaries.namespace(row[0])
+        }
+        for row in try Row.fetchAll(
+            database, sql: "SELECT name FROM old.object_name WHERE object_name_id IN (\(Self.used("object_name_id"))) ORDER BY 1")
+        {
+            _ = try dictionaries.objectName(row[0])
+        }
+        try database.execute(
+            sql: """
+                CREATE TEMP TABLE new_identity AS SELECT o.identity_id AS old_id, n.identity_id AS new_id FROM old.identity AS o JOIN main.identity AS n USING (kind, name);
+                CREATE TEMP TABLE new_namespace AS SELECT o.namespace_id AS old_id, n.namespace_id AS new_id FROM old.namespace AS o JOIN main.namespace AS n USING (name);
+                CREATE TEMP TABLE new_name AS SELECT o.object_name_id AS old_id, n.object_name_id AS new_id FROM old.object_name AS o JOIN main.object_name AS n USING (name);
+                CREATE TEMP TABLE new_atom AS SELECT o.atom_id AS old_id, n.atom_id AS new_id FROM old.atom AS o JOIN main.atom AS n
+                  ON n.verb = o.verb AND n.api_group IS o.api_group AND n.resource IS o.resource AND n.url IS o.url;
+                CREATE INDEX temp.new_identity_old ON new_identity (old_id, new_id);
+                CREATE INDEX temp.new_namespace_old ON new_namespace (old_id, new_id);
+                CREATE INDEX temp.new_name_old ON new_name (old_id, new_id);
+                CREATE INDEX temp.new_atom_old ON new_atom (old_id, new_id);
+                INSERT INTO caller SELECT * FROM old.caller WHERE caller_id > 0;
+                INSERT INTO agent SELECT * FROM old.agent WHERE agent_id > 0;
+                INSERT INTO reason SELECT * FROM old.reason WHERE reason_id > 0;
+                INSERT INTO usage SELECT u.usage_id, i.new_id, m.new_id, u.caller_id, u.agent_id, a.new_id, n.new_id, o.new_id, u.decision,
+                    u.code_class, u.reason_id, u.count, u.started, u.first_seen, u.last_seen
+                  FROM old.usage AS u JOIN new_identity AS i ON i.old_id = u.identity_id JOIN new_identity AS m ON m.old_id = u.impersonator_id
+                  JOIN new_atom AS a ON a.old_id = u.atom_id JOIN new_namespace AS n ON n.old_id = u.namespace_id
+                  JOIN new_name AS o ON o.old_id = u.object_name_id ORDER BY u.usage_id;
+                INSERT INTO usage_day SELECT * FROM old.usage_day;
+                INSERT INTO implied_need SELECT i.new_id, a.new_id, n.new_id, o.new_id, u.cause, u.decision, u.count, u.first_seen, u.last_seen
+                  FROM old.implied_need AS u JOIN new_identity AS i ON i.old_id = u.identity_id JOIN new_atom AS a ON a.old_id = u.atom_id
+                  JOIN new_namespace AS n ON n.old_id = u.namespace_id JOIN new_name AS o ON o.old_id = u.object_name_id;
+                INSERT INTO usage_flag SELECT i.new_id, u.flag, u.count, u.first_seen, u.last_seen
+                  FROM old.usage_flag AS u JOIN new_identity AS i ON i.old_id = u.identity_id;
+                INSERT INTO declared_need SELECT i.new_id, a.new_id, n.new_id, o.new_id, u.origin
+                  FROM old.declared_need AS u JOIN new_identity AS i ON i.old_id = u.identity_id JOIN new_atom AS a ON a.old_id = u.atom_id
+                  JOIN new_namespace AS n ON n.old_id = u.namespace_id JOIN new_name AS o ON o.old_id = u.object_name_id;
+                INSERT INTO checkpoint SELECT * FROM old.checkpoint;
+                DROP TABLE temp.new_identity; DROP TABLE temp.new_namespace; DROP TABLE temp.new_name; DROP TABLE temp.new_atom;
+                """)
+        try Self.resolveWorkloads(database)
+    }
+
+    /// A subquery over every use that the old file's usage makes of a dictionary.
+    private static func used(_ column: String) -> String {
+        var parts = [
+            "SELECT \(column) FROM old.usage", "SELECT \(column) FROM old.implied_need", "SELECT \(column) FROM old.declared_need",
+        ]
+        if column == "identity_id" { parts += ["SELECT impersonator_id FROM old.usage", "SELECT identity_id FROM old.usage_flag"] }
+        return parts.joined(separator: " UNION ")
+    }
+
+    private static func order(_ left: UsageKey, _ right: UsageKey) -> Bool {
+        let leftText = left.sortText
+        let rightText = right.sortText
+        return leftText.lexicographicallyPrecedes(rightText) { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
+    private static func order(_ left: ImpliedNeed, _ right: ImpliedNeed) -> Bool {
+        left.sortText.lexicographicallyPrecedes(right.sortText) { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+}
+
+extension Request {
+    fileprivate var sortText: [String] { [path ?? "", apiGroup, resource, subresource, namespace, name, verb] }
+}
+
+extension UsageKey {
+    fileprivate var sortText: [String] {
+        [user] + request.sortText
+            + [decision.rawValue, impersonator, podNamespace, pod, podUID, userAgent, String(codeClass), reason]
+    }
+}
+
+extension ImpliedNeed {
+    fileprivate var sortText: [String] { [user] + request.sortText + [cause.rawValue, isAllowed ? "allow" : "forbid"] }
+}
+
+/// Finds or makes the row of a fact and adds to its counts.
+private final class FactWriter {
+    private let dictionaries: Dictionaries
+    private let upsertUsage: BulkStatement
+    private let upsertDay: BulkStatement
+    private let upsertImplied: BulkStatement
+    private let upsertFlag: BulkStatement
+    private let upsertCaller: BulkStatement
+    private let upsertAgent: BulkStatement
+    private let upsertReason: BulkStatement
+
+    init(_ database: Database, _ dictionaries: Dictionaries) throws {
+        self.dictionaries = dictionaries
+        upsertUsage = try BulkStatement(
+            database,
+            """
+            INSERT INTO usage (identity_id, impersonator_id, caller_id, agent_id, atom_id, namespace_id, object_name_id, decision,
+                               code_class, reason_id, count, started, first_seen, last_seen)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (identity_id, decision, atom_id, namespace_id, object_name_id, impersonator_id, caller_id, agent_id, code_class, reason_id)
+            DO UPDATE SET count = count + excluded.count, started = started + excluded.started,
+              first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)
+            RETURNING usage_id
+            """)
+        upsertDay = try BulkStatement(
+            database, "INSERT INTO usage_day VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count")
+        upsertImplied = try BulkStatement(
+            database,
+            """
+            INSERT INTO implied_need VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count,
+              first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)
+            """)
+        upsertFlag = try BulkStatement(
+            database,
+            """
+            INSERT INTO usage_flag VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count,
+              first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)
+            """)
+        // A conflict that changes nothing still returns the row's id.
+        upsertCaller = try BulkStatement(
+            database,
+            "INSERT INTO caller (namespace, pod, pod_uid) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET pod = pod RETURNING caller_id")
+        upsertAgent = try BulkStatement(
+            database, "INSERT INTO agent (user_agent) VALUES (?) ON CONFLICT DO UPDATE SET user_agent = user_agent RETURNING agent_id")
+        upsertReason = try BulkStatement(
+            database,
+            """
+            INSERT INTO reason (reason, binding_kind, binding_namespace, binding_name) VALUES (?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET reason = reason RETURNING reason_id
+            """)
+    }
+
+    private func user(_ name: String) throws -> Int64 { try dictionaries.identity(Identity(.user, name)) }
+
+    private func id(_ row: [Int64]?) throws(StoreError) -> Int64 {
+        guard let id = row?.first else { throw .sql(code: 0, message: "a row was not written") }
+        return id
+    }
+
+    func write(_ key: UsageKey, _ count: UsageCount) throws {
+        let grant = GrantReason(key.reason)
+        let caller = try id(upsertCaller.integers(.text(key.podNamespace), .text(key.pod), .text(key.podUID)))
+        let agent = try id(upsertAgent.integers(.text(key.userAgent)))
+        let reason = try id(
+            upsertReason.integers(
+                .text(key.reason), .optional(grant?.bindingKind), .optional(grant?.bindingNamespace), .optional(grant?.bindingName)))
+        let usage = try id(
+            upsertUsage.integers(
+                .integer(try user(key.user)), .integer(key.impersonator.isEmpty ? 0 : try user(key.impersonator)),
+                .integer(caller), .integer(agent), .integer(try dictionaries.atom(key.request)),
+                .integer(try dictionaries.namespace(key.request.namespace)),
+                .integer(try dictionaries.objectName(key.request.name)), .text(key.decision.rawValue),
+                .integer(Int64(key.codeClass)), .integer(reason), .integer(Int64(count.count)), .integer(Int64(count.started)),
+                .integer(count.firstSeen), .integer(count.lastSeen)))
+        for (day, requests) in count.days.sorted(by: { $0.key < $1.key }) {
+            try upsertDay.run(.integer(usage), .integer(day), .integer(Int64(requests)))
+        }
+    }
+
+    func write(_ need: ImpliedNeed, _ count: UsageCount) throws {
+        try upsertImplied.run(
+            .integer(try user(need.user)), .integer(try dictionaries.atom(need.request)),
+            .integer(try dictionaries.namespace(need.request.namespace)), .integer(try dictionaries.objectName(need.request.name)),
+            .text(need.cause.rawValue), .text(need.isAllowed ? "allow" : "forbid"), .integer(Int64(max(count.count, 0))),
+            .integer(count.firstSeen), .integer(count.lastSeen))
+    }
+
+    func write(_ flag: UsageFlag, _ count: UsageCount) throws {
+        try upsertFlag.run(
+            .integer(try user(flag.user)), .text(flag.flag), .integer(Int64(count.count)), .integer(count.firstSeen),
+            .integer(count.lastSeen))
+    }
+}

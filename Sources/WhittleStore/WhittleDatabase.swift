@@ -1,0 +1,218 @@
+import Foundation
+import GRDB
+import WhittleModel
+import WhittleQueries
+
+/// One cluster in one SQLite file, or in memory.
+public final class WhittleDatabase: Sendable {
+    /// The schema this version reads and writes.
+    public static let schemaVersion = 1
+    private static let applicationID = 0x5748_4954
+
+    /// The path as given; `:memory:` for a database without a file.
+    public let path: String
+    let queue: DatabaseQueue
+
+    private init(path: String, queue: DatabaseQueue) {
+        self.path = path
+        self.queue = queue
+    }
+
+    // MARK: Opening
+
+    /// Opens a file that a load made.
+    ///
+    /// - Throws: `StoreError` when it is missing, no database of Whittle, or of another schema.
+    public static func open(_ path: String, isReadOnly: Bool = true) throws(StoreError) -> WhittleDatabase {
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw .cannotOpen(path: path, reason: "no such file; make it with `whittle load PATH -o \(path)`")
+        }
+        do {
+            var configuration = Configuration()
+            configuration.readonly = isReadOnly
+            configuration.busyMode = .timeout(10)
+            let queue = try DatabaseQueue(path: path, configuration: configuration)
+            let (application, version) = try queue.read { database in
+                (
+                    try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0,
+                    try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+                )
+            }
+            guard application == applicationID else { throw StoreError.notWhittle(path: path) }
+            guard version <= schemaVersion else {
+                throw StoreError.newerSchema(path: path, found: version, supported: schemaVersion)
+            }
+            guard version == schemaVersion else {
+                throw StoreError.olderSchema(path: path, found: version, supported: schemaVersion)
+            }
+            return WhittleDatabase(path: path, queue: queue)
+        } catch let error as StoreError {
+            throw error
+        } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB {
+            throw .notWhittle(path: path)
+        } catch {
+            throw wrap(error, path: path)
+        }
+    }
+
+    static func wrap(_ error: any Error, path: String) -> StoreError {
+        switch error {
+        case let error as StoreError: error
+        case let error as DatabaseError where error.resultCode == .SQLITE_CANTOPEN:
+            .cannotOpen(path: path, reason: error.message ?? "cannot be opened")
+        case let error as DatabaseError:
+            .sql(code: error.extendedResultCode.rawValue, message: error.message ?? "unknown error")
+        default: .cannotOpen(path: path, reason: "\(error)")
+        }
+    }
+
+    // MARK: Loading
+
+    /// What a load should do beside writing the state.
+    public struct LoadOptions: Sendable {
+        /// The user's name for the cluster; `nil` not given.
+        public var clusterName: String?
+        /// Whether usage in the old file is dropped instead of carried over.
+        public var isFresh = false
+        /// Version of the tool.
+        public var toolVersion = ""
+        /// Kubernetes version of the resource catalogue.
+        public var catalogueVersion = ""
+        /// Microseconds since 1970-01-01 UTC.
+        public var loadedAt: Int64 = 0
+
+        /// Creates the default options.
+        public init() {}
+    }
+
+    /// Makes a database without a file.
+    public static func inMemory(_ state: ClusterState, options: LoadOptions = LoadOptions()) throws(StoreError) -> WhittleDatabase {
+        do {
+            let queue = try DatabaseQueue(configuration: bulkConfiguration)
+            try queue.writeWithoutTransaction { try build($0, state, options, oldPath: nil) }
+            return WhittleDatabase(path: ":memory:", queue: queue)
+        } catch {
+            throw wrap(error, path: ":memory:")
+        }
+    }
+
+    /// Writes the state beside `path` and renames it over it; usage and checkpoints of the old file are carried over.
+    ///
+    /// An interrupted load leaves the old file as it was. The file may be read by its owner only.
+    /// - Throws: `StoreError.otherCluster` when the old file holds usage of another cluster.
+    public static func load(_ state: ClusterState, to path: String, options: LoadOptions) throws(StoreError) {
+        var oldPath: String?
+        if FileManager.default.fileExists(atPath: path) {
+            let old = try open(path)
+            if !options.isFresh {
+                try old.checkCluster(state, options)
+                oldPath = path
+            }
+        }
+        let temporary = "\(path).\(getpid()).tmp"
+        unlink(temporary)
+        let descriptor = Foundation.open(temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .cannotOpen(path: path, reason: String(cString: strerror(errno))) }
+        defer {
+            close(descriptor)
+            unlink(temporary)
+            unlink("\(temporary)-journal")
+        }
+        do {
+            let queue = try DatabaseQueue(path: temporary, configuration: bulkConfiguration)
+            try queue.writeWithoutTransaction { database in
+                // Nothing but this process sees the file before the rename, so it needs no journal.
+                try database.execute(sql: "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE")
+                try build(database, state, options, oldPath: oldPath)
+            }
+            try queue.close()
+        } catch {
+            throw wrap(error, path: path)
+        }
+        guard fsync(descriptor) == 0, rename(temporary, path) == 0 else {
+            throw .cannotOpen(path: path, reason: String(cString: strerror(errno)))
+        }
+    }
+
+    /// References are right by construction (a test checks them all); checking each row would double the time.
+    private static var bulkConfiguration: Configuration {
+        var configuration = Configuration()
+        configuration.foreignKeysEnabled = false
+        return configuration
+    }
+
+    private static func build(_ database: Database, _ state: ClusterState, _ options: LoadOptions, oldPath: String?) throws {
+        func script(_ name: String) throws {
+            try database.execute(sql: EmbeddedSQL.files.first { $0.name == name }?.text ?? "")
+        }
+        try database.inTransaction {
+            try script("Schema.sql")
+            try script("Views.sql")
+            return .commit
+        }
+        if let oldPath {
+            try database.execute(sql: "ATTACH DATABASE ? AS old", arguments: [oldPath])
+        }
+        try database.inTransaction {
+            try database.execute(
+                sql: "INSERT INTO cluster VALUES (1, ?, ?, ?)", arguments: [state.clusterUID, options.clusterName, state.serverVersion])
+            let dictionaries = try Dictionaries(database, isNew: true)
+            try UsageWriter.writeEmptyRows(database)
+            var inventory = InventoryWriter(database, state, dictionaries)
+            try inventory.write()
+            if oldPath != nil { try UsageWriter(database, dictionaries).carryOver() }
+            try database.execute(
+                sql: """
+                    INSERT INTO load_run SELECT coalesce(max(load_run_id), 0) + 1, ?, ?, ?, ?, ?, ? FROM load_run
+                    """,
+                arguments: [
+                    options.loadedAt, options.toolVersion, schemaVersion, options.catalogueVersion, state.inputSHA256, state.objectCount,
+                ])
+            try script("Indexes.sql")
+            return .commit
+        }
+        if oldPath != nil { try database.execute(sql: "DETACH DATABASE old") }
+        try database.execute(sql: "ANALYZE")
+    }
+
+    private func checkCluster(_ state: ClusterState, _ options: LoadOptions) throws(StoreError) {
+        let own = try attempt { database in
+            try Row.fetchOne(database, sql: "SELECT uid, name, EXISTS (SELECT 1 FROM checkpoint) FROM cluster")
+        }
+        guard let own, own[2] as Bool? ?? false else { return }
+        let uid: String? = own[0]
+        let name: String? = own[1]
+        if let uid, let given = state.clusterUID, uid != given { throw .otherCluster(path: path, found: uid, given: given) }
+        if let name, let given = options.clusterName, name != given { throw .otherCluster(path: path, found: name, given: given) }
+    }
+
+    // MARK: Usage
+
+    /// Adds folded audit logs to the usage.
+    public func add(_ fold: UsageFold) throws(StoreError) {
+        do {
+            try queue.write { database in
+                try UsageWriter(database, try Dictionaries(database, isNew: false)).write(fold)
+            }
+        } catch {
+            throw Self.wrap(error, path: path)
+        }
+    }
+
+    /// Logs that were folded: byte count → digests.
+    public func foldedLogs() throws(StoreError) -> [Int: Set<String>] {
+        try attempt { database in
+            try Row.fetchAll(database, sql: "SELECT byte_count, sha256 FROM checkpoint")
+                .reduce(into: [:]) { $0[$1[0], default: []].insert($1[1]) }
+        }
+    }
+
+    /// Runs a read; every error becomes a `StoreError`.
+    func attempt<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
+        do {
+            return try queue.read(body)
+        } catch {
+            throw Self.wrap(error, path: path)
+        }
+    }
+}

@@ -1,0 +1,4 @@
+import Foundation
+import WhittleCommands
+
+exit(WhittleCommand.run(Array(CommandLine.arguments.dropFirst())))
