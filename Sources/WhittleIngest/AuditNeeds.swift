@@ -1,9 +1,9 @@
 import WhittleModel
 
 /// What one audit event proves (semantics §12).
-struct AuditNeeds {
+package struct AuditNeeds {
     /// How much an event proves.
-    enum Use: String {
+    package enum Use: String {
         /// The request was allowed: its attributes are needed.
         case evidence
         /// It was refused: not held, never granted by default.
@@ -14,15 +14,30 @@ struct AuditNeeds {
         case ignore
     }
 
-    var use: Use
+    package var use: Use
     /// Whose rights were asked for.
-    var subject: String
+    package var subject: String
     /// The attributes the authorizer saw; `nil` when there are none of the subject itself.
-    var primary: Request?
+    package var primary: Request?
     /// Further checks that must have been made.
-    var implied: [ImpliedNeed] = []
+    package var implied: [ImpliedNeed] = []
     /// Hints, see `UsageFlag`.
-    var flags: [String] = []
+    package var flags: [String] = []
+
+    /// Judges the stages of one request as JSON objects; `nil` when none of them tells anything (semantics AUD-2, AUD-3).
+    package static func judge(stages: [String]) -> AuditNeeds? {
+        let events = stages.compactMap { text -> AuditEvent? in
+            var text = text
+            return text.withUTF8 { bytes in
+                guard let base = bytes.baseAddress, var json = try? JSONText(bytes) else { return nil }
+                let tree = DocumentTree(file: "", base: base)
+                guard (try? json.parseValue(into: tree)) != nil else { return nil }
+                return AuditEvent(tree.root)
+            }
+        }
+        let last = ["Panic", "ResponseComplete", "ResponseStarted"].lazy.compactMap { stage in events.last { $0.stage == stage } }.first
+        return last.map { AuditNeeds($0) }
+    }
 
     /// Judges one event of stage ResponseStarted, ResponseComplete or Panic.
     init(_ event: AuditEvent) {

@@ -100,6 +100,22 @@ public enum ServiceAccountName {
             groups: groups(namespace: namespace) + [ImplicitGroup.authenticated])
     }
 
+    /// The extra keys of a token's user, which name the pod and node it is bound to (semantics AUD-20).
+    public static func tokenExtra(podName: String = "", podUID: String = "", nodeName: String = "", nodeUID: String = "") -> [String: [String]]
+    {
+        let prefix = "authentication.kubernetes.io/"
+        var extra: [String: [String]] = [:]
+        if !podName.isEmpty, !podUID.isEmpty {
+            extra[prefix + "pod-name"] = [podName]
+            extra[prefix + "pod-uid"] = [podUID]
+        }
+        if !nodeName.isEmpty {
+            extra[prefix + "node-name"] = [nodeName]
+            if !nodeUID.isEmpty { extra[prefix + "node-uid"] = [nodeUID] }
+        }
+        return extra
+    }
+
     /// Whether the account is the one that `username` names; no check of either part.
     public static func matches(namespace: String, name: String, username: String) -> Bool {
         username.isSameBytes(as: self.username(namespace: namespace, name: name))

@@ -1,0 +1,169 @@
+import Foundation
+import GRDB
+import Testing
+import WhittleIngest
+import WhittleModel
+import WhittleStore
+import WhittleTestSupport
+
+@Suite("WhittleDatabase")
+struct WhittleDatabaseTests {
+    private func state(_ text: String) -> ClusterState { ManifestLoader().load(text: text) }
+
+    private static let shop = """
+        {"apiVersion":"v1","kind":"Namespace","metadata":{"name":"kube-system","uid":"cluster-a"}}
+        {"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"cart","namespace":"shop","uid":"1"}}
+        """
+
+    private func dump(_ path: String, without tables: [String] = ["load_run"]) throws -> [String] {
+        let queue = try DatabaseQueue(path: path)
+        return try queue.read { database in
+            try String.fetchAll(database, sql: "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY 1")
+                .filter { !tables.contains($0) }
+                .flatMap { table in try Row.fetchAll(database, sql: "SELECT * FROM \(table)").map { "\(table) \($0)" } }
+        }
+    }
+
+    @Test("every column of the schema has a comment")
+    func columnsAreCommented() throws {
+        let text = try String(contentsOfFile: Fixtures.path("../Sources/WhittleStore/SQL/Schema.sql"), encoding: .utf8)
+        var isInTable = false
+        var columns = 0
+        for line in text.split(separator: "\n") {
+            if line.hasPrefix("CREATE TABLE") {
+                isInTable = true
+            } else if line.hasPrefix(")") {
+                #expect(line.contains("STRICT"))
+                isInTable = false
+            } else if isInTable, let word = line.split(separator: " ").first, word.first?.isLowercase ?? false {
+                columns += 1
+                #expect(line.contains("-- "), "\(line)")
+            }
+        }
+        #expect(columns > 150)
+    }
+
+    @Test("references hold in a whole database")
+    func foreignKeys() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("c.db")
+        try WhittleDatabase.load(try Fixtures.recordedCluster(), to: file, options: WhittleDatabase.LoadOptions())
+        var fold = UsageFold()
+        try AuditLogReader().read(Fixtures.path("clusters/recorded/audit.log.gz"), into: &fold)
+        try WhittleDatabase.open(file, isReadOnly: false).add(fold)
+        try WhittleDatabase.load(try Fixtures.recordedCluster(), to: file, options: WhittleDatabase.LoadOptions())
+        let violations = try DatabaseQueue(path: file).read { try Row.fetchAll($0, sql: "PRAGMA foreign_key_check").count }
+        #expect(violations == 0)
+    }
+
+    @Test("a file is readable by its owner only, with a rollback journal, and equal for equal inputs")
+    func fileIsPrivateAndReproducible() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        for name in ["a.db", "b.db"] {
+            try WhittleDatabase.load(try Fixtures.recordedCluster(), to: folder.file(name), options: WhittleDatabase.LoadOptions())
+        }
+        let attributes = try FileManager.default.attributesOfItem(atPath: folder.file("a.db"))
+        #expect(attributes[.posixPermissions] as? Int == 0o600)
+        #expect(try DatabaseQueue(path: folder.file("a.db")).read { try String.fetchOne($0, sql: "PRAGMA journal_mode") } == "delete")
+        #expect(try dump(folder.file("a.db")) == dump(folder.file("b.db")))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["a.db", "b.db"])
+    }
+
+    @Test("a load carries usage and checkpoints over; loading the same inputs twice changes nothing else")
+    func usageSurvives() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("c.db")
+        let cluster = try Fixtures.recordedCluster()
+        try WhittleDatabase.load(cluster, to: file, options: WhittleDatabase.LoadOptions())
+        var fold = UsageFold()
+        try AuditLogReader().read(Fixtures.path("clusters/recorded/audit.log.gz"), into: &fold)
+        try WhittleDatabase.open(file, isReadOnly: false).add(fold)
+        let before = try WhittleDatabase.open(file).run("usage").rows
+        #expect(!before.isEmpty)
+        try WhittleDatabase.load(cluster, to: file, options: WhittleDatabase.LoadOptions())
+        let once = try dump(file)
+        try WhittleDatabase.load(cluster, to: file, options: WhittleDatabase.LoadOptions())
+        #expect(try dump(file) == once)
+        #expect(try WhittleDatabase.open(file).run("usage").rows == before)
+        // Another inventory of the same cluster: state changes, usage stays.
+        try WhittleDatabase.load(state("{\"apiVersion\":\"v1\",\"kind\":\"ServiceAccount\",\"metadata\":{\"name\":\"a\"}}"), to: file, options: WhittleDatabase.LoadOptions())
+        #expect(try WhittleDatabase.open(file).run("usage").rows == before)
+        // The log is known: a second reading finds nothing new.
+        var again = UsageFold()
+        try AuditLogReader(known: try WhittleDatabase.open(file).foldedLogs()).read(Fixtures.path("clusters/recorded/audit.log.gz"), into: &again)
+        #expect(again.facts.isEmpty)
+        var fresh = WhittleDatabase.LoadOptions()
+        fresh.isFresh = true
+        try WhittleDatabase.load(cluster, to: file, options: fresh)
+        #expect(try WhittleDatabase.open(file).run("usage").rows.isEmpty)
+    }
+
+    @Test("usage of another cluster is refused and the old file stays")
+    func otherCluster() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("c.db")
+        try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
+        var fold = UsageFold()
+        try AuditLogReader().read(Fixtures.path("clusters/recorded/audit.log.gz"), into: &fold)
+        try WhittleDatabase.open(file, isReadOnly: false).add(fold)
+        let before = try Data(contentsOf: URL(fileURLWithPath: file))
+        let other = state(Self.shop.replacing("cluster-a", with: "cluster-b"))
+        #expect(throws: StoreError.otherCluster(path: file, found: "cluster-a", given: "cluster-b")) {
+            try WhittleDatabase.load(other, to: file, options: WhittleDatabase.LoadOptions())
+        }
+        #expect(try Data(contentsOf: URL(fileURLWithPath: file)) == before)
+    }
+
+    @Test("files of other programs and other schemas are refused in words")
+    func wrongFiles() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let text = try folder.write("this is no database, and long enough to be none at all", to: "text.db")
+        #expect(throws: StoreError.notWhittle(path: text)) { try WhittleDatabase.open(text) }
+        let foreign = folder.file("foreign.db")
+        try DatabaseQueue(path: foreign).write { try $0.execute(sql: "CREATE TABLE t (a)") }
+        #expect(throws: StoreError.notWhittle(path: foreign)) { try WhittleDatabase.open(foreign) }
+        let newer = folder.file("newer.db")
+        try WhittleDatabase.load(state(Self.shop), to: newer, options: WhittleDatabase.LoadOptions())
+        try DatabaseQueue(path: newer).write { try $0.execute(sql: "PRAGMA user_version = 99") }
+        #expect(throws: StoreError.newerSchema(path: newer, found: 99, supported: WhittleDatabase.schemaVersion)) {
+            try WhittleDatabase.open(newer)
+        }
+        #expect(throws: (any Error).self) { try WhittleDatabase.open(folder.file("missing.db")) }
+    }
+
+    @Test("rules and atoms are both kept, the empty string apart from NULL")
+    func rulesAreKept() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("c.db")
+        let manifest = """
+            apiVersion: rbac.authorization.k8s.io/v1
+            kind: ClusterRole
+            metadata: {name: all}
+            rules:
+            - apiGroups: ["", apps]
+              resources: ["*", pods/exec]
+              resourceNames: [""]
+              verbs: ["*"]
+            - nonResourceURLs: [/metrics*]
+              verbs: [get]
+            """
+        let path = try folder.write(manifest, to: "role.yaml")
+        try WhittleDatabase.load(try ManifestLoader().load([path]), to: file, options: WhittleDatabase.LoadOptions())
+        try DatabaseQueue(path: file).read { database in
+            let rule = try #require(try Row.fetchOne(database, sql: "SELECT * FROM rule WHERE ordinal = 0"))
+            #expect(rule["api_groups"] == "[\"\",\"apps\"]")
+            #expect(rule["urls"] == nil as String?)
+            #expect(rule["line"] == 5 && rule["column"] == 3)
+            #expect(try Int.fetchOne(database, sql: "SELECT count(*) FROM rule_atom") == 5)
+            #expect(try Int.fetchOne(database, sql: "SELECT count(*) FROM rule_name WHERE object_name_id = 0") == 1)
+            #expect(try String.fetchOne(database, sql: "SELECT url_prefix FROM atom WHERE url IS NOT NULL") == "/metrics")
+            #expect(try Int.fetchOne(database, sql: "SELECT count(*) FROM atom WHERE api_group IS NULL AND url IS NULL") == 0)
+        }
+    }
+}
