@@ -47,4 +47,4 @@ CROSS JOIN rule AS w ON w.role_id = a.role_id AND w.ordinal = a.ordinal
 LEFT JOIN source AS f ON f.source_id = w.source_id
 LEFT JOIN service_account AS sa ON sa.identity_id = i.identity_id
 GROUP BY b.binding_id, i.identity_id, a.atom_id, a.ordinal
-ORDER BY scope_namespace, t.api_group, t.resource, t.url, t.verb, binding_kind, binding, rule, subject_kind, subject_name
+ORDER BY i.kind DESC, scope_namespace, t.api_group, t.resource, t.url, binding_kind, binding, rule, t.verb, subject_kind, subject_name  -- own grants before those of groups

@@ -100,7 +100,7 @@ public struct EffectivePermissions: Sendable {
                 name = (permission.resource ?? "") + (group.isEmpty ? "" : ".\(group)")
             }
             let names = permission.grant.names
-            let key = [permission.grant.scopeNamespace ?? "", permission.url == nil ? "0" : "1", name] + (names ?? [])
+            let key = [permission.url == nil ? "0" : "1", permission.grant.scopeNamespace ?? "", name] + (names ?? [])
             rows[key, default: MatrixRow(scopeNamespace: permission.grant.scopeNamespace, resource: name, names: names, verbs: [])]
                 .verbs.insert(permission.verb)
         }

@@ -27,7 +27,6 @@ public struct AuditLogReader: Sendable {
             let count = try buffer.fill(from: stream)
             progress?(stream.consumed)
             while let line = buffer.nextLine(isLast: count == 0) {
-                session.hasher.update(bufferPointer: UnsafeRawBufferPointer(line))
                 session.take(line, isTerminated: line.last == UInt8(ascii: "\n"))
                 if let digests = known[session.log.byteCount], digests.contains(session.digest) { session.forget() }
             }
@@ -44,7 +43,7 @@ public struct AuditLogReader: Sendable {
         var log: UsageFold.Log
         var file: String
         var fold = UsageFold()
-        var hasher = SHA256()
+        private var hasher = SHA256()
         private var line = 0
         /// A value that started on an earlier line and is not complete.
         private var open: [UInt8] = []
@@ -69,17 +68,23 @@ public struct AuditLogReader: Sendable {
 
         mutating func take(_ bytes: UnsafeBufferPointer<UInt8>, isTerminated: Bool) {
             line += 1
-            log.byteCount += bytes.count
+            var isTaken = true
+            defer {
+                if isTaken {
+                    log.byteCount += bytes.count
+                    hasher.update(bufferPointer: UnsafeRawBufferPointer(bytes))
+                }
+            }
             if open.isEmpty {
                 guard bytes.contains(where: { $0 > 0x20 }) else { return }
-                parse(bytes, isTerminated: isTerminated)
+                isTaken = parse(bytes, isTerminated: isTerminated)
             } else {
                 open += bytes
                 // A document over many lines ends with a brace in the first column or nothing after it.
                 guard bytes.first == UInt8(ascii: "}") else { return }
                 let whole = open
                 open = []
-                whole.withUnsafeBufferPointer { parse($0, isTerminated: true) }
+                _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true) }
             }
         }
 
@@ -87,11 +92,12 @@ public struct AuditLogReader: Sendable {
             guard !open.isEmpty else { return }
             let whole = open
             open = []
-            whole.withUnsafeBufferPointer { parse($0, isTerminated: true) }
+            _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true) }
         }
 
-        private mutating func parse(_ bytes: UnsafeBufferPointer<UInt8>, isTerminated: Bool) {
-            guard let base = bytes.baseAddress else { return }
+        /// Judges every event in `bytes`; `false` when the writer is in the middle of this line, which is read next time.
+        private mutating func parse(_ bytes: UnsafeBufferPointer<UInt8>, isTerminated: Bool) -> Bool {
+            guard let base = bytes.baseAddress else { return true }
             let tree = DocumentTree(file: file, base: base)
             do throws(JSONText.Failure) {
                 var json = try JSONText(bytes)
@@ -103,13 +109,9 @@ public struct AuditLogReader: Sendable {
             } catch {
                 if open.isEmpty, bytes.first == UInt8(ascii: "{"), error.offset >= bytes.count, isOpening(bytes) {
                     open = Array(bytes)
-                    return
+                    return true
                 }
-                if !isTerminated {
-                    // The writer is in the middle of this line: it is read next time.
-                    log.byteCount -= bytes.count
-                    return
-                }
+                guard isTerminated else { return false }
                 log.rejected += 1
                 if log.rejected <= 20 {
                     fold.diagnostics.append(
@@ -119,6 +121,7 @@ public struct AuditLogReader: Sendable {
                             help: "other lines were read"))
                 }
             }
+            return true
         }
 
         /// Whether a line can be the start of a document over many lines: a brace, and at most one member.

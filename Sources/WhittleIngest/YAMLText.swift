@@ -21,6 +21,8 @@ final class YAMLText {
     private let tree: DocumentTree
     private var text = TextBuffer()
     private var stack: [Int] = []
+    /// Children so far of each open container: in a mapping an even number means that a key comes next.
+    private var childCounts: [Int] = []
     private var anchors: [String: [DocumentTree.Node]] = [:]
     private var openAnchors: [(name: String, index: Int)] = []
     private var aliasNodes = 0
@@ -121,9 +123,12 @@ final class YAMLText {
                 tree.base = UnsafePointer(text.base)
                 if !tree.nodes.isEmpty { onDocument(tree.root) }
             case YAML_SCALAR_EVENT:
+                noteChild()
                 appendScalar(event, mark)
                 if let failure = closeAnchor(event.data.scalar.anchor, isOpen: false) { return fail(failure) }
             case YAML_SEQUENCE_START_EVENT, YAML_MAPPING_START_EVENT:
+                if isKeyNext { return fail("a mapping or list cannot be a key") }
+                noteChild()
                 guard stack.count < Self.nestingLimit else { return fail("nested more than \(Self.nestingLimit) deep") }
                 let isMapping = event.type == YAML_MAPPING_START_EVENT
                 let anchor = isMapping ? event.data.mapping_start.anchor : event.data.sequence_start.anchor
@@ -133,13 +138,15 @@ final class YAMLText {
                     isStreaming = true
                 }
                 stack.append(tree.nodes.count)
+                childCounts.append(0)
                 tree.nodes.append(node(isMapping ? .object : .array, mark))
             case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT:
-                guard let open = stack.popLast() else { return fail("unbalanced document") }
+                guard let open = stack.popLast(), childCounts.popLast() != nil else { return fail("unbalanced document") }
                 tree.nodes[open].end = tree.nodes.count
                 if tree.nodes[open].kind == .object { mergeKeys(of: open) }
                 if openAnchors.last?.index == open, let failure = closeAnchor(nil, isOpen: true) { return fail(failure) }
             case YAML_ALIAS_EVENT:
+                noteChild()
                 if let failure = appendAlias(name(event.data.alias.anchor)) { return fail(failure) }
             default: break
             }
@@ -161,10 +168,20 @@ final class YAMLText {
         }
     }
 
+    private var isKeyNext: Bool {
+        guard let open = stack.last, let count = childCounts.last else { return false }
+        return tree.nodes[open].kind == .object && count.isMultiple(of: 2)
+    }
+
+    private func noteChild() {
+        if !childCounts.isEmpty { childCounts[childCounts.count - 1] += 1 }
+    }
+
     private func startDocument() {
         tree.reset(anchor: DocumentTree.LineCursor())
         text.count = 0
         stack = []
+        childCounts = []
         anchors = [:]
         openAnchors = []
         aliasNodes = 0

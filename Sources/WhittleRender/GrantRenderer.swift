@@ -122,17 +122,32 @@ extension CanI {
 }
 
 extension EffectivePermissions {
-    /// One row per atom and path.
+    /// One row per resource and path, its verbs together.
     public var table: Table {
-        Table(
-            columns: ["actsAs", "scope", "verb", "resource", "subject", "binding", "role", "rule", "note", "source"],
-            rows: permissions.map { permission in
-                let grant = permission.grant
-                return [
-                    permission.actsAs ?? "", grant.scopeText, permission.verb, permission.resourceText, grant.subject.description,
-                    grant.bindingText, grant.roleText, String(grant.rule), grant.noteText, grant.sourceText,
-                ]
-            }, wideColumns: identities.count > 1 ? ["subject"] : ["actsAs", "subject"])
+        var rows: [[String]] = []
+        var verbs: [String] = []
+        var last: [String]?
+        func close() {
+            guard var row = last else { return }
+            row[2] = verbs.joined(separator: ",")
+            rows.append(row)
+        }
+        for permission in permissions {
+            let grant = permission.grant
+            let row = [
+                permission.actsAs ?? "", grant.scopeText, "", permission.resourceText, grant.subject.description, grant.bindingText,
+                grant.roleText, String(grant.rule), grant.noteText, grant.sourceText,
+            ]
+            if row != last {
+                close()
+                (last, verbs) = (row, [])
+            }
+            verbs.append(permission.verb)
+        }
+        close()
+        return Table(
+            columns: ["actsAs", "scope", "verbs", "resource", "subject", "binding", "role", "rule", "note", "source"], rows: rows,
+            wideColumns: identities.count > 1 ? ["subject"] : ["actsAs", "subject"])
     }
 
     /// Resources × verbs.

@@ -1,0 +1,41 @@
+# make demo, make test: each does all of its own set-up on Debian or Ubuntu with Swift.
+PREFIX ?= /usr/local
+PACKAGES = libsqlite3-dev libyaml-dev zlib1g-dev sqlite3 gzip
+SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: all setup build demo test lint format install clean
+
+all: build
+
+# Installs what is missing; asks the package registry for nothing when all is there.
+setup:
+	@command -v swift > /dev/null || { echo "swift is missing: https://www.swift.org/install" >&2; exit 1; }
+	@missing=""; for package in $(PACKAGES); do \
+	  dpkg-query -W -f='$${Status}' $$package 2> /dev/null | grep -q "ok installed" || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq $$missing; \
+	fi
+
+build: setup
+	@swift build -c release --product whittle --quiet
+
+demo: build
+	@Fixtures/demo/demo.sh
+
+test: setup
+	swift test -c release --disable-xctest --scratch-path .build-test
+
+lint:
+	swift format lint --strict --recursive Sources Tests Package.swift
+
+format:
+	swift format --in-place --recursive Sources Tests Package.swift
+
+install: setup
+	swift build -c release --product whittle --static-swift-stdlib --scratch-path .build-static
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 .build-static/release/whittle $(DESTDIR)$(PREFIX)/bin/whittle
+
+clean:
+	rm -rf .build .build-static .build-test

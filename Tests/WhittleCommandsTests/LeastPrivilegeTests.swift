@@ -1,0 +1,237 @@
+import Foundation
+import Testing
+import WhittleIngest
+import WhittleModel
+import WhittleTestSupport
+
+@Suite("load, usage, propose, verify")
+struct LeastPrivilegeTests {
+    @Test("the folded log equals an independent fold")
+    func usageEqualsIndependentFold() throws {
+        try checkFold(Fixtures.path("clusters/recorded/audit.log.gz"), expected: Fixtures.path("clusters/recorded/usage.jsonl.gz"))
+    }
+
+    @Test("the whole recorded log equals its independent fold", .enabled(if: Fixtures.referenceData != nil, "needs WHITTLE_REFERENCE_DATA"))
+    func wholeUsageEqualsIndependentFold() throws {
+        let folder = try #require(Fixtures.referenceData) + "/apiserver"
+        try checkFold("\(folder)/audit.log.gz", expected: "\(folder)/audit-usage.jsonl.gz")
+    }
+
+    private func checkFold(_ log: String, expected file: String) throws {
+        let workspace = try Workspace()
+        let database = workspace.file("c.db")
+        #expect(whittle("load", Fixtures.path("clusters/recorded/cluster.json"), "-o", database).code == 0)
+        #expect(whittle("usage", "load", log, "--db", database).code == 0)
+        let found = whittle("usage", "list", "-o", "jsonl", "--db", database).output.split(separator: "\n")
+            .compactMap { JSON(data: Data($0.utf8)) }.map(Self.row)
+        let expected = try Fixtures.lines(file)
+            .compactMap { JSON(data: Data($0.utf8)) }.map(Self.row)
+        #expect(expected.count > 300)
+        #expect(Set(found) == Set(expected))
+        #expect(found.count == expected.count)
+    }
+
+    private static func row(_ json: JSON) -> String {
+        let keys = ["user", "by", "verb", "apiGroup", "resource", "subresource", "name", "namespace", "path", "decision"]
+        return (keys.map { json[$0].string ?? "" } + ["\(json["count"].int ?? -1)", json["pods"].strings.sorted().joined(separator: ",")])
+            .joined(separator: "|")
+    }
+
+    @Test("proposals of every account replay exactly: nothing refused, nothing beyond, no rule redundant")
+    func proposalsAreProven() throws {
+        let workspace = try Workspace()
+        let database = workspace.file("c.db")
+        _ = whittle("load", Fixtures.path("clusters/recorded/cluster.json"), "-o", database)
+        _ = whittle("usage", "load", Fixtures.path("clusters/recorded/audit.log.gz"), "--db", database)
+        let proposal = whittle("propose", "-A", "--db", database)
+        #expect(proposal.code == 0)
+        let file = try workspace.write(proposal.output, to: "p.yaml")
+        let proof = whittle("verify", file, "-A", "--exact", "--db", database)
+        #expect(proof.code == 0, "\(proof.output)")
+        #expect(proof.output.split(separator: "\n").count >= 5)
+        // A proposal with a rule less is not proven.
+        let cut = proposal.output.replacing("verbs: [list, watch]", with: "verbs: [list]")
+        #expect(cut != proposal.output)
+        let refused = whittle("verify", try workspace.write(cut, to: "cut.yaml"), "--db", database)
+        #expect(refused.code == 1 && refused.output.contains("refused: watch"))
+        // One with a rule more is proven, but not exact.
+        let wide = proposal.output.replacing("verbs: [list, watch]", with: "verbs: [list, watch, delete]")
+        let excess = try workspace.write(wide, to: "wide.yaml")
+        #expect(whittle("verify", excess, "--db", database).code == 0)
+        let inexact = whittle("verify", excess, "--exact", "--db", database)
+        #expect(inexact.code == 1 && inexact.output.contains("beyond: delete"))
+    }
+
+    @Test("nothing denied, nothing that defaults give, names kept, implied create kept")
+    func demoProposal() throws {
+        let workspace = try Workspace()
+        let database = workspace.file("c.db")
+        _ = whittle("load", Fixtures.path("demo/cluster"), "-o", database)
+        _ = whittle("usage", "load", Fixtures.path("demo/audit.log"), "--db", database)
+        let result = whittle("propose", "sa/cart", "-n", "shop", "--db", database)
+        #expect(!result.output.contains("ClusterRole"))
+        #expect(!result.output.contains("/version"))
+        #expect(result.output.contains("resourceNames: [cart-state]\n  verbs: [create, patch]"))
+        // Without any usage or declaration there is no output at all.
+        let none = whittle("propose", "sa/metrics", "-n", "platform", "--db", database)
+        #expect(none.code == 2 && none.output.isEmpty)
+        // A declaration alone is enough.
+        let declared = try workspace.write(
+            #"{"verb":"get","resource":"pods","namespace":"platform"}"# + "\n" + #"{"verb":"get","path":"/metrics"}"#, to: "d.jsonl")
+        let fromList = whittle("propose", "sa/metrics", "-n", "platform", "--declared", declared, "--db", database)
+        #expect(fromList.code == 0 && fromList.output.contains("resources: [pods]") && fromList.output.contains("/metrics"))
+        let role = try workspace.write(
+            "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: d}, rules: [{apiGroups: [apps], resources: [\"*\"], verbs: [get]}]}",
+            to: "d.yaml")
+        #expect(whittle("propose", "sa/metrics", "-n", "platform", "--declared", role, "--db", database).output.contains("resources: [\"*\"]"))
+    }
+
+    @Test("a grown log counts only what is new, a repeated one nothing, EventLists and gzip read the same")
+    func logsAreCountedOnce() throws {
+        let workspace = try Workspace()
+        let lines = try Fixtures.lines(Fixtures.path("demo/audit.log"))
+        func counts(_ files: [String]) throws -> [String] {
+            let database = workspace.file(UUID().uuidString)
+            _ = whittle("load", Fixtures.path("demo/cluster"), "-o", database)
+            for file in files { #expect(whittle("usage", "load", file, "--db", database).code == 0) }
+            return whittle("usage", "list", "-o", "csv", "--db", database).output.split(separator: "\n").map(String.init)
+        }
+        let whole = try counts([Fixtures.path("demo/audit.log")])
+        let growing = try workspace.write(lines.prefix(20).joined(separator: "\n") + "\n" + lines[20].prefix(40), to: "grow.log")
+        let database = workspace.file("grow.db")
+        _ = whittle("load", Fixtures.path("demo/cluster"), "-o", database)
+        #expect(whittle("usage", "load", growing, "--db", database).errors.contains("0 unreadable"))
+        _ = try workspace.write(lines.joined(separator: "\n") + "\n", to: "grow.log")
+        _ = whittle("usage", "load", growing, "--db", database)
+        #expect(whittle("usage", "load", growing, "--db", database).errors.contains("nothing new"))
+        #expect(whittle("usage", "list", "-o", "csv", "--db", database).output.split(separator: "\n").map(String.init) == whole)
+        let list = #"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[\#(lines.joined(separator: ","))]}"#
+        #expect(try counts([try workspace.write(list, to: "list.json")]) == whole)
+        let pretty = "{\n\"kind\": \"EventList\",\n\"items\": [\n" + lines.joined(separator: ",\n") + "\n]\n}\n"
+        #expect(try counts([try workspace.write(pretty, to: "pretty.json")]) == whole)
+        // A bad line is counted and said, the rest is read.
+        let bad = try workspace.write(([lines[0], "{broken"] + lines.dropFirst()).joined(separator: "\n"), to: "bad.log")
+        let other = workspace.file("bad.db")
+        _ = whittle("load", Fixtures.path("demo/cluster"), "-o", other)
+        let result = whittle("usage", "load", bad, "--db", other)
+        #expect(result.errors.contains("bad.log:2:") && result.errors.contains("1 unreadable"))
+        #expect(whittle("usage", "list", "-o", "csv", "--db", other).output.split(separator: "\n").map(String.init) == whole)
+    }
+
+    @Test("splits add up to the whole", arguments: ["pod", "agent", "binding", "day"])
+    func splits(_ split: String) throws {
+        let workspace = try Workspace()
+        let database = workspace.file("c.db")
+        _ = whittle("load", Fixtures.path("demo/cluster"), "-o", database)
+        _ = whittle("usage", "load", Fixtures.path("demo/audit.log"), "--db", database)
+        func total(_ arguments: [String]) -> Int {
+            whittle(["usage", "list", "-o", "jsonl", "--db", database] + arguments).output.split(separator: "\n")
+                .compactMap { JSON(data: Data($0.utf8))?["count"].int }.reduce(0, +)
+        }
+        #expect(total(["--by", split]) == total([]))
+        #expect(total([]) == 27)
+        if split == "pod" {
+            let output = whittle("usage", "list", "sa/cart", "-n", "shop", "--by", "pod", "-o", "csv", "--db", database).output
+            #expect(output.contains("cart-6d5f7c9b8d-9mzwl,Deployment/cart"))
+        }
+    }
+
+    @Test("bad documents are located and counted, their neighbours load, --strict tells by 2")
+    func badDocuments() throws {
+        let workspace = try Workspace()
+        let file = try workspace.write(
+            """
+            apiVersion: v1
+            kind: ServiceAccount
+            metadata: {name: a}
+            ---
+            kind: {{ .Values.kind }}
+            ---
+            apiVersion: rbac.authorization.k8s.io/v1
+            kind: ClusterRole
+            metadata: {name: r}
+            rules:
+            - {verbs: get, apiGroups: [""], resources: [pods]}
+            - {verbs: [list], apiGroups: [""], resources: [pods]}
+            """, to: "m.yaml")
+        let database = workspace.file("c.db")
+        let result = whittle("load", file, "-o", database)
+        #expect(result.code == 0)
+        #expect(result.errors.contains("m.yaml:5:"))
+        #expect(result.errors.contains("[invalid-yaml]"))
+        #expect(result.errors.contains("m.yaml:11:"))
+        #expect(result.errors.contains("[wrong-type]"))
+        #expect(result.errors.contains("loaded 1 role"))
+        #expect(whittle("load", file, "-o", database, "--strict").code == 2)
+        #expect(whittle("load", try workspace.write("a: 1\n", to: "none.yaml"), "-o", database).code == 2)
+    }
+
+    @Test("tokens planted in every input are found nowhere")
+    func noSecretsAreKept() throws {
+        let workspace = try Workspace()
+        let token = "eyJhbGciOiJSUzI1NiIsImtpZCI6IlBMQU5URUQifQ.planted-token"
+        let encoded = Data(token.utf8).base64EncodedString()
+        let manifest = """
+            apiVersion: v1
+            kind: Secret
+            metadata:
+              name: t
+              namespace: shop
+              annotations:
+                kubernetes.io/service-account.name: cart
+                kubectl.kubernetes.io/last-applied-configuration: '{"data":{"token":"\(encoded)"},"x":"\(token)"}'
+            type: kubernetes.io/service-account-token
+            data: {token: \(encoded)}
+            stringData: {token: \(token)}
+            ---
+            {apiVersion: v1, kind: Secret, metadata: {name: u, namespace: shop}, data: {a: \(encoded)}, type: Opaque}
+            ---
+            apiVersion: v1
+            kind: Secret
+            metadata: {name: bad, namespace: shop}
+            data: {a: \(token)
+            ---
+            apiVersion: v1
+            kind: ServiceAccount
+            metadata: {name: cart, namespace: shop, annotations: {a: \(token)}}
+            ---
+            apiVersion: v1
+            kind: ConfigMap
+            metadata: {name: c, namespace: shop}
+            data: {a: \(token)}
+            ---
+            apiVersion: v1
+            kind: Pod
+            metadata: {name: p, namespace: shop, annotations: {a: \(token)}}
+            spec:
+              serviceAccountName: cart
+              containers: [{name: c, env: [{name: A, value: \(token)}], args: ["--token=\(token)"]}]
+            """
+        let json = #"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Secret","metadata":{"name":"j","annotations":{"a":"\#(token)"}},"data":{"t":"\#(encoded)"}}]}"#
+        let event = """
+            {"kind":"Event","level":"RequestResponse","auditID":"1","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/shop/serviceaccounts/cart/token?access_token=\(token)","verb":"create","user":{"username":"system:serviceaccount:shop:cart","extra":{"a":["\(token)"]}},"objectRef":{"resource":"serviceaccounts","namespace":"shop","name":"cart","subresource":"token"},"responseStatus":{"code":201},"requestObject":{"spec":{"token":"\(token)"}},"responseObject":{"status":{"token":"\(token)"}},"requestReceivedTimestamp":"2026-11-20T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"","other":"\(token)"}}
+            {"kind":"Event","stage":"ResponseComplete","token":"\(token)"}
+            {"broken":"\(token)
+            """
+        let folder = workspace.file("in")
+        _ = try workspace.write(manifest, to: "in/a.yaml")
+        _ = try workspace.write(json, to: "in/b.json")
+        let log = try workspace.write(event, to: "audit.log")
+        let database = workspace.file("c.db")
+        var texts: [String] = []
+        for command in [
+            ["load", folder, "-o", database, "-v"], ["usage", "load", log, "--db", database], ["usage", "list", "-o", "json", "--db", database],
+            ["propose", "-A", "--db", database], ["who-can", "get", "secrets", "-A", "-o", "json", "--db", database],
+            ["permissions", "pod/p", "-n", "shop", "-o", "json", "--db", database], ["can-i", "get", "pods", "--as", "sa/shop/cart", "--db", database],
+        ] {
+            let result = whittle(command)
+            texts += [result.output, result.errors]
+        }
+        #expect(texts.contains { $0.contains("serviceaccounts") })
+        let pages = try Data(contentsOf: URL(fileURLWithPath: database))
+        for planted in [token, encoded, "planted-token", "access_token"] {
+            #expect(pages.range(of: Data(planted.utf8)) == nil, "in the database")
+            #expect(!texts.contains { $0.contains(planted) }, "in an output")
+        }
+    }
+}
