@@ -61,10 +61,23 @@ let package = Package(
         .target(name: "WhittleTestSupport", dependencies: ["WhittleModel", "WhittleIngest"], path: "Tests/WhittleTestSupport"),
         .testTarget(name: "WhittleModelTests", dependencies: ["WhittleTestSupport", "WhittleModel"]),
         .testTarget(name: "WhittleIngestTests", dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest"]),
-        .testTarget(name: "WhittleStoreTests", dependencies: [.product(name: "GRDB", package: "GRDB.swift"), "WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleStore", "WhittleQueries"]),
-        .testTarget(name: "WhittleAnalysisTests", dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleStore", "WhittleAnalysis"]),
-        .testTarget(name: "WhittleProposeTests", dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleStore", "WhittlePropose"]),
-        .testTarget(name: "WhittleRenderTests", dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittlePropose", "WhittleRender"]),
-        .testTarget(name: "WhittleCommandsTests", dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleStore", "WhittleCommands"]),
+        .testTarget(
+            name: "WhittleStoreTests",
+            dependencies: [
+                .product(name: "GRDB", package: "GRDB.swift"), "WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleStore",
+                "WhittleQueries",
+            ]),
+        .testTarget(
+            name: "WhittleAnalysisTests",
+            dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleStore", "WhittleAnalysis"]),
+        .testTarget(
+            name: "WhittleProposeTests",
+            dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleStore", "WhittlePropose"]),
+        .testTarget(
+            name: "WhittleRenderTests",
+            dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittlePropose", "WhittleRender"]),
+        .testTarget(
+            name: "WhittleCommandsTests",
+            dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleStore", "WhittleCommands"]),
     ]
 )

@@ -101,7 +101,8 @@ public enum ServiceAccountName {
     }
 
     /// The extra keys of a token's user, which name the pod and node it is bound to (semantics AUD-20).
-    public static func tokenExtra(podName: String = "", podUID: String = "", nodeName: String = "", nodeUID: String = "") -> [String: [String]]
+    public static func tokenExtra(podName: String = "", podUID: String = "", nodeName: String = "", nodeUID: String = "") -> [String:
+        [String]]
     {
         let prefix = "authentication.kubernetes.io/"
         var extra: [String: [String]] = [:]

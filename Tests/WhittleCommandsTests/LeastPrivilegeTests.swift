@@ -83,7 +83,8 @@ struct LeastPrivilegeTests {
         let role = try workspace.write(
             "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: d}, rules: [{apiGroups: [apps], resources: [\"*\"], verbs: [get]}]}",
             to: "d.yaml")
-        #expect(whittle("propose", "sa/metrics", "-n", "platform", "--declared", role, "--db", database).output.contains("resources: [\"*\"]"))
+        #expect(
+            whittle("propose", "sa/metrics", "-n", "platform", "--declared", role, "--db", database).output.contains("resources: [\"*\"]"))
     }
 
     @Test("a grown log counts only what is new, a repeated one nothing, EventLists and gzip read the same")
@@ -207,7 +208,8 @@ struct LeastPrivilegeTests {
               serviceAccountName: cart
               containers: [{name: c, env: [{name: A, value: \(token)}], args: ["--token=\(token)"]}]
             """
-        let json = #"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Secret","metadata":{"name":"j","annotations":{"a":"\#(token)"}},"data":{"t":"\#(encoded)"}}]}"#
+        let json =
+            #"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Secret","metadata":{"name":"j","annotations":{"a":"\#(token)"}},"data":{"t":"\#(encoded)"}}]}"#
         let event = """
             {"kind":"Event","level":"RequestResponse","auditID":"1","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/shop/serviceaccounts/cart/token?access_token=\(token)","verb":"create","user":{"username":"system:serviceaccount:shop:cart","extra":{"a":["\(token)"]}},"objectRef":{"resource":"serviceaccounts","namespace":"shop","name":"cart","subresource":"token"},"responseStatus":{"code":201},"requestObject":{"spec":{"token":"\(token)"}},"responseObject":{"status":{"token":"\(token)"}},"requestReceivedTimestamp":"2026-11-20T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"","other":"\(token)"}}
             {"kind":"Event","stage":"ResponseComplete","token":"\(token)"}
@@ -220,9 +222,11 @@ struct LeastPrivilegeTests {
         let database = workspace.file("c.db")
         var texts: [String] = []
         for command in [
-            ["load", folder, "-o", database, "-v"], ["usage", "load", log, "--db", database], ["usage", "list", "-o", "json", "--db", database],
+            ["load", folder, "-o", database, "-v"], ["usage", "load", log, "--db", database],
+            ["usage", "list", "-o", "json", "--db", database],
             ["propose", "-A", "--db", database], ["who-can", "get", "secrets", "-A", "-o", "json", "--db", database],
-            ["permissions", "pod/p", "-n", "shop", "-o", "json", "--db", database], ["can-i", "get", "pods", "--as", "sa/shop/cart", "--db", database],
+            ["permissions", "pod/p", "-n", "shop", "-o", "json", "--db", database],
+            ["can-i", "get", "pods", "--as", "sa/shop/cart", "--db", database],
         ] {
             let result = whittle(command)
             texts += [result.output, result.errors]

@@ -19,25 +19,34 @@ struct RuleMatcherTests {
 
     static let pods = PolicyRule(verbs: ["get"], apiGroups: [""], resources: ["pods"])
     static let cases = [
-        Case("a name in another normal form is another name",
+        Case(
+            "a name in another normal form is another name",
             PolicyRule(verbs: ["get"], apiGroups: [""], resources: ["pods"], resourceNames: ["caf\u{E9}"]),
             Request(verb: "get", resource: "pods", name: "cafe\u{301}"), false),
-        Case("the same name in the same form matches",
+        Case(
+            "the same name in the same form matches",
             PolicyRule(verbs: ["get"], apiGroups: [""], resources: ["pods"], resourceNames: ["caf\u{E9}"]),
             Request(verb: "get", resource: "pods", name: "caf\u{E9}"), true),
-        Case("`*/scale` allows deployments/scale",
+        Case(
+            "`*/scale` allows deployments/scale",
             PolicyRule(verbs: ["update"], apiGroups: ["apps"], resources: ["*/scale"]),
             Request(verb: "update", apiGroup: "apps", resource: "deployments", subresource: "scale"), true),
-        Case("`*/scale` does not allow deployments",
+        Case(
+            "`*/scale` does not allow deployments",
             PolicyRule(verbs: ["update"], apiGroups: ["apps"], resources: ["*/scale"]),
             Request(verb: "update", apiGroup: "apps", resource: "deployments"), false),
         Case("`pods` does not allow pods/log", pods, Request(verb: "get", resource: "pods", subresource: "log"), false),
         Case("`pods` allows pods", pods, Request(verb: "get", resource: "pods"), true),
-        Case("`/foo/*` does not allow /foo", PolicyRule(verbs: ["get"], nonResourceURLs: ["/foo/*"]), Request(verb: "get", path: "/foo"), false),
+        Case(
+            "`/foo/*` does not allow /foo", PolicyRule(verbs: ["get"], nonResourceURLs: ["/foo/*"]), Request(verb: "get", path: "/foo"),
+            false),
         Case("`/foo*` allows /foobar", PolicyRule(verbs: ["get"], nonResourceURLs: ["/foo*"]), Request(verb: "get", path: "/foobar"), true),
-        Case("an empty name in resourceNames allows nameless requests",
-            PolicyRule(verbs: ["list"], apiGroups: [""], resources: ["pods"], resourceNames: [""]), Request(verb: "list", resource: "pods"), true),
-        Case("an empty name in resourceNames does not allow named requests",
+        Case(
+            "an empty name in resourceNames allows nameless requests",
+            PolicyRule(verbs: ["list"], apiGroups: [""], resources: ["pods"], resourceNames: [""]), Request(verb: "list", resource: "pods"),
+            true),
+        Case(
+            "an empty name in resourceNames does not allow named requests",
             PolicyRule(verbs: ["get"], apiGroups: [""], resources: ["pods"], resourceNames: [""]),
             Request(verb: "get", resource: "pods", name: "a"), false),
     ]

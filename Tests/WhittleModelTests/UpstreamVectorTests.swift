@@ -7,7 +7,8 @@ import WhittleTestSupport
 struct UpstreamVectorTests {
     @Test("authorize", arguments: Vector.cases("authorize"))
     func authorize(_ vector: Vector) {
-        let (allowed, errors) = vector.given.authorizer.authorize(vector.when["attributes"].request, by: vector.when["attributes"]["user"].user)
+        let (allowed, errors) = vector.given.authorizer.authorize(
+            vector.when["attributes"].request, by: vector.when["attributes"]["user"].user)
         #expect(allowed == (vector.expect["decision"].string == "allow"))
         if let expected = vector.expect["resolutionErrors"].int { #expect(errors == expected) }
     }
@@ -20,7 +21,8 @@ struct UpstreamVectorTests {
     @Test("resource-match", arguments: Vector.cases("resource-match"))
     func resourceMatch(_ vector: Vector) {
         let matches = RuleMatcher.resource(
-            vector.when["combined"].string ?? "", subresource: vector.when["subresource"].string ?? "", isIn: vector.given["resources"].strings)
+            vector.when["combined"].string ?? "", subresource: vector.when["subresource"].string ?? "",
+            isIn: vector.given["resources"].strings)
         #expect(matches == vector.expect["matches"].bool)
     }
 
@@ -64,7 +66,9 @@ struct UpstreamVectorTests {
         let extra = ServiceAccountName.tokenExtra(
             podName: given["podName"].string ?? "", podUID: given["podUID"].string ?? "", nodeName: given["nodeName"].string ?? "",
             nodeUID: given["nodeUID"].string ?? "")
-        #expect(extra.mapValues { JSON.list($0.map(JSON.text)) } == vector.expect["extra"].keys.reduce(into: [:]) { $0[$1] = vector.expect["extra"][$1] })
+        #expect(
+            extra.mapValues { JSON.list($0.map(JSON.text)) }
+                == vector.expect["extra"].keys.reduce(into: [:]) { $0[$1] = vector.expect["extra"][$1] })
     }
 
     @Test("covers", arguments: Vector.cases("covers"))

@@ -24,7 +24,10 @@ struct RoleMinimizerTests {
             for resource in resources where Bool.random(using: &random) {
                 let isNamed = seed % 3 == 0 && Bool.random(using: &random)
                 needs.append(
-                    Need(Request(verb: verb, resource: resource, namespace: "shop", name: isNamed ? ["a", "b"][Int.random(in: 0...1, using: &random)] : "")))
+                    Need(
+                        Request(
+                            verb: verb, resource: resource, namespace: "shop",
+                            name: isNamed ? ["a", "b"][Int.random(in: 0...1, using: &random)] : "")))
             }
         }
         let scopes = RoleMinimizer.minimize(needs)
@@ -61,7 +64,9 @@ struct RoleMinimizerTests {
             for index in scope.rules.indices {
                 var fewer = scope.rules
                 fewer.remove(at: index)
-                #expect(!RuleCoverage.uncovered(owner: fewer + (scope.namespace.isEmpty ? [] : clusterRules), servant: local).isEmpty, "no rule is redundant")
+                #expect(
+                    !RuleCoverage.uncovered(owner: fewer + (scope.namespace.isEmpty ? [] : clusterRules), servant: local).isEmpty,
+                    "no rule is redundant")
             }
         }
         for need in needs {

@@ -18,9 +18,11 @@ struct WhittleDatabaseTests {
     private func dump(_ path: String, without tables: [String] = ["load_run"]) throws -> [String] {
         let queue = try DatabaseQueue(path: path)
         return try queue.read { database in
-            try String.fetchAll(database, sql: "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY 1")
-                .filter { !tables.contains($0) }
-                .flatMap { table in try Row.fetchAll(database, sql: "SELECT * FROM \(table)").map { "\(table) \($0)" } }
+            try String.fetchAll(
+                database, sql: "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY 1"
+            )
+            .filter { !tables.contains($0) }
+            .flatMap { table in try Row.fetchAll(database, sql: "SELECT * FROM \(table)").map { "\(table) \($0)" } }
         }
     }
 
@@ -89,11 +91,14 @@ struct WhittleDatabaseTests {
         #expect(try dump(file) == once)
         #expect(try WhittleDatabase.open(file).run("usage").rows == before)
         // Another inventory of the same cluster: state changes, usage stays.
-        try WhittleDatabase.load(state("{\"apiVersion\":\"v1\",\"kind\":\"ServiceAccount\",\"metadata\":{\"name\":\"a\"}}"), to: file, options: WhittleDatabase.LoadOptions())
+        try WhittleDatabase.load(
+            state("{\"apiVersion\":\"v1\",\"kind\":\"ServiceAccount\",\"metadata\":{\"name\":\"a\"}}"), to: file,
+            options: WhittleDatabase.LoadOptions())
         #expect(try WhittleDatabase.open(file).run("usage").rows == before)
         // The log is known: a second reading finds nothing new.
         var again = UsageFold()
-        try AuditLogReader(known: try WhittleDatabase.open(file).foldedLogs()).read(Fixtures.path("clusters/recorded/audit.log.gz"), into: &again)
+        try AuditLogReader(known: try WhittleDatabase.open(file).foldedLogs()).read(
+            Fixtures.path("clusters/recorded/audit.log.gz"), into: &again)
         #expect(again.facts.isEmpty)
         var fresh = WhittleDatabase.LoadOptions()
         fresh.isFresh = true

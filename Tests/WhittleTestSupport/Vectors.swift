@@ -87,7 +87,8 @@ package indirect enum JSON: Sendable, Hashable {
         case .number(let value): value == value.rounded() ? String(Int(value)) : String(value)
         case .text(let text): jsonQuoted(text)
         case .list(let list): "[" + list.map(\.text).joined(separator: ",") + "]"
-        case .map(let map): "{" + map.sorted { $0.key < $1.key }.map { "\(jsonQuoted($0.key)):\($0.value.text)" }.joined(separator: ",") + "}"
+        case .map(let map):
+            "{" + map.sorted { $0.key < $1.key }.map { "\(jsonQuoted($0.key)):\($0.value.text)" }.joined(separator: ",") + "}"
         }
     }
 }
