@@ -29,18 +29,7 @@ struct CanICommand: ParsableCommand {
     @Option(help: "File of requests, one JSON object per line; - is standard input.")
     var requests: String?
 
-    @Option(help: "Subresource; TYPE/X is then an object name.")
-    var subresource: String?
-
-    @Option(help: "Object name; TYPE/X is then a subresource.")
-    var name: String?
-
-    @Option(name: [.short, .customLong("namespace")], help: "Namespace of the request (default: default).")
-    var namespace: String?
-
-    @Flag(name: [.customShort("A"), .customLong("all-namespaces")], help: "Ask for all namespaces at once.")
-    var allNamespaces = false
-
+    @OptionGroup var options: RequestOptions
     @OptionGroup var input: InputOptions
     @OptionGroup var format: OutputOptions
 
@@ -50,18 +39,20 @@ struct CanICommand: ParsableCommand {
                 throw ValidationError("--requests names verb, object and identity in the file")
             }
         } else {
-            guard words.count == 2 else { throw ValidationError("needs VERB and TYPE[/X] or /PATH, or --requests FILE") }
+            guard words.count == 2 || (words.count > 2 && !input.filename.isEmpty) else {
+                throw ValidationError("needs VERB and TYPE[/X] or /PATH, or --requests FILE")
+            }
             guard self.as != nil || !asGroup.isEmpty else { throw ValidationError("needs --as or --as-group") }
         }
     }
 
     func run() throws {
-        let database = try input.open(namespace: namespace)
+        let database = try input.open(namespace: options.namespace, more: words.dropFirst(2))
         if let requests { return try BatchJudge(database).judge(requests) }
         let users = try self.users(in: database)
         let request = try self.request(in: database)
         let answers = try users.map { try CanI(request, by: $0, in: database) }
-        guard let answer = answers.first(where: { !$0.isAllowed }) ?? answers.first else {
+        guard let answer = answers.first(where: \.isAllowed) ?? answers.first else {
             Console.current.output("no\n")
             throw CommandFailure("it holds no API token", code: .no)
         }
@@ -76,7 +67,7 @@ struct CanICommand: ParsableCommand {
 
     private func users(in database: WhittleDatabase) throws -> [UserInfo] {
         guard let identity = self.as else { return [UserInfo(name: "", groups: asGroup)] }
-        let space = identity.namespace(or: namespace)
+        let space = identity.namespace(or: options.namespace)
         switch identity.kind {
         case "User": return [UserInfo(name: identity.name, groups: ImplicitGroup.groups(ofUser: identity.name, explicit: asGroup))]
         case "Group": return [UserInfo(name: "", groups: [identity.name] + asGroup)]
@@ -97,11 +88,7 @@ struct CanICommand: ParsableCommand {
     }
 
     private func request(in database: WhittleDatabase) throws -> Request {
-        var options = RequestOptions()
-        (options.verb, options.target) = (words[0], words[1])
-        (options.subresource, options.name) = (subresource, name)
-        (options.namespace, options.allNamespaces) = (namespace, allNamespaces)
-        switch try options.meaning(in: database) {
+        switch try options.meaning(of: words[0], words[1], in: database) {
         case .url(let path): return Request(verb: words[0], path: path)
         case .resource(let apiGroup, let resource, let subresource, let name, let namespace):
             // Like kubectl: without a name the question is about a request that carries none; -A is a cluster-wide request.

@@ -71,9 +71,11 @@ struct LoadCommand: ParsableCommand {
 
     private func summary(of state: ClusterState, path: String) -> String {
         func count(_ number: Int, _ one: String, _ many: String? = nil) -> String { "\(number) \(number == 1 ? one : many ?? one + "s")" }
-        let assumed = state.roles.filter(\.isAssumed).count + state.bindings.filter(\.isAssumed).count
+        let roles = state.roles.filter { !$0.isAssumed }.count
+        let bindings = state.bindings.filter { !$0.isAssumed }.count
+        let assumed = state.roles.count - roles + state.bindings.count - bindings
         var lines = [
-            "loaded \(count(state.roles.count, "role")), \(count(state.bindings.count, "binding")), "
+            "loaded \(count(roles, "role")), \(count(bindings, "binding")), "
                 + "\(count(state.serviceAccounts.count, "service account")), \(count(state.pods.count, "pod")), "
                 + "\(count(state.workloads.count, "workload")) from \(count(state.sources.count, "input")) into \(path)"
         ]

@@ -3,14 +3,8 @@ import WhittleIngest
 import WhittleModel
 import WhittleStore
 
-/// `VERB TYPE[/X]` or `VERB /PATH` with the options that belong to it.
+/// The options that belong to `VERB TYPE[/X]` or `VERB /PATH`.
 struct RequestOptions: ParsableArguments {
-    @Argument(help: "A verb: get, list, create, …; for a URL the lower-case HTTP method.")
-    var verb: String
-
-    @Argument(help: "TYPE, TYPE.group, TYPE/SUBRESOURCE, TYPE/NAME, or /PATH.")
-    var target: String
-
     @Option(help: "Subresource; TYPE/X is then an object name.")
     var subresource: String?
 
@@ -35,7 +29,11 @@ struct RequestOptions: ParsableArguments {
     }
 
     /// Understands the words through the catalogue; what was guessed is said on standard error.
-    func meaning(in database: WhittleDatabase) throws -> Meaning {
+    ///
+    /// - Parameters:
+    ///   - verb: `get`, `list`, …; for a URL the lower-case HTTP method.
+    ///   - target: `TYPE`, `TYPE.group`, `TYPE/SUBRESOURCE`, `TYPE/NAME` or `/PATH`.
+    func meaning(of verb: String, _ target: String, in database: WhittleDatabase) throws -> Meaning {
         if target.hasPrefix("/") {
             if subresource != nil || name != nil { throw ValidationError("a URL has neither subresource nor name") }
             return .url(target)
@@ -66,11 +64,11 @@ struct RequestOptions: ParsableArguments {
         }
         return .resource(
             apiGroup: found.apiGroup, resource: found.resource, subresource: subresource, name: name,
-            namespace: scope(of: found, name: name))
+            namespace: scope(of: found, verb: verb, name: name))
     }
 
     /// The namespace that the authorizer sees; `nil` = every one.
-    private func scope(of found: ResourceCatalogue.Resolution, name: String?) -> String? {
+    private func scope(of found: ResourceCatalogue.Resolution, verb: String, name: String?) -> String? {
         guard found.isNamespaced == false else { return allNamespaces ? nil : namespace ?? "default" }
         // A named Namespace object is judged in the namespace of its name (semantics URL-5).
         if found.resource == "namespaces", found.apiGroup.isEmpty, let name, !["create", "list", "watch"].contains(verb) { return name }

@@ -27,7 +27,7 @@ struct InputOptions: ParsableArguments {
     var db: String?
 
     @Option(
-        name: [.short, .customLong("filename")], parsing: .upToNextOption,
+        name: [.short, .customLong("filename")],
         help: "Manifests, dumps or directories to ask instead of a database; - is standard input.")
     var filename: [String] = []
 
@@ -42,9 +42,11 @@ struct InputOptions: ParsableArguments {
     }
 
     /// Opens the database, or loads the inputs into one in memory; diagnostics go to standard error.
-    func open(namespace: String?) throws -> WhittleDatabase {
+    ///
+    /// - Parameter more: words that follow the question: with `-f a b` the shell's expansion of a pattern lands here.
+    func open(namespace: String?, more: some Sequence<String> = []) throws -> WhittleDatabase {
         guard !filename.isEmpty else { return try WhittleDatabase.open(databasePath) }
-        let state = try ManifestLoader(defaultNamespace: namespace ?? "default", usesDefaults: !noDefaults).load(filename)
+        let state = try ManifestLoader(defaultNamespace: namespace ?? "default", usesDefaults: !noDefaults).load(filename + more)
         DiagnosticReport.write(state.diagnostics)
         guard state.objectCount > 0 else {
             throw CommandFailure("no Kubernetes objects that RBAC needs in \(filename.joined(separator: ", "))")

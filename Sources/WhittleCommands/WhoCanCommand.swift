@@ -10,6 +10,9 @@ struct WhoCanCommand: ParsableCommand {
             Without --name, rules that hold for named objects only are listed too and marked.
             """)
 
+    @Argument(help: "VERB and TYPE, TYPE.group, TYPE/SUBRESOURCE, TYPE/NAME, or /PATH.")
+    var words: [String]
+
     @OptionGroup var request: RequestOptions
     @OptionGroup var input: InputOptions
     @OptionGroup var format: OutputOptions
@@ -20,21 +23,28 @@ struct WhoCanCommand: ParsableCommand {
     @Flag(help: "List the pods and workloads behind each service account, and behind each group with --expand.")
     var pods = false
 
+    func validate() throws {
+        guard words.count == 2 || (words.count > 2 && !input.filename.isEmpty) else {
+            throw ValidationError("needs VERB and TYPE[/X] or /PATH")
+        }
+    }
+
     func run() throws {
-        let database = try input.open(namespace: request.namespace)
+        let (verb, target) = (words[0], words[1])
+        let database = try input.open(namespace: request.namespace, more: words.dropFirst(2))
         let question: WhoCan.Question =
-            switch try request.meaning(in: database) {
-            case .url(let path): .url(verb: request.verb, path: path)
+            switch try request.meaning(of: verb, target, in: database) {
+            case .url(let path): .url(verb: verb, path: path)
             case .resource(let apiGroup, let resource, let subresource, let name, let namespace):
                 .resource(
-                    verb: request.verb, apiGroup: apiGroup, resource: resource, subresource: subresource, name: name, namespace: namespace)
+                    verb: verb, apiGroup: apiGroup, resource: resource, subresource: subresource, name: name, namespace: namespace)
             }
         let answer = try WhoCan(question, in: database, expandsGroups: expand, listsPods: pods)
         if answer.answers.isEmpty, !answer.missingKinds.isEmpty { throw couldNotJudge(answer.missingKinds) }
         warnIncomplete(answer.missingKinds)
         if !answer.answers.isEmpty || format.output != .table { format.write(answer.table, answer.document) }
         if answer.answers.isEmpty {
-            Console.current.error("nobody can \(request.verb) \(request.target)\n")
+            Console.current.error("nobody can \(verb) \(target)\n")
             throw CommandFailure("", code: .no)
         }
     }

@@ -77,14 +77,14 @@ public struct AuditLogReader: Sendable {
             }
             if open.isEmpty {
                 guard bytes.contains(where: { $0 > 0x20 }) else { return }
-                isTaken = parse(bytes, isTerminated: isTerminated)
+                isTaken = parse(bytes, isTerminated: isTerminated, mayContinue: isTerminated)
             } else {
                 open += bytes
                 // A document over many lines ends with a brace in the first column or nothing after it.
                 guard bytes.first == UInt8(ascii: "}") else { return }
                 let whole = open
                 open = []
-                _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true) }
+                _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
             }
         }
 
@@ -92,11 +92,11 @@ public struct AuditLogReader: Sendable {
             guard !open.isEmpty else { return }
             let whole = open
             open = []
-            _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true) }
+            _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
         }
 
         /// Judges every event in `bytes`; `false` when the writer is in the middle of this line, which is read next time.
-        private mutating func parse(_ bytes: UnsafeBufferPointer<UInt8>, isTerminated: Bool) -> Bool {
+        private mutating func parse(_ bytes: UnsafeBufferPointer<UInt8>, isTerminated: Bool, mayContinue: Bool) -> Bool {
             guard let base = bytes.baseAddress else { return true }
             let tree = DocumentTree(file: file, base: base)
             do throws(JSONText.Failure) {
@@ -107,7 +107,7 @@ public struct AuditLogReader: Sendable {
                     judge(tree.root)
                 }
             } catch {
-                if open.isEmpty, bytes.first == UInt8(ascii: "{"), error.offset >= bytes.count, isOpening(bytes) {
+                if mayContinue, bytes.first == UInt8(ascii: "{"), error.offset >= bytes.count, isOpening(bytes) {
                     open = Array(bytes)
                     return true
                 }
