@@ -24,13 +24,12 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .executableTarget(name: "WhittleEmbed"),
         .plugin(name: "EmbedPlugin", capability: .buildTool(), dependencies: ["WhittleEmbed"], path: "Sources/EmbedPlugin"),
-        .target(name: "WhittleModel", dependencies: [.product(name: "Collections", package: "swift-collections")]),
+        .target(name: "WhittleModel"),
         .target(
             name: "WhittleIngest",
             dependencies: [
                 "WhittleModel", "CYAML", "CZlib",
                 .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "Collections", package: "swift-collections"),
             ],
             exclude: ["BuiltIn"],
             plugins: ["EmbedPlugin"]
@@ -42,6 +41,7 @@ let package = Package(
                 "WhittleModel", "WhittleQueries",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
+                .product(name: "OrderedCollections", package: "swift-collections"),
             ],
             exclude: ["SQL"],
             plugins: ["EmbedPlugin"]
@@ -60,7 +60,7 @@ let package = Package(
         .executableTarget(name: "whittle", dependencies: ["WhittleCommands"]),
         .target(name: "WhittleTestSupport", dependencies: ["WhittleModel", "WhittleIngest"], path: "Tests/WhittleTestSupport"),
         .testTarget(name: "WhittleModelTests", dependencies: ["WhittleTestSupport", "WhittleModel"]),
-        .testTarget(name: "WhittleIngestTests", dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest"]),
+        .testTarget(name: "WhittleIngestTests", dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleRender"]),
         .testTarget(
             name: "WhittleStoreTests",
             dependencies: [

@@ -63,6 +63,9 @@ final class DocumentTree {
         cursor = anchor
     }
 
+    /// Whether nodes carry their own lines: YAML, which people write by hand.
+    var hasWrittenLines: Bool { (nodes.first?.line ?? 0) > 0 }
+
     var root: DocumentValue { DocumentValue(tree: self, index: 0) }
 
     func location(_ index: Int) -> SourceLocation {

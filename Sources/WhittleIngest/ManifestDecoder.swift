@@ -37,6 +37,7 @@ final class ManifestDecoder {
             builder.state.notObjects += 1
             return
         }
+        if group == "rbac.authorization.k8s.io" || object.tree.hasWrittenLines { reportDuplicateKeys(in: object) }
         switch (group, kind) {
         case ("rbac.authorization.k8s.io", "Role"), ("rbac.authorization.k8s.io", "ClusterRole"): decodeRole(object, kind)
         case ("rbac.authorization.k8s.io", "RoleBinding"), ("rbac.authorization.k8s.io", "ClusterRoleBinding"):
@@ -78,6 +79,25 @@ final class ManifestDecoder {
 
     func warn(_ id: String, _ message: String, at value: DocumentValue, help: String? = nil) {
         builder.state.diagnostics.append(Diagnostic(.warning, id: id, message, at: value.location, help: help))
+    }
+
+    /// Reports keys that a mapping holds twice: kubectl rejects such a file, and the last value counts.
+    private func reportDuplicateKeys(in value: DocumentValue) {
+        let members = value.members
+        if members.count > 1 {
+            var first: [ByteString: DocumentValue] = [:]
+            for (key, _) in members {
+                guard let text = key.string, text != "<<" else { continue }
+                if let earlier = first.updateValue(key, forKey: ByteString(text)) {
+                    builder.state.diagnostics.append(
+                        Diagnostic(
+                            .error, id: "duplicate-key", "key `\(text)` stands twice in one mapping; the last value counts",
+                            at: key.location, notes: ["first at \(earlier.location)"], help: "keep one of them; kubectl rejects the file"))
+                }
+            }
+        }
+        for (_, member) in members where member.kind == .object || member.kind == .array { reportDuplicateKeys(in: member) }
+        for element in value.elements where element.kind == .object || element.kind == .array { reportDuplicateKeys(in: element) }
     }
 
     func meta(of object: DocumentValue, _ kind: String, isNamespaced: Bool) -> ObjectMeta? {
@@ -168,7 +188,35 @@ final class ManifestDecoder {
         if kind == "ClusterRole", let aggregation = object.value("aggregationRule") {
             selectors = aggregation.value("clusterRoleSelectors")?.elements.map { $0.isNull ? nil : selector($0) } ?? []
         }
-        builder.add(Role(meta: meta, rules: rules, aggregationSelectors: selectors))
+        let role = Role(meta: meta, rules: rules, aggregationSelectors: selectors)
+        report(Validation.problems(of: role, kind: kind), "\(kind) `\(meta.name)`", at: object)
+        lint(role)
+        builder.add(role)
+    }
+
+    /// Says what the API server would reject; it is evaluated all the same.
+    private func report(_ problems: [Validation.Problem], _ name: String, at object: DocumentValue) {
+        for problem in problems {
+            warn(
+                "would-be-rejected", "the API server would reject \(name): \(problem.field) is \(problem.type.lowercased())", at: object,
+                help: "it is evaluated as it stands")
+        }
+    }
+
+    private func lint(_ role: Role) {
+        var places: [PolicyRule: SourceLocation?] = [:]
+        for written in role.rules {
+            for finding in RuleLint.findings(written.rule) {
+                builder.state.diagnostics.append(
+                    Diagnostic(.note, id: finding.id, finding.message, at: written.location, help: finding.help))
+            }
+            if let first = places.updateValue(written.location, forKey: written.rule.normalized) {
+                builder.state.diagnostics.append(
+                    Diagnostic(
+                        .note, id: "duplicate-rule", "the role has this rule twice", at: written.location,
+                        notes: first.map { ["first at \($0)"] } ?? [], help: "keep one of them"))
+            }
+        }
     }
 
     private func elements(_ object: DocumentValue, _ key: StaticString) -> [DocumentValue] {
@@ -217,11 +265,16 @@ final class ManifestDecoder {
             }
             subjects.append(WrittenSubject(decoded, location: subject.location))
         }
-        builder.add(
-            Binding(
-                meta: meta,
-                roleRef: RoleRef(kind: reference?.value("kind")?.string ?? "", name: reference?.value("name")?.string ?? ""),
-                subjects: subjects))
+        let binding = Binding(
+            meta: meta, roleRef: RoleRef(kind: reference?.value("kind")?.string ?? "", name: reference?.value("name")?.string ?? ""),
+            subjects: subjects)
+        let problems = Validation.problems(of: binding, kind: kind, roleRefGroup: reference?.value("apiGroup")?.string)
+        // A missing roleRef and a missing namespace have diagnostics of their own.
+        report(
+            problems.filter { problem in
+                !(reference == nil && problem.field.hasPrefix("roleRef")) && !problem.field.hasSuffix(".namespace")
+            }, "\(kind) `\(meta.name)`", at: object)
+        builder.add(binding)
     }
 
     private func decodeServiceAccount(_ object: DocumentValue) {

@@ -55,6 +55,11 @@ extension ManifestDecoder {
     func podSpec(_ spec: DocumentValue?) -> PodSpec {
         var result = PodSpec()
         guard let spec else { return result }
+        if let old = spec.value("serviceAccount"), let new = spec.value("serviceAccountName"), old.string != new.string {
+            warn(
+                "service-account-mismatch", "serviceAccount and serviceAccountName differ; serviceAccountName counts", at: old,
+                help: "remove the deprecated serviceAccount")
+        }
         result.serviceAccountName = spec.value("serviceAccountName")?.string
         result.serviceAccount = spec.value("serviceAccount")?.string
         result.automount = spec.value("automountServiceAccountToken")?.bool

@@ -70,21 +70,22 @@ final class YAMLText {
             guard let failure = parseStream(from: start, onItem: onItem, onDocument: onDocument) else { return }
             let shifted = Failure(line: failure.line + lineOffset, column: failure.column, message: failure.message)
             onFailure(shifted, start)
-            guard let next = nextSeparator(afterLine: failure.line, from: start) else { return }
+            guard let next = nextSeparator(fromLine: failure.line, from: start) else { return }
             start = next.offset
             lineOffset += next.lines
         }
     }
 
-    /// The next line after `line` (1-based, counted from `start`) that starts with `---`, and the lines before it.
-    private func nextSeparator(afterLine line: Int, from start: Int) -> (offset: Int, lines: Int)? {
+    /// The first line at or after `line` (1-based, counted from `start`, never the first) that starts with `---`, and the
+    /// lines before it. The line itself counts: an open bracket or quote is only noticed at the separator.
+    private func nextSeparator(fromLine line: Int, from start: Int) -> (offset: Int, lines: Int)? {
         var lines = 0
         var position = start
         while position < bytes.count {
             while position < bytes.count, bytes[position] != UInt8(ascii: "\n") { position += 1 }
             position += 1
             lines += 1
-            guard lines + 1 > max(line, 1), position + 3 <= bytes.count else { continue }
+            guard lines + 1 >= line, position + 3 <= bytes.count else { continue }
             let isSeparator =
                 bytes[position] == UInt8(ascii: "-") && bytes[position + 1] == UInt8(ascii: "-")
                 && bytes[position + 2] == UInt8(ascii: "-") && (position + 3 == bytes.count || bytes[position + 3] <= 0x20)

@@ -56,6 +56,13 @@ public struct ResourceCatalogue: Sendable {
         public var resource: String
         /// Whether its objects live in namespaces; `nil` when the catalogue does not know the resource.
         public var isNamespaced: Bool?
+
+        /// Creates a resolution.
+        public init(apiGroup: String, resource: String, isNamespaced: Bool?) {
+            self.apiGroup = apiGroup
+            self.resource = resource
+            self.isNamespaced = isNamespaced
+        }
     }
 
     /// All resources, later origins after earlier ones.

@@ -136,7 +136,8 @@ public enum ServiceAccountName {
             && text.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
     }
 
-    private static func isSubdomain(_ text: Substring) -> Bool {
+    /// Whether a text is a DNS subdomain.
+    static func isSubdomain(_ text: Substring) -> Bool {
         (1...253).contains(text.utf8.count)
             && text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
                 guard let first = label.utf8.first, let last = label.utf8.last else { return false }

@@ -1,4 +1,5 @@
 import GRDB
+import OrderedCollections
 import WhittleModel
 
 /// Interns the texts of the dictionary tables: each distinct text is one row, numbered in order of first use.
@@ -7,11 +8,11 @@ final class Dictionaries {
     private let insertIdentity: BulkStatement
     private let insertName: BulkStatement
     private let insertAtom: BulkStatement
-    private var namespaces: [ByteString: Int64] = [:]
-    private var identities: [Identity: Int64] = [:]
-    private var names: [ByteString: Int64] = [:]
-    private var atoms: [AtomKey: Int64] = [:]
-    private var next: (namespace: Int64, identity: Int64, name: Int64, atom: Int64) = (1, 1, 1, 1)
+    /// Place = id. Ids are dense, because only this class gives them; 0 stands for nothing, nobody and no name.
+    private var namespaces: OrderedSet<ByteString> = []
+    private var identities: OrderedSet<Identity> = []
+    private var names: OrderedSet<ByteString> = []
+    private var atoms: OrderedSet<AtomKey> = []
 
     private struct AtomKey: Hashable {
         var verb: ByteString
@@ -26,70 +27,66 @@ final class Dictionaries {
         insertIdentity = try BulkStatement(database, "INSERT INTO identity VALUES (?, ?, ?)")
         insertName = try BulkStatement(database, "INSERT INTO object_name VALUES (?, ?)")
         insertAtom = try BulkStatement(database, "INSERT INTO atom (atom_id, verb, api_group, resource, url) VALUES (?, ?, ?, ?, ?)")
+        atoms.append(AtomKey(verb: ByteString(""), apiGroup: nil, target: ByteString("")))
         if isNew {
-            try insertNamespace.run(.integer(0), .text(""))
-            try insertIdentity.run(.integer(0), .text("User"), .text(""))
-            try insertName.run(.integer(0), .text(""))
-            namespaces[ByteString("")] = 0
-            names[ByteString("")] = 0
-            identities[Identity(.user, "")] = 0
+            _ = try namespace("")
+            _ = try identity(Identity(.user, ""))
+            _ = try objectName("")
             return
         }
-        for row in try Row.fetchAll(database, sql: "SELECT namespace_id, name FROM namespace") {
-            namespaces[ByteString(row[1])] = row[0]
+        for row in try Row.fetchAll(database, sql: "SELECT name FROM namespace ORDER BY namespace_id") {
+            namespaces.append(ByteString(row[0]))
         }
-        for row in try Row.fetchAll(database, sql: "SELECT identity_id, kind, name FROM identity") {
-            identities[Identity(row[1] == "Group" ? .group : .user, row[2])] = row[0]
+        for row in try Row.fetchAll(database, sql: "SELECT kind, name FROM identity ORDER BY identity_id") {
+            identities.append(Identity(row[0] == "Group" ? .group : .user, row[1]))
         }
-        for row in try Row.fetchAll(database, sql: "SELECT object_name_id, name FROM object_name") {
-            names[ByteString(row[1])] = row[0]
+        for row in try Row.fetchAll(database, sql: "SELECT name FROM object_name ORDER BY object_name_id") {
+            names.append(ByteString(row[0]))
         }
-        for row in try Row.fetchAll(database, sql: "SELECT atom_id, verb, api_group, coalesce(resource, url) FROM atom") {
-            let apiGroup: String? = row[2]
-            atoms[AtomKey(verb: ByteString(row[1]), apiGroup: apiGroup.map(ByteString.init), target: ByteString(row[3]))] = row[0]
+        for row in try Row.fetchAll(database, sql: "SELECT verb, api_group, coalesce(resource, url) FROM atom ORDER BY atom_id") {
+            let apiGroup: String? = row[1]
+            atoms.append(AtomKey(verb: ByteString(row[0]), apiGroup: apiGroup.map(ByteString.init), target: ByteString(row[2])))
         }
-        func after(_ ids: some Collection<Int64>) -> Int64 { (ids.max() ?? 0) + 1 }
-        next = (after(namespaces.values), after(identities.values), after(names.values), after(atoms.values))
+        let last = try Row.fetchOne(
+            database,
+            sql: """
+                SELECT (SELECT max(namespace_id) FROM namespace), (SELECT max(identity_id) FROM identity),
+                       (SELECT max(object_name_id) FROM object_name), coalesce((SELECT max(atom_id) FROM atom), 0)
+                """)
+        let counts = [namespaces.count, identities.count, names.count, atoms.count]
+        guard let last, (0..<4).allSatisfy({ last[$0] == counts[$0] - 1 }) else {
+            throw StoreError.sql(code: 0, message: "the dictionaries of the file were changed by hand")
+        }
     }
 
     func namespace(_ name: String) throws -> Int64 {
-        if let id = namespaces[ByteString(name)] { return id }
-        let id = next.namespace
-        next.namespace += 1
-        namespaces[ByteString(name)] = id
-        try insertNamespace.run(.integer(id), .text(name))
-        return id
+        let (isNew, id) = namespaces.append(ByteString(name))
+        if isNew { try insertNamespace.run(.integer(Int64(id)), .text(name)) }
+        return Int64(id)
     }
 
     func identity(_ identity: Identity) throws -> Int64 {
-        if let id = identities[identity] { return id }
-        let id = next.identity
-        next.identity += 1
-        identities[identity] = id
-        try insertIdentity.run(.integer(id), .text(identity.kind.rawValue), .text(identity.name))
-        return id
+        let (isNew, id) = identities.append(identity)
+        if isNew { try insertIdentity.run(.integer(Int64(id)), .text(identity.kind.rawValue), .text(identity.name)) }
+        return Int64(id)
     }
 
     func objectName(_ name: String) throws -> Int64 {
-        if let id = names[ByteString(name)] { return id }
-        let id = next.name
-        next.name += 1
-        names[ByteString(name)] = id
-        try insertName.run(.integer(id), .text(name))
-        return id
+        let (isNew, id) = names.append(ByteString(name))
+        if isNew { try insertName.run(.integer(Int64(id)), .text(name)) }
+        return Int64(id)
     }
 
     /// - Parameter apiGroup: `nil` for a URL, which `target` then is.
     func atom(verb: String, apiGroup: String?, target: String) throws -> Int64 {
         let key = AtomKey(verb: ByteString(verb), apiGroup: apiGroup.map(ByteString.init), target: ByteString(target))
-        if let id = atoms[key] { return id }
-        let id = next.atom
-        next.atom += 1
-        atoms[key] = id
-        try insertAtom.run(
-            .integer(id), .text(verb), .optional(apiGroup), apiGroup == nil ? .null : .text(target),
-            apiGroup == nil ? .text(target) : .null)
-        return id
+        let (isNew, id) = atoms.append(key)
+        if isNew {
+            try insertAtom.run(
+                .integer(Int64(id)), .text(verb), .optional(apiGroup), apiGroup == nil ? .null : .text(target),
+                apiGroup == nil ? .text(target) : .null)
+        }
+        return Int64(id)
     }
 
     /// The atom of a request, all parts literal.
@@ -98,8 +95,8 @@ final class Dictionaries {
         return try atom(verb: request.verb, apiGroup: request.apiGroup, target: request.combinedResource)
     }
 
-    /// Every user identity that has a row.
+    /// Every user identity that has a row, by id.
     var users: [(name: String, id: Int64)] {
-        identities.filter { $0.key.kind == .user && $0.value != 0 }.map { ($0.key.name, $0.value) }.sorted { $0.id < $1.id }
+        identities.enumerated().filter { $0.offset > 0 && $0.element.kind == .user }.map { ($0.element.name, Int64($0.offset)) }
     }
 }
