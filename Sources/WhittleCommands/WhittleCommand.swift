@@ -19,7 +19,9 @@ package struct WhittleCommand: ParsableCommand {
             "whittle \(whittleVersion) (schema \(WhittleDatabase.schemaVersion), catalogue Kubernetes \(ResourceCatalogue.builtInVersion))",
         groupedSubcommands: [
             CommandGroup(name: "Load:", subcommands: [LoadCommand.self]),
-            CommandGroup(name: "Ask:", subcommands: [WhoCanCommand.self, CanICommand.self, PermissionsCommand.self]),
+            CommandGroup(
+                name: "Ask:",
+                subcommands: [WhoCanCommand.self, CanICommand.self, PermissionsCommand.self, BindingsCommand.self, QueryCommand.self]),
             CommandGroup(name: "Least privilege:", subcommands: [UsageCommand.self, ProposeCommand.self, VerifyCommand.self]),
         ])
 

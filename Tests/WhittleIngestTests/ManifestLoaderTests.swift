@@ -98,7 +98,7 @@ struct ManifestLoaderTests {
         arguments: [
             String(repeating: "[", count: 10_000), String(repeating: "{a: ", count: 10_000), String(repeating: "{\"a\":", count: 10_000),
             "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n",
-            "{\"apiVersion\":\"v1\",\"items\":[{\"kind\":\"ServiceAccount\"", "\"", "{", "[1,", "{\"a\" 1}"
+            "{\"apiVersion\":\"v1\",\"items\":[{\"kind\":\"ServiceAccount\"", "\"", "{", "[1,", "{\"a\" 1}",
         ])
     func hostile(_ text: String) {
         let state = load(text)
