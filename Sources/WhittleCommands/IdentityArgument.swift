@@ -45,8 +45,10 @@ struct IdentityArgument: ExpressibleByArgument {
             name = String(rest)
             return
         }
-        namespace = String(rest[..<second])
-        name = String(rest[rest.index(after: second)...])
+        let (before, after) = (rest[..<second], rest[rest.index(after: second)...])
+        guard !before.isEmpty, !after.isEmpty else { return nil }
+        namespace = String(before)
+        name = String(after)
     }
 
     /// The namespace as written here, else as given by `-n`, else `default`.

@@ -38,7 +38,8 @@ struct PermissionsCommand: ParsableCommand {
         } catch let error as AnalysisError {
             throw CommandFailure("\(error)")
         }
-        if permissions.permissions.isEmpty, !permissions.missingKinds.isEmpty { throw couldNotJudge(permissions.missingKinds) }
+        let isAssumedOnly = permissions.permissions.allSatisfy(\.grant.isAssumed)
+        if isAssumedOnly, !permissions.missingKinds.isEmpty { throw couldNotJudge(permissions.missingKinds) }
         try warnIfUnknown(in: database)
         warnIncomplete(permissions.missingKinds)
         let console = Console.current

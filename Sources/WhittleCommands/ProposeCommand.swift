@@ -59,8 +59,13 @@ struct ProposeCommand: ParsableCommand {
             guard !needs.isEmpty else {
                 throw CommandFailure("no usage and no declaration of ServiceAccount \(account.namespace)/\(account.name)")
             }
-            proposals.append(
-                RoleProposal(namespace: account.namespace, name: account.name, needs: needs, staying: staying))
+            let proposal = RoleProposal(namespace: account.namespace, name: account.name, needs: needs, staying: staying)
+            if !proposal.inexpressible.isEmpty {
+                Console.current.error(
+                    "whittle: warning: \(proposal.inexpressible.count) requests of ServiceAccount \(account.namespace)/\(account.name) spell a `*` that a rule would read as a wildcard; they are left out\n"
+                )
+            }
+            proposals.append(proposal)
         }
         let console = Console.current
         switch output {
@@ -100,12 +105,11 @@ enum ProposalInput {
         return try database.run("needs", ["user": .text(user)]).named.map { row in
             if let path = row["path"].string { return Need(Request(verb: row["verb"].string ?? "", path: path)) }
             let combined = row["resource"].string ?? ""
-            let slash = combined.firstIndex(of: "/")
+            let (resource, subresource) = combined.splitBytes(at: "/")
             return Need(
                 Request(
                     verb: row["verb"].string ?? "", apiGroup: row["api_group"].string ?? "",
-                    resource: slash.map { String(combined[..<$0]) } ?? combined,
-                    subresource: slash.map { String(combined[combined.index(after: $0)...]) } ?? "",
+                    resource: resource, subresource: subresource ?? "",
                     namespace: row["namespace"].string ?? "", name: row["name"].string ?? ""))
         }
     }

@@ -70,8 +70,11 @@ struct RequestOptions: ParsableArguments {
     /// The namespace that the authorizer sees; `nil` = every one.
     private func scope(of found: ResourceCatalogue.Resolution, verb: String, name: String?) -> String? {
         guard found.isNamespaced == false else { return allNamespaces ? nil : namespace ?? "default" }
-        // A named Namespace object is judged in the namespace of its name (semantics URL-5).
-        if found.resource == "namespaces", found.apiGroup.isEmpty, let name, !["create", "list", "watch"].contains(verb) { return name }
+        // A named Namespace object is judged in the namespace of its name (semantics URL-5), so -A means any of them.
+        if found.resource == "namespaces", found.apiGroup.isEmpty, !["create", "list", "watch", "deletecollection"].contains(verb) {
+            if let name { return name }
+            if allNamespaces { return nil }
+        }
         if namespace != nil { note("`\(found.resource)` is cluster-scoped; -n is ignored") }
         return ""
     }

@@ -47,6 +47,7 @@ public struct AuditLogReader: Sendable {
         private var line = 0
         /// A value that started on an earlier line and is not complete.
         private var open: [UInt8] = []
+        private var nesting = Nesting()
 
         init(log: UsageFold.Log, file: String) {
             self.log = log
@@ -75,13 +76,15 @@ public struct AuditLogReader: Sendable {
                     hasher.update(bufferPointer: UnsafeRawBufferPointer(bytes))
                 }
             }
+            var bytes = bytes
+            if line == 1, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = UnsafeBufferPointer(rebasing: bytes[3...]) }
             if open.isEmpty {
                 guard bytes.contains(where: { $0 > 0x20 }) else { return }
                 isTaken = parse(bytes, isTerminated: isTerminated, mayContinue: isTerminated)
             } else {
                 open += bytes
-                // A document over many lines ends with a brace in the first column or nothing after it.
-                guard bytes.first == UInt8(ascii: "}") else { return }
+                nesting.advance(over: bytes)
+                guard nesting.depth <= 0 else { return }
                 let whole = open
                 open = []
                 _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
@@ -107,8 +110,14 @@ public struct AuditLogReader: Sendable {
                     judge(tree.root)
                 }
             } catch {
-                if mayContinue, bytes.first == UInt8(ascii: "{"), error.offset >= bytes.count, isOpening(bytes) {
+                var opening = Nesting()
+                opening.advance(over: bytes)
+                let first = bytes.first { $0 > 0x20 }
+                if mayContinue, first == UInt8(ascii: "{") || first == UInt8(ascii: "["), error.offset >= bytes.count, opening.depth > 0,
+                    !opening.isInString
+                {
                     open = Array(bytes)
+                    nesting = opening
                     return true
                 }
                 guard isTerminated else { return false }
@@ -124,12 +133,11 @@ public struct AuditLogReader: Sendable {
             return true
         }
 
-        /// Whether a line can be the start of a document over many lines: a brace, and at most one member.
-        private func isOpening(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-            bytes.count < 4_096 && !bytes.contains(UInt8(ascii: "}"))
-        }
-
         private mutating func judge(_ value: DocumentValue) {
+            if value.kind == .array {
+                for element in value.elements { judge(element) }
+                return
+            }
             if let items = value.value("items"), items.kind == .array {
                 for item in items.elements { judge(item) }
                 return
@@ -160,6 +168,33 @@ public struct AuditLogReader: Sendable {
                 }
             }
             fold.add(event, needs, at: time, isComplete: isComplete)
+        }
+    }
+}
+
+/// How many brackets are open, carried from line to line.
+private struct Nesting {
+    private(set) var depth = 0
+    private(set) var isInString = false
+    private var isEscaped = false
+
+    mutating func advance(over bytes: UnsafeBufferPointer<UInt8>) {
+        for byte in bytes {
+            if isInString {
+                if isEscaped {
+                    isEscaped = false
+                } else if byte == UInt8(ascii: "\\") {
+                    isEscaped = true
+                } else if byte == UInt8(ascii: "\"") {
+                    isInString = false
+                }
+            } else if byte == UInt8(ascii: "\"") {
+                isInString = true
+            } else if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
+                depth += 1
+            } else if byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") {
+                depth -= 1
+            }
         }
     }
 }

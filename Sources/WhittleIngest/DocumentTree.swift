@@ -165,6 +165,10 @@ struct DocumentValue {
     private func isText(at position: Int, _ text: StaticString) -> Bool {
         tree.nodes.withUnsafeBufferPointer { nodes in
             let node = nodes[position]
+            if node.isEscaped, node.kind == .string {
+                let bytes = UnsafeBufferPointer(start: tree.base + node.start, count: node.count)
+                return JSONText.unescape(bytes).isSameBytes(as: text.description)
+            }
             guard node.kind == .string, node.count == text.utf8CodeUnitCount else { return false }
             let bytes = tree.base + node.start
             for offset in 0..<node.count where bytes[offset] != text.utf8Start[offset] { return false }

@@ -56,7 +56,9 @@ struct JSONText {
             }
             if byte == UInt8(ascii: "\\") {
                 isEscaped = true
-                position += 2
+                position += 1
+                guard position < end, "\"\\/bfnrtu".utf8.contains(base[position]) else { throw failure("invalid escape in a string") }
+                position += 1
             } else if byte < 0x20 {
                 throw failure("control character in a string")
             } else {
@@ -105,13 +107,37 @@ struct JSONText {
         if word.elementsEqual("true".utf8) { return (.true, start, word.count) }
         if word.elementsEqual("false".utf8) { return (.false, start, word.count) }
         if word.elementsEqual("null".utf8) { return (.null, start, word.count) }
-        guard let first = word.first, first == UInt8(ascii: "-") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first),
-            Double(String(decoding: word, as: UTF8.self)) != nil
-        else {
+        guard Self.isNumber(word) else {
             position = start
             throw failure(start >= end ? "unexpected end of the input" : "expected a value")
         }
         return (.number, start, word.count)
+    }
+
+    /// The number grammar of RFC 8259.
+    private static func isNumber(_ word: UnsafeBufferPointer<UInt8>) -> Bool {
+        var rest = word[...]
+        func digits() -> Int {
+            let count = rest.prefix { $0 &- UInt8(ascii: "0") < 10 }.count
+            rest = rest.dropFirst(count)
+            return count
+        }
+        if rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
+        if rest.first == UInt8(ascii: "0") {
+            rest = rest.dropFirst()
+        } else if digits() == 0 {
+            return false
+        }
+        if rest.first == UInt8(ascii: ".") {
+            rest = rest.dropFirst()
+            guard digits() > 0 else { return false }
+        }
+        if let exponent = rest.first, exponent | 0x20 == UInt8(ascii: "e") {
+            rest = rest.dropFirst()
+            if rest.first == UInt8(ascii: "+") || rest.first == UInt8(ascii: "-") { rest = rest.dropFirst() }
+            guard digits() > 0 else { return false }
+        }
+        return rest.isEmpty
     }
 
     /// Builds the next value into an emptied tree.

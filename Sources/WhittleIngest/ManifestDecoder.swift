@@ -37,7 +37,7 @@ final class ManifestDecoder {
             builder.state.notObjects += 1
             return
         }
-        if group == "rbac.authorization.k8s.io" || object.tree.hasWrittenLines { reportDuplicateKeys(in: object) }
+        if group == "rbac.authorization.k8s.io" || (object.tree.hasWrittenLines && kind != "Secret") { reportDuplicateKeys(in: object) }
         switch (group, kind) {
         case ("rbac.authorization.k8s.io", "Role"), ("rbac.authorization.k8s.io", "ClusterRole"): decodeRole(object, kind)
         case ("rbac.authorization.k8s.io", "RoleBinding"), ("rbac.authorization.k8s.io", "ClusterRoleBinding"):

@@ -89,9 +89,9 @@ public struct ManifestLoader: Sendable {
             }
             var found: [String] = []
             for case let entry as String in entries {
-                let isHidden = entry.split(separator: "/").contains { $0.hasPrefix(".") }
+                let isRepository = entry.split(separator: "/").contains(".git")
                 let suffix = entry.split(separator: ".").last.map { $0.lowercased() } ?? ""
-                guard !isHidden, ["yaml", "yml", "json"].contains(suffix) else { continue }
+                guard !isRepository, ["yaml", "yml", "json"].contains(suffix) else { continue }
                 let full = path.hasSuffix("/") ? path + entry : "\(path)/\(entry)"
                 var isFolder: ObjCBool = false
                 if FileManager.default.fileExists(atPath: full, isDirectory: &isFolder), isFolder.boolValue { continue }

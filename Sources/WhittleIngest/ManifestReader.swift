@@ -17,8 +17,11 @@ enum ManifestReader {
         guard let first = bytes.first(where: { $0 > 0x20 }) else { return }
         if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
             switch readJSON(bytes, file: file, into: decoder) {
-            case nil: return
-            case let failure? where failure.hasRead || file.hasSuffix(".json"):
+            case .done: return
+            case .yamlFrom(let offset):
+                let rest = UnsafeBufferPointer(rebasing: bytes[offset...])
+                return readYAML(rest, file: file, linesBefore: position(of: offset, in: bytes).line - 1, into: decoder)
+            case .failed(let failure) where failure.hasRead || file.hasSuffix(".json"):
                 let (line, column) = position(of: failure.offset, in: bytes)
                 decoder.builder.state.diagnostics.append(
                     Diagnostic(
@@ -26,10 +29,10 @@ enum ManifestReader {
                         at: SourceLocation(file: file, line: line, column: column),
                         help: "objects before this place were loaded"))
                 return
-            default: break
+            case .failed: break
             }
         }
-        readYAML(bytes, file: file, into: decoder)
+        readYAML(bytes, file: file, linesBefore: 0, into: decoder)
     }
 
     private static func position(of offset: Int, in bytes: UnsafeBufferPointer<UInt8>) -> (line: Int, column: Int) {
@@ -37,6 +40,14 @@ enum ManifestReader {
         let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
         let line = before.reduce(1) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
         return (line, 1 + before[lineStart...].reduce(0) { $0 + ($1 & 0xC0 != 0x80 ? 1 : 0) })
+    }
+
+    private enum JSONOutcome {
+        /// All values were read.
+        case done
+        /// After whole values comes something else: the input is YAML whose first document looks like JSON.
+        case yamlFrom(offset: Int)
+        case failed(JSONFailure)
     }
 
     private struct JSONFailure {
@@ -48,8 +59,8 @@ enum ManifestReader {
 
     private static func readJSON(
         _ bytes: UnsafeBufferPointer<UInt8>, file: String, into decoder: ManifestDecoder
-    ) -> JSONFailure? {
-        guard let base = bytes.baseAddress else { return nil }
+    ) -> JSONOutcome {
+        guard let base = bytes.baseAddress else { return .done }
         let tree = DocumentTree(file: file, base: base)
         let decodedBefore = decoder.decodedCount
         var anchor = DocumentTree.LineCursor()
@@ -57,6 +68,9 @@ enum ManifestReader {
             var json = try JSONText(bytes)
             while json.peek() != 0 {
                 let start = json.position
+                if start > 0, json.peek() != UInt8(ascii: "{"), json.peek() != UInt8(ascii: "["), decoder.decodedCount > decodedBefore {
+                    return .yamlFrom(offset: start)
+                }
                 if try streamItems(&json, tree, &anchor, into: decoder) {
                     continue
                 }
@@ -71,9 +85,10 @@ enum ManifestReader {
                     decoder.decode(root)
                 }
             }
-            return nil
+            return .done
         } catch {
-            return JSONFailure(offset: error.offset, message: error.message, hasRead: decoder.decodedCount > decodedBefore)
+            return .failed(
+                JSONFailure(offset: error.offset, message: error.message, hasRead: decoder.decodedCount > decodedBefore))
         }
     }
 
@@ -85,6 +100,8 @@ enum ManifestReader {
     ) throws(JSONText.Failure) -> Bool {
         guard json.take(UInt8(ascii: "{")) else { return false }
         var hasStreamed = false
+        var listKind: String?
+        var listVersion: String?
         guard json.peek() != UInt8(ascii: "}") else { return false }
         repeat {
             let key = try json.scanString()
@@ -99,7 +116,10 @@ enum ManifestReader {
                     // Items of typed lists name no kind: those lists are read whole.
                     guard hasStreamed || tree.root.value("kind")?.string != nil else { return false }
                     hasStreamed = true
-                    decoder.decode(tree.root)
+                    // In a typed list only some items may name the kind, which is the same for all.
+                    listKind = tree.root.value("kind")?.string ?? listKind
+                    listVersion = tree.root.value("apiVersion")?.string ?? listVersion
+                    decoder.decode(tree.root, listKind: listKind, listVersion: listVersion)
                 } while json.take(UInt8(ascii: ","))
                 guard json.take(UInt8(ascii: "]")) else {
                     throw JSONText.Failure(offset: json.position, message: "expected `,` or the end of the array")
@@ -118,33 +138,37 @@ enum ManifestReader {
         return hasStreamed
     }
 
-    private static func readYAML(_ bytes: UnsafeBufferPointer<UInt8>, file: String, into decoder: ManifestDecoder) {
-        let yaml = YAMLText(bytes, file: file)
+    private static func readYAML(
+        _ bytes: UnsafeBufferPointer<UInt8>, file: String, linesBefore: Int, into decoder: ManifestDecoder
+    ) {
+        let yaml = YAMLText(bytes, file: file, linesBefore: linesBefore)
         var lastFailure: SourceLocation?
         yaml.parse(
             onItem: { decoder.decode($0) },
             onDocument: { decoder.decodeDocument($0) },
-            onFailure: { failure, _ in
+            onFailure: { failure, start in
                 let location = SourceLocation(file: file, line: failure.line, column: failure.column)
                 guard location != lastFailure else { return }
                 lastFailure = location
                 decoder.builder.state.diagnostics.append(
                     Diagnostic(
                         .error, id: "invalid-yaml", "the document cannot be read: \(failure.message)", at: location,
-                        help: isTemplate(bytes, atLine: failure.line)
+                        help: isTemplate(bytes, from: start)
                             ? "this is a template: render it first, for example with `helm template`"
                             : "other documents of the file were loaded where they start with `---`"))
             })
     }
 
-    private static func isTemplate(_ bytes: UnsafeBufferPointer<UInt8>, atLine line: Int) -> Bool {
-        String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-            .dropFirst(max(0, line - 3)).prefix(5).contains { $0.contains("{{") }
+    /// Whether `{{` stands in the document that starts at `start`, looked for in its first 64 KiB.
+    private static func isTemplate(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Bool {
+        let brace = UInt8(ascii: "{")
+        let end = min(bytes.count, start + 65_536)
+        return zip(bytes[start..<end], bytes[min(start + 1, end)..<end]).contains { $0 == brace && $1 == brace }
     }
 }
 
 extension ManifestDecoder {
-    /// Decodes a whole document; a top-level list (a JSON patch) is no object.
+    /// Decodes a whole document; a top-level list of objects is read, a JSON patch is no object.
     func decodeDocument(_ document: DocumentValue) {
         if document.kind == .array, document.elements.contains(where: { $0.value("kind") != nil }) {
             for element in document.elements { decode(element) }

@@ -75,9 +75,10 @@ public struct RequestLines {
 
     private static func request(_ value: DocumentValue, groupKey: StaticString) throws(BadField) -> Request {
         let verb = try text(value, "verb")
-        if value.value("path") != nil {
-            guard value.value("resource") == nil else { throw BadField(message: "has both `resource` and `path`") }
-            return Request(verb: verb, path: try text(value, "path"))
+        let path = try text(value, "path")
+        if !path.isEmpty || (value.value("path") != nil && value.value("resource") == nil) {
+            guard try text(value, "resource").isEmpty else { throw BadField(message: "has both `resource` and `path`") }
+            return Request(verb: verb, path: path)
         }
         return Request(
             verb: verb, apiGroup: try text(value, groupKey), resource: try text(value, "resource"),

@@ -54,9 +54,9 @@ public struct RequestURI: Hashable, Sendable {
     private var hasVerbInPath = false
 
     private init(uri: String, verb: (_ isResource: Bool) -> String) {
-        let mark = uri.firstIndex(of: "?")
-        query = mark.map { uri[uri.index(after: $0)...] } ?? Substring()
-        let path = Self.decoded(uri[..<(mark ?? uri.endIndex)], plusIsSpace: false)
+        let (rawPath, rawQuery) = uri.splitBytes(at: "?")
+        query = (rawQuery ?? "")[...]
+        let path = Self.decoded(rawPath[...], plusIsSpace: false)
         var segments = Self.split(path)
         guard segments.count >= 3, segments[0] == "api" || (segments[0] == "apis" && segments.count >= 4) else {
             request = Request(verb: verb(false), path: path)
@@ -94,7 +94,7 @@ public struct RequestURI: Hashable, Sendable {
         if let labels = Self.parameter("labelSelector", in: query), !Self.isPlausibleLabelSelector(labels) { return }
         guard let selector = Self.parameter("fieldSelector", in: query),
             let name = Self.requiredName(inFieldSelector: selector),
-            name != ".", name != "..", !name.contains("/"), !name.contains("%")
+            name != ".", name != "..", !name.utf8.contains(UInt8(ascii: "/")), !name.utf8.contains(UInt8(ascii: "%"))
         else { return }
         request.name = name
     }
@@ -177,10 +177,12 @@ public struct RequestURI: Hashable, Sendable {
     }
 
     private static func split(_ path: String) -> [String] {
-        var trimmed = path[...]
-        while trimmed.first == "/" { trimmed.removeFirst() }
-        while trimmed.last == "/" { trimmed.removeLast() }
-        return trimmed.isEmpty ? [] : trimmed.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        let slash = UInt8(ascii: "/")
+        var trimmed = Array(path.utf8)[...]
+        while trimmed.first == slash { trimmed.removeFirst() }
+        while trimmed.last == slash { trimmed.removeLast() }
+        guard !trimmed.isEmpty else { return [] }
+        return trimmed.split(separator: slash, omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// Resolves percent escapes; malformed ones stay as they are.

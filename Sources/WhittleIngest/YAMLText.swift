@@ -49,8 +49,10 @@ final class YAMLText {
         func free() { base.deallocate() }
     }
 
-    init(_ bytes: UnsafeBufferPointer<UInt8>, file: String) {
+    /// - Parameter linesBefore: lines of the file before `bytes`.
+    init(_ bytes: UnsafeBufferPointer<UInt8>, file: String, linesBefore: Int = 0) {
         self.bytes = bytes
+        lineOffset = linesBefore
         tree = DocumentTree(file: file, base: UnsafePointer(text.base))
     }
 
@@ -67,13 +69,60 @@ final class YAMLText {
     ) {
         var start = 0
         while start < bytes.count {
-            guard let failure = parseStream(from: start, onItem: onItem, onDocument: onDocument) else { return }
-            let shifted = Failure(line: failure.line + lineOffset, column: failure.column, message: failure.message)
-            onFailure(shifted, start)
-            guard let next = nextSeparator(fromLine: failure.line, from: start) else { return }
+            // libyaml reads ahead and would lose documents before a character that YAML does not allow.
+            let forbidden = firstForbiddenCharacter(from: start)
+            let end = forbidden.map { documentStart(before: $0, from: start) } ?? bytes.count
+            if let failure = end > start ? parseStream(from: start, to: end, onItem: onItem, onDocument: onDocument) : nil {
+                onFailure(Failure(line: failure.line + lineOffset, column: failure.column, message: failure.message), start)
+                guard let next = nextSeparator(fromLine: failure.line, from: start) else { return }
+                start = next.offset
+                lineOffset += next.lines
+                continue
+            }
+            guard let forbidden else { return }
+            let lines = lineFeeds(in: start..<forbidden)
+            let lineStart = bytes[start..<forbidden].lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? start
+            onFailure(
+                Failure(
+                    line: lines + 1 + lineOffset, column: forbidden - lineStart + 1,
+                    message: "control characters are not allowed"), start)
+            guard let next = nextSeparator(fromLine: lines + 2, from: start) else { return }
             start = next.offset
             lineOffset += next.lines
         }
+    }
+
+    private func lineFeeds(in range: Range<Int>) -> Int {
+        bytes[range].reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
+    }
+
+    /// The first byte from `start` on that begins a character YAML does not allow.
+    private func firstForbiddenCharacter(from start: Int) -> Int? {
+        var position = start
+        while position < bytes.count {
+            let byte = bytes[position]
+            switch byte {
+            case 0x09, 0x0A, 0x0D, 0x20...0x7E: break
+            case 0..<0x20, 0x7F: return position
+            case 0xC2 where position + 1 < bytes.count && bytes[position + 1] < 0xA0 && bytes[position + 1] != 0x85: return position
+            case 0xEF where position + 2 < bytes.count && bytes[position + 1] == 0xBF && bytes[position + 2] >= 0xBE: return position
+            default: break
+            }
+            position += 1
+        }
+        return nil
+    }
+
+    /// The start of the document that holds `position`: the last line at or before it that starts with `---`.
+    private func documentStart(before position: Int, from start: Int) -> Int {
+        var line = position
+        while line > start {
+            while line > start, bytes[line - 1] != UInt8(ascii: "\n") { line -= 1 }
+            let isSeparator = line + 3 <= bytes.count && bytes[line..<line + 3].allSatisfy { $0 == UInt8(ascii: "-") }
+            if isSeparator { return line }
+            line -= 1
+        }
+        return start
     }
 
     /// The first line at or after `line` (1-based, counted from `start`, never the first) that starts with `---`, and the
@@ -95,14 +144,14 @@ final class YAMLText {
     }
 
     private func parseStream(
-        from start: Int, onItem: (DocumentValue) -> Void, onDocument: (DocumentValue) -> Void
+        from start: Int, to end: Int, onItem: (DocumentValue) -> Void, onDocument: (DocumentValue) -> Void
     ) -> Failure? {
         guard let base = bytes.baseAddress else { return nil }
         var parser = yaml_parser_t()
         guard yaml_parser_initialize(&parser) == 1 else { return Failure(line: 1, column: 1, message: "out of memory") }
         defer { yaml_parser_delete(&parser) }
         yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING)
-        yaml_parser_set_input_string(&parser, base + start, bytes.count - start)
+        yaml_parser_set_input_string(&parser, base + start, end - start)
         var itemsIndex: Int?
         var isStreaming = false
         while true {
@@ -240,7 +289,7 @@ final class YAMLText {
     }
 
     private func appendAlias(_ name: String) -> String? {
-        guard let fragment = anchors[name] else { return "alias `*\(name)` inside its own anchor or without one" }
+        guard let fragment = anchors[name] else { return "an alias stands inside its own anchor or has none" }
         aliasNodes += fragment.count
         guard aliasNodes <= Self.aliasLimit else { return "aliases expand to more than \(Self.aliasLimit) nodes" }
         tree.nodes.append(contentsOf: relocate(fragment, by: tree.nodes.count))

@@ -34,8 +34,8 @@ public struct GrantReason: Hashable, Sendable {
 
     /// The server writes `name/namespace`, the reverse of the usual order; names hold no slash.
     private static func split(_ text: String) -> (name: String, namespace: String) {
-        guard let slash = text.lastIndex(of: "/") else { return (text, "") }
-        return (String(text[..<slash]), String(text[text.index(after: slash)...]))
+        guard let slash = text.utf8.lastIndex(of: UInt8(ascii: "/")) else { return (text, "") }
+        return (String(text[..<slash]), String(text[text.utf8.index(after: slash)...]))
     }
 }
 
@@ -97,11 +97,10 @@ public struct ForbiddenMessage: Hashable, Sendable {
             } else if !scanner.take(" at the cluster scope") {
                 return nil
             }
-            let slash = combined.firstIndex(of: "/")
+            let (resource, subresource) = combined.splitBytes(at: "/")
             request = Request(
                 verb: Self.unescaped(verb), apiGroup: Self.unescaped(apiGroup),
-                resource: Self.unescaped(slash.map { String(combined[..<$0]) } ?? combined),
-                subresource: slash.map { Self.unescaped(String(combined[combined.index(after: $0)...])) } ?? "",
+                resource: Self.unescaped(resource), subresource: Self.unescaped(subresource ?? ""),
                 namespace: Self.unescaped(namespace), name: name)
         }
         self.user = Self.unescaped(user)
@@ -117,18 +116,18 @@ public struct ForbiddenMessage: Hashable, Sendable {
     }
 }
 
-/// Reads fixed words and Go `%q` literals from left to right.
+/// Reads fixed words and Go `%q` literals from left to right, scalar by scalar.
 struct TextScanner {
-    private var remaining: Substring
+    private var remaining: Substring.UnicodeScalarView
 
-    init(_ text: String) { remaining = text[...] }
+    init(_ text: String) { remaining = text[...].unicodeScalars }
 
     var isAtEnd: Bool { remaining.isEmpty }
     var rest: String { String(remaining) }
 
     mutating func take(_ prefix: String) -> Bool {
-        guard remaining.hasPrefix(prefix) else { return false }
-        remaining = remaining.dropFirst(prefix.count)
+        guard remaining.starts(with: prefix.unicodeScalars) else { return false }
+        remaining = remaining.dropFirst(prefix.unicodeScalars.count)
         return true
     }
 
@@ -157,31 +156,22 @@ struct TextScanner {
     mutating func quoted() -> String? {
         guard remaining.first == "\"" else { return nil }
         var bytes: [UInt8] = []
-        var index = remaining.index(after: remaining.startIndex)
+        var scalars = remaining.dropFirst()
         func hex(_ digits: Int) -> UInt32? {
-            var value: UInt32 = 0
-            for _ in 0..<digits {
-                guard index < remaining.endIndex, let digit = remaining[index].hexDigitValue else { return nil }
-                value = value << 4 | UInt32(digit)
-                index = remaining.index(after: index)
-            }
-            return value
+            let text = String(scalars.prefix(digits))
+            scalars = scalars.dropFirst(digits)
+            return text.utf8.count == digits ? UInt32(text, radix: 16) : nil
         }
-        while index < remaining.endIndex {
-            let character = remaining[index]
-            index = remaining.index(after: index)
-            if character == "\"" {
-                remaining = remaining[index...]
+        while let scalar = scalars.popFirst() {
+            if scalar == "\"" {
+                remaining = scalars
                 return String(decoding: bytes, as: UTF8.self)
             }
-            guard character == "\\" else {
-                bytes += Array(String(character).utf8)
+            guard scalar == "\\" else {
+                bytes += Array(String(scalar).utf8)
                 continue
             }
-            guard index < remaining.endIndex else { return nil }
-            let code = remaining[index]
-            index = remaining.index(after: index)
-            switch code {
+            switch scalars.popFirst() {
             case "n": bytes.append(0x0A)
             case "t": bytes.append(0x09)
             case "r": bytes.append(0x0D)
@@ -192,10 +182,11 @@ struct TextScanner {
             case "x":
                 guard let value = hex(2) else { return nil }
                 bytes.append(UInt8(truncatingIfNeeded: value))
-            case "u", "U":
+            case let code? where code == "u" || code == "U":
                 guard let value = hex(code == "u" ? 4 : 8) else { return nil }
                 bytes += Array(String(UnicodeScalar(value) ?? "\u{FFFD}").utf8)
-            default: bytes += Array(String(code).utf8)
+            case let other?: bytes += Array(String(other).utf8)
+            case nil: return nil
             }
         }
         return nil

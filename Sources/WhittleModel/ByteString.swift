@@ -53,3 +53,16 @@ extension Sequence where Element == String {
 package func bytesPrecede(_ left: String, _ right: String) -> Bool {
     left.utf8.lexicographicallyPrecedes(right.utf8)
 }
+
+extension StringProtocol {
+    /// The parts before and after the first `separator` (an ASCII byte); the second is `nil` when there is none.
+    ///
+    /// By bytes, not by characters: a combining mark after the separator would hide it from `firstIndex(of:)`.
+    package func splitBytes(at separator: Unicode.Scalar) -> (before: String, after: String?) {
+        guard let index = utf8.firstIndex(of: UInt8(ascii: separator)) else { return (String(self), nil) }
+        return (String(self[..<index]), String(self[utf8.index(after: index)...]))
+    }
+
+    /// Whether the bytes start with those of `prefix`.
+    package func hasBytePrefix(_ prefix: String) -> Bool { utf8.starts(with: prefix.utf8) }
+}

@@ -25,19 +25,21 @@ public struct Completeness: Hashable, Sendable {
 
     /// Works out what the input held.
     ///
-    /// What an API server gave out carries a uid. There, every kind exists in every real cluster (kube-system holds Roles
-    /// and RoleBindings), so a kind without objects was not asked for, and one without objects in kube-system was asked for
-    /// in some namespaces only. Manifests at rest are taken as the whole: the kinds that matter are known as soon as one
-    /// binding and one role of any kind are there.
+    /// What an API server gave out carries a uid. There, every kind exists in every real cluster (kube-system and
+    /// kube-public hold Roles and RoleBindings), so a kind without objects was not asked for, and one without objects in
+    /// kube-system and another namespace was asked for in some namespaces only. Manifests at rest are taken as the whole:
+    /// the kinds that matter are known as soon as one binding and one role are there, unless bindings refer to a kind of
+    /// role that does not occur at all.
     public init(_ state: ClusterState) {
         var entries: [Entry] = []
         func add(_ kind: String, _ metas: [ObjectMeta], isNamespaced: Bool) {
             let isLive = metas.contains { $0.uid != nil }
-            if state.listedKinds.contains(kind) || (!metas.isEmpty && (!isNamespaced || !isLive)) {
+            let isListed = !isNamespaced && state.listedKinds.contains(kind)
+            if isListed || (!metas.isEmpty && (!isNamespaced || !isLive)) {
                 entries.append(Entry(kind: kind, namespace: nil, objects: metas.count))
             } else if isLive {
                 let counts = metas.reduce(into: [String: Int]()) { $0[$1.namespace, default: 0] += 1 }
-                if counts["kube-system"] != nil {
+                if counts["kube-system"] != nil, counts.count > 1 {
                     entries.append(Entry(kind: kind, namespace: nil, objects: metas.count))
                 } else {
                     for (namespace, count) in counts.sorted(by: { bytesPrecede($0.key, $1.key) }) {
@@ -56,8 +58,11 @@ public struct Completeness: Hashable, Sendable {
         add("Pod", state.pods.map(\.meta), isNamespaced: true)
         let isAtRest = !(roles.map(\.meta) + bindings.map(\.meta)).contains { $0.uid != nil }
         if isAtRest, !roles.isEmpty || state.roles.contains(where: \.isAssumed), !bindings.isEmpty {
+            // A kind of role that a binding refers to in vain, and of which there is no object, was left out of the input.
+            let isResolved = Authorizer(roles: state.roles, bindings: state.bindings).roleOfBinding.map { $0 != nil }
+            let missing = Set(zip(state.bindings, isResolved).filter { !$0.1 }.map(\.0.roleRef.kind))
             for kind in ["ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding"]
-            where !entries.contains(where: { $0.kind == kind }) {
+            where !entries.contains(where: { $0.kind == kind }) && !missing.contains(kind) {
                 entries.append(Entry(kind: kind, namespace: nil, objects: 0))
             }
         }

@@ -9,13 +9,22 @@ package func jsonQuoted(_ text: String) -> String {
         case "\n": result += "\\n"
         case "\t": result += "\\t"
         case "\r": result += "\\r"
-        case _ where scalar.value < 0x20 || scalar.value == 0x7F:
+        case _ where isUnsafeInText(scalar):
             let digits = String(scalar.value, radix: 16)
             result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
         default: result.unicodeScalars.append(scalar)
         }
     }
     return result + "\""
+}
+
+/// Whether a scalar must be escaped so that every JSON and YAML reader gives it back: controls, line separators that YAML
+/// folds, the byte order mark, and what is no character.
+private func isUnsafeInText(_ scalar: UnicodeScalar) -> Bool {
+    switch scalar.value {
+    case 0..<0x20, 0x7F...0x9F, 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF: true
+    default: false
+    }
 }
 
 /// JSON text of a list of strings.

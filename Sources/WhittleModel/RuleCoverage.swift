@@ -33,7 +33,7 @@ public enum RuleCoverage {
     private static func resource(_ resource: String, isCoveredBy resources: [String]?) -> Bool {
         guard let resources else { return false }
         if resources.contains(where: { $0 == "*" || $0.isSameBytes(as: resource) }) { return true }
-        guard let slash = resource.firstIndex(of: "/") else { return false }
-        return resources.containsBytes("*" + resource[slash...])
+        guard let subresource = resource.splitBytes(at: "/").after else { return false }
+        return resources.containsBytes("*/" + subresource)
     }
 }

@@ -28,7 +28,7 @@ public enum RuleMatcher {
             if pattern == "*" || pattern.isSameBytes(as: combined) { return true }
             // `*/sub` only when the request has a subresource (semantics RUL-4).
             guard !subresource.isEmpty, pattern.utf8.count == subresource.utf8.count + 2 else { return false }
-            return pattern.hasPrefix("*/") && pattern.utf8.dropFirst(2).elementsEqual(subresource.utf8)
+            return pattern.hasBytePrefix("*/") && pattern.utf8.dropFirst(2).elementsEqual(subresource.utf8)
         } ?? false
     }
 

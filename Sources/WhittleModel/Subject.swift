@@ -124,10 +124,10 @@ public enum ServiceAccountName {
 
     /// Namespace and name of a user name that is well formed: a DNS label and a DNS subdomain.
     public static func split(_ username: String) -> (namespace: String, name: String)? {
-        guard username.hasPrefix(prefix) else { return nil }
-        let parts = username.dropFirst(prefix.count).split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, isLabel(parts[0]), isSubdomain(parts[1]) else { return nil }
-        return (String(parts[0]), String(parts[1]))
+        guard username.hasBytePrefix(prefix) else { return nil }
+        let (namespace, name) = username[username.utf8.index(username.startIndex, offsetBy: prefix.utf8.count)...].splitBytes(at: ":")
+        guard let name, isLabel(namespace[...]), isSubdomain(name[...]) else { return nil }
+        return (namespace, name)
     }
 
     private static func isLabel(_ text: Substring) -> Bool {
@@ -170,7 +170,7 @@ public enum ImplicitGroup {
     public static func groups(ofUser name: String, explicit: [String] = []) -> [String] {
         var groups = explicit
         if let account = ServiceAccountName.split(name) { groups += ServiceAccountName.groups(namespace: account.namespace) }
-        if name.hasPrefix(nodeUserPrefix) { groups.append(nodes) }
+        if name.hasBytePrefix(nodeUserPrefix) { groups.append(nodes) }
         if name == anonymousUser {
             groups.append(unauthenticated)
         } else if !groups.contains(authenticated), !groups.contains(unauthenticated) {

@@ -8,8 +8,6 @@ struct Grid {
     /// A box: values per axis, sorted.
     struct Box: Hashable {
         var sides: [[Int]]
-
-        func contains(_ cell: Cell) -> Bool { zip(sides, cell).allSatisfy { $0.contains($1) } }
     }
 
     /// Boxes that are enumerated before the search for the fewest gives way to a good cover.
@@ -39,8 +37,9 @@ struct Grid {
         let boxes = (candidates ?? reduced.grownBoxes()).sorted { $0.sides.lexicographicallyPrecedes($1.sides, by: Self.precedes) }
         let cells = reduced.needed.sorted { $0.lexicographicallyPrecedes($1) }
         let sets = boxes.map { box in
+            let sides = box.sides.map(Set.init)
             var set = BitSet(capacity: cells.count)
-            for (index, cell) in cells.enumerated() where box.contains(cell) { set.insert(index) }
+            for (index, cell) in cells.enumerated() where zip(sides, cell).allSatisfy({ $0.contains($1) }) { set.insert(index) }
             return set
         }
         let cover = SetCover(boxes: sets, cells: cells.count)
@@ -55,15 +54,21 @@ struct Grid {
     /// Takes every value out of a box whose needed cells other boxes hold; the allowed set stays the same.
     private func shrink(_ boxes: [Box]) -> [Box] {
         var boxes = boxes
+        var held = boxes.map { box -> Set<Cell> in
+            let sides = box.sides.map(Set.init)
+            return needed.filter { cell in zip(sides, cell).allSatisfy { $0.contains($1) } }
+        }
         var holders: [Cell: Int] = [:]
-        for cell in needed { holders[cell] = boxes.reduce(0) { $0 + ($1.contains(cell) ? 1 : 0) } }
+        for cells in held { for cell in cells { holders[cell, default: 0] += 1 } }
         for index in boxes.indices {
             for axis in 0..<axisCount {
+                let byValue = Dictionary(grouping: held[index]) { $0[axis] }
                 for value in boxes[index].sides[axis].reversed() where boxes[index].sides[axis].count > 1 {
-                    let affected = needed.filter { $0[axis] == value && boxes[index].contains($0) }
+                    let affected = byValue[value] ?? []
                     guard affected.allSatisfy({ holders[$0, default: 0] > 1 }) else { continue }
                     boxes[index].sides[axis].removeAll { $0 == value }
                     for cell in affected { holders[cell, default: 1] -= 1 }
+                    held[index].subtract(affected)
                 }
             }
         }

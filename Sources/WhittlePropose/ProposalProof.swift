@@ -10,6 +10,8 @@ public struct ProposalProof: Sendable {
     public var redundantRules: [String]
     /// Needs that were replayed.
     public var replayed: Int
+    /// Requests that no rule can allow alone, see `Need.isExpressible`; not replayed.
+    public var inexpressible: Int
 
     /// Whether every need is allowed.
     public var isSound: Bool { refused.isEmpty }
@@ -18,44 +20,65 @@ public struct ProposalProof: Sendable {
 
     /// Replays needs of a service account against roles and bindings.
     ///
-    /// - Parameters:
-    ///   - staying: bindings that remain beside the proposal; they allow, and are no excess.
+    /// - Parameter staying: bindings that remain beside the proposal; they allow, and are no excess.
     public init(
-        roles: [Role], bindings: [Binding], needs: [Need], namespace: String, name: String, staying: Authorizer
+        roles: [Role], bindings: [Binding], needs all: [Need], namespace: String, name: String, staying: Authorizer
     ) {
         let user = ServiceAccountName.user(namespace: namespace, name: name)
         let proposed = Authorizer(roles: roles, bindings: bindings)
+        let needs = all.filter(\.isExpressible)
         replayed = needs.count
-        let open = needs.filter { !RoleProposal.isGiven($0, to: user, by: staying) }
-        refused = open.filter { !RoleProposal.isGiven($0, to: user, by: proposed) }
+        inexpressible = all.count - needs.count
+        let open = needs.filter { !$0.isGiven(to: user, by: staying) }
+        refused = []
+        // A rule is needed when it alone allows some need.
+        var needed: Set<RulePlace> = []
+        for need in open {
+            let givers = Self.givers(of: need, to: user, by: proposed)
+            if givers.isEmpty { refused.append(need) }
+            if givers.count == 1 { needed.formUnion(givers) }
+        }
         excess = []
         redundantRules = []
-        let clusterNeeds = needs.filter { $0.scope.isEmpty }.map(\.atom.rule)
+        let clusterNeeds = AtomIndex(needs.filter { $0.scope.isEmpty }.map(\.atom))
+        let localNeeds = Dictionary(grouping: needs.filter { !$0.scope.isEmpty }) { ByteString($0.scope) }
+            .mapValues { AtomIndex($0.map(\.atom)) }
+        var judged: Set<Int> = []
         for attachment in proposed.attachments(of: user, in: nil) {
             guard let roleIndex = proposed.roleOfBinding[attachment.binding] else { continue }
             let scope = bindings[attachment.binding].meta.namespace
-            let local = scope.isEmpty ? [] : needs.filter { $0.request.path == nil && $0.scope.isSameBytes(as: scope) }.map(\.atom.rule)
-            for written in roles[roleIndex].effectiveRules {
-                for atom in written.rule.atoms where !(clusterNeeds + local).contains(where: { RuleCoverage.covers($0, atom) }) {
+            let local = localNeeds[ByteString(scope)]
+            let role = roles[roleIndex]
+            for written in role.effectiveRules {
+                for atom in written.rule.atoms where !clusterNeeds.covers(atom) && !(local?.covers(atom) ?? false) {
                     // URLs in a Role grant nothing.
                     if atom.nonResourceURL == nil || scope.isEmpty { excess.append((scope, atom)) }
                 }
             }
-            for index in roles[roleIndex].effectiveRules.indices {
-                var fewer = roles
-                var rules = fewer[roleIndex].effectiveRules
-                rules.remove(at: index)
-                fewer[roleIndex].rules = rules
-                fewer[roleIndex].computedRules = nil
-                let weaker = Authorizer(roles: fewer, bindings: bindings)
-                if !open.contains(where: { need in
-                    !RoleProposal.isGiven(need, to: user, by: weaker) && RoleProposal.isGiven(need, to: user, by: proposed)
-                }) {
-                    let role = roles[roleIndex]
-                    let place = role.meta.namespace.isEmpty ? role.meta.name : "\(role.meta.namespace)/\(role.meta.name)"
-                    redundantRules.append("\(role.kind) \(place) rule \(index)")
-                }
+            guard judged.insert(roleIndex).inserted else { continue }
+            let place = role.meta.namespace.isEmpty ? role.meta.name : "\(role.meta.namespace)/\(role.meta.name)"
+            redundantRules += role.effectiveRules.indices
+                .filter { !needed.contains(RulePlace(role: roleIndex, rule: $0)) }.map { "\(role.kind) \(place) rule \($0)" }
+        }
+    }
+
+    private struct RulePlace: Hashable {
+        var role: Int
+        var rule: Int
+    }
+
+    /// The rules that give a need, each by itself.
+    private static func givers(of need: Need, to user: UserInfo, by authorizer: Authorizer) -> Set<RulePlace> {
+        var request = need.request
+        request.name = need.name ?? ""
+        var result: Set<RulePlace> = []
+        for attachment in authorizer.attachments(of: user, in: need.scope) {
+            guard let role = authorizer.roleOfBinding[attachment.binding] else { continue }
+            for (index, written) in authorizer.roles[role].effectiveRules.enumerated() {
+                let isGiver = need.isDeclared ? RuleCoverage.covers(written.rule, need.atom) : RuleMatcher.allows(written.rule, request)
+                if isGiver { result.insert(RulePlace(role: role, rule: index)) }
             }
         }
+        return result
     }
 }

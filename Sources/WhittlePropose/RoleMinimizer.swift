@@ -6,12 +6,15 @@ public struct Need: Hashable, Sendable {
     public var request: Request
     /// The one name; `nil` = without a name, or any name.
     public var name: String?
+    /// Whether an author declared it; then parts may be patterns and no name means any name.
+    public var isDeclared: Bool
 
     /// The need that a request proves: a request without a name needs a rule without resourceNames.
     public init(_ request: Request) {
         self.request = request
         name = request.name.isEmpty || request.path != nil ? nil : request.name
         self.request.name = ""
+        isDeclared = false
     }
 
     /// The need that an atom of a declared rule states in a namespace (`""` = cluster-wide).
@@ -22,6 +25,34 @@ public struct Need: Hashable, Sendable {
             request = Request(verb: atom.verb, apiGroup: atom.apiGroup ?? "", resource: atom.resource ?? "", namespace: namespace)
         }
         name = atom.resourceName
+        isDeclared = true
+    }
+
+    /// Byte-wise equality.
+    public static func == (left: Need, right: Need) -> Bool {
+        left.isDeclared == right.isDeclared && left.request == right.request
+            && left.name.map(ByteString.init) == right.name.map(ByteString.init)
+    }
+
+    /// Hashes the bytes.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(request)
+        hasher.combine(name.map(ByteString.init))
+    }
+
+    /// Whether a rule can allow it and nothing else.
+    ///
+    /// A request for a resource literally called `*` (a 404 that a broad grant allowed) cannot be told from a wildcard.
+    public var isExpressible: Bool { isDeclared || !atom.hasPattern }
+
+    /// Whether an authorizer gives `user` all of it.
+    func isGiven(to user: UserInfo, by authorizer: Authorizer) -> Bool {
+        guard isDeclared else {
+            var request = request
+            request.name = name ?? ""
+            return !authorizer.grants(for: request, by: user).isEmpty
+        }
+        return authorizer.rules(for: user, namespace: scope).rules.contains { RuleCoverage.covers($0, atom) }
     }
 
     /// The need as an atom of a rule.
@@ -68,12 +99,10 @@ public enum RoleMinimizer {
 
     /// - Parameter free: atoms that are allowed anyway.
     private static func rules(for atoms: Set<RuleAtom>, free: Set<RuleAtom>) -> ([PolicyRule], Bool) {
-        let given = free.map(\.rule)
+        let given = AtomIndex(free)
+        let own = AtomIndex(atoms)
         // An atom that another one covers needs nothing of its own: a name under any name, a verb under `*`.
-        let open = atoms.filter { atom in
-            !given.contains { RuleCoverage.covers($0, atom) }
-                && !atoms.contains { $0 != atom && RuleCoverage.covers($0.rule, atom) && !RuleCoverage.covers(atom.rule, $0) }
-        }
+        let open = atoms.filter { !given.covers($0) && !own.covers($0, isStrict: true) }
         let allAtoms = atoms.union(free)
         var rules: [PolicyRule] = []
         var isProven = true

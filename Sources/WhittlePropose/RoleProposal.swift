@@ -8,6 +8,8 @@ public struct RoleProposal: Sendable {
     public var name: String
     /// Everything it needs, also what stays from elsewhere.
     public var needs: [Need]
+    /// Requests that no rule can allow alone, see `Need.isExpressible`; left out.
+    public var inexpressible: [Need]
     /// Of the needs: those that bindings which stay already give.
     public var alreadyGiven: [Need]
     /// Roles and ClusterRole, the ClusterRole first.
@@ -23,9 +25,11 @@ public struct RoleProposal: Sendable {
     public init(namespace: String, name: String, needs: some Sequence<Need>, staying: Authorizer) {
         self.namespace = namespace
         self.name = name
-        self.needs = Set(needs).sorted(by: Self.precedes)
+        let all = Set(needs).sorted(by: Self.precedes)
+        self.needs = all.filter(\.isExpressible)
+        inexpressible = all.filter { !$0.isExpressible }
         let user = ServiceAccountName.user(namespace: namespace, name: name)
-        alreadyGiven = self.needs.filter { Self.isGiven($0, to: user, by: staying) }
+        alreadyGiven = self.needs.filter { $0.isGiven(to: user, by: staying) }
         let given = Set(alreadyGiven)
         let scopes = RoleMinimizer.minimize(self.needs.filter { !given.contains($0) })
         isProvenMinimal = scopes.allSatisfy(\.isProvenMinimal)
@@ -42,12 +46,6 @@ public struct RoleProposal: Sendable {
                 roleRef: RoleRef(kind: scope.namespace.isEmpty ? "ClusterRole" : "Role", name: objectName),
                 subjects: [WrittenSubject(Subject(kind: "ServiceAccount", namespace: namespace, name: name))])
         }
-    }
-
-    /// Whether an authorizer gives all of a need: every request that the need's rule would allow.
-    static func isGiven(_ need: Need, to user: UserInfo, by authorizer: Authorizer) -> Bool {
-        let namespace = need.scope
-        return authorizer.rules(for: user, namespace: namespace).rules.contains { RuleCoverage.covers($0, need.atom) }
     }
 
     static func precedes(_ left: Need, _ right: Need) -> Bool {

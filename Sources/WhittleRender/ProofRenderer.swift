@@ -9,6 +9,7 @@ extension ProposalProof {
             "\(verdict): ServiceAccount \(namespace)/\(name): \(replayed - refused.count) of \(replayed) needs allowed, "
                 + "\(excess.count) granted beyond them, \(redundantRules.count) rules not needed"
         ]
+        if inexpressible > 0 { lines.append("  not replayed: \(inexpressible) requests that spell a `*`, which no rule allows alone") }
         lines += refused.map { "  refused: \($0.text)" }
         lines += excess.map { "  beyond: \($0.atom.text)\($0.namespace.isEmpty ? " in all namespaces" : " in \($0.namespace)")" }
         lines += redundantRules.map { "  not needed: \($0)" }

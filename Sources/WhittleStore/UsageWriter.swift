@@ -23,6 +23,13 @@ struct UsageWriter {
 
     /// Adds a fold; facts in a fixed order, so that equal logs give equal files.
     func write(_ fold: UsageFold) throws {
+        // Another load of the same log may have won since it was read: a log is counted once.
+        for log in fold.logs
+        where try Bool.fetchOne(database, sql: "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE sha256 = ?)", arguments: [log.sha256])
+            ?? false
+        {
+            return
+        }
         let writer = try FactWriter(database, dictionaries)
         for (key, count) in fold.facts.sorted(by: { Self.order($0.key, $1.key) }) { try writer.write(key, count) }
         for (need, count) in fold.implied.sorted(by: { Self.order($0.key, $1.key) }) { try writer.write(need, count) }

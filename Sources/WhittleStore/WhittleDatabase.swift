@@ -109,6 +109,7 @@ public final class WhittleDatabase: Sendable {
                 oldPath = path
             }
         }
+        removeLeftovers(of: path)
         let temporary = "\(path).\(getpid()).tmp"
         unlink(temporary)
         let descriptor = Foundation.open(temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600)
@@ -131,6 +132,17 @@ public final class WhittleDatabase: Sendable {
         }
         guard fsync(descriptor) == 0, rename(temporary, path) == 0 else {
             throw .cannotOpen(path: path, reason: String(cString: strerror(errno)))
+        }
+    }
+
+    /// Removes what loads that were killed left beside the file.
+    private static func removeLeftovers(of path: String) {
+        let folder = (path as NSString).deletingLastPathComponent
+        let prefix = (path as NSString).lastPathComponent + "."
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
+        where name.hasPrefix(prefix) && name.hasSuffix(".tmp") {
+            guard let process = Int32(name.dropFirst(prefix.count).dropLast(4)), kill(process, 0) != 0, errno == ESRCH else { continue }
+            unlink(folder.isEmpty ? name : "\(folder)/\(name)")
         }
     }
 
@@ -172,7 +184,8 @@ public final class WhittleDatabase: Sendable {
             return .commit
         }
         if oldPath != nil { try database.execute(sql: "DETACH DATABASE old") }
-        try database.execute(sql: "ANALYZE")
+        // Load runs are history, not state: they must not make equal inputs differ.
+        try database.execute(sql: "ANALYZE; DELETE FROM sqlite_stat1 WHERE tbl = 'load_run'")
     }
 
     private func checkCluster(_ state: ClusterState, _ options: LoadOptions) throws(StoreError) {

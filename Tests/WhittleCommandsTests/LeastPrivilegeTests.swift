@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import WhittleIngest
 import WhittleModel
+import WhittleStore
 import WhittleTestSupport
 
 @Suite("load, usage, propose, verify")
@@ -119,6 +120,94 @@ struct LeastPrivilegeTests {
         #expect(whittle("usage", "list", "-o", "csv", "--db", other).output.split(separator: "\n").map(String.init) == whole)
     }
 
+    private static func event(_ uri: String, verb: String = "get", code: Int = 200, id: Int) -> String {
+        """
+        {"kind":"Event","stage":"ResponseComplete","auditID":"\(id)","requestURI":\(jsonQuoted(uri)),"verb":"\(verb)","user":{"username":"system:serviceaccount:shop:cart"},"responseStatus":{"code":\(code)},"requestReceivedTimestamp":"2026-11-20T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"x"}}
+        """
+    }
+
+    /// Proposes for the requests of one log and verifies the proposal.
+    private func proposal(for uris: [(uri: String, verb: String)]) throws -> (yaml: CommandResult, proof: CommandResult) {
+        let workspace = try Workspace()
+        let database = workspace.file("c.db")
+        _ = whittle("load", Fixtures.path("demo/cluster"), "-o", database)
+        let log = try workspace.write(
+            uris.enumerated().map { Self.event($0.element.uri, verb: $0.element.verb, code: 404, id: $0.offset) }.joined(separator: "\n"),
+            to: "a.log")
+        _ = whittle("usage", "load", log, "--db", database)
+        let proposal = whittle("propose", "sa/cart", "-n", "shop", "--db", database)
+        let file = try workspace.write(proposal.output, to: "p.yaml")
+        return (proposal, whittle("verify", file, "--exact", "--as", "sa/shop/cart", "--db", database))
+    }
+
+    @Test(
+        "a request that spells a star never becomes a wildcard",
+        arguments: [
+            "/api/v1/*", "/*", "/apis/*/v1/secrets/y", "/api/v1/namespaces/shop/*/x",
+        ])
+    func literalStars(_ uri: String) throws {
+        let result = try proposal(for: [(uri, "get"), ("/api/v1/namespaces/shop/pods/a", "get")])
+        #expect(!result.yaml.output.contains("*"))
+        #expect(result.yaml.output.contains("resources: [pods]"))
+        #expect(result.yaml.errors.contains("1 requests"))
+        #expect(result.proof.code == 0 && result.proof.output.contains("not replayed: 1"))
+    }
+
+    @Test("names in different normal forms, with combining marks and with what YAML folds are kept apart and read back")
+    func unusualNames() throws {
+        let names = ["caf%C3%A9", "cafe%CC%81", "%CC%81x", "a%C2%85b", "%EF%BF%BE", "%E2%80%A8", "%EF%BB%BF"]
+        let result = try proposal(for: names.map { ("/api/v1/namespaces/shop/configmaps/\($0)", "get") } + [("/x%EF%BF%BE%C2%85", "get")])
+        #expect(result.proof.code == 0, "\(result.proof.output)")
+        #expect(result.proof.output.contains("8 of 8 needs allowed, 0 granted beyond"))
+    }
+
+    @Test("verify understands an empty name as the nameless requests")
+    func emptyResourceName() throws {
+        let workspace = try Workspace()
+        let database = workspace.file("c.db")
+        _ = whittle("load", Fixtures.path("demo/cluster"), "-o", database)
+        let log = try workspace.write(Self.event("/api/v1/namespaces/shop/pods", verb: "list", id: 1), to: "a.log")
+        _ = whittle("usage", "load", log, "--db", database)
+        let role = try workspace.write(
+            """
+            apiVersion: rbac.authorization.k8s.io/v1
+            kind: Role
+            metadata: {name: r, namespace: shop}
+            rules: [{apiGroups: [""], resources: [pods], resourceNames: [""], verbs: [list]}]
+            ---
+            apiVersion: rbac.authorization.k8s.io/v1
+            kind: RoleBinding
+            metadata: {name: r, namespace: shop}
+            roleRef: {kind: Role, name: r}
+            subjects: [{kind: ServiceAccount, name: cart}]
+            """, to: "r.yaml")
+        #expect(whittle("verify", role, "--exact", "--db", database).code == 0)
+    }
+
+    @Test("two loads of one log that ran at the same time count it once")
+    func concurrentLoads() throws {
+        let workspace = try Workspace()
+        let database = workspace.file("c.db")
+        _ = whittle("load", Fixtures.path("demo/cluster"), "-o", database)
+        var fold = UsageFold()
+        try AuditLogReader().read(Fixtures.path("demo/audit.log"), into: &fold)
+        for _ in 0..<2 { try WhittleDatabase.open(database, isReadOnly: false).add(fold) }
+        let total = whittle("usage", "list", "-o", "jsonl", "--db", database).output.split(separator: "\n")
+            .compactMap { JSON(data: Data($0.utf8))?["count"].int }.reduce(0, +)
+        #expect(total == 27)
+    }
+
+    @Test("what a killed load left behind is removed by the next one, what another process writes is not")
+    func leftovers() throws {
+        let workspace = try Workspace()
+        let database = workspace.file("c.db")
+        _ = try workspace.write("", to: "c.db.999999999.tmp")
+        _ = try workspace.write("", to: "c.db.1.tmp")
+        _ = whittle("load", Fixtures.path("demo/cluster"), "-o", database)
+        #expect(!FileManager.default.fileExists(atPath: workspace.file("c.db.999999999.tmp")))
+        #expect(FileManager.default.fileExists(atPath: workspace.file("c.db.1.tmp")))
+    }
+
     @Test("splits add up to the whole", arguments: ["pod", "agent", "binding", "day"])
     func splits(_ split: String) throws {
         let workspace = try Workspace()
@@ -191,6 +280,11 @@ struct LeastPrivilegeTests {
             kind: Secret
             metadata: {name: bad, namespace: shop}
             data: {a: \(token)
+            ---
+            apiVersion: v1
+            kind: Secret
+            metadata: {name: alias, namespace: shop}
+            stringData: {password: *planted-token}
             ---
             apiVersion: v1
             kind: ServiceAccount

@@ -99,6 +99,7 @@ struct QuestionTests {
         #expect(nodes.output.contains("alice") && !nodes.output.contains("cart"))
         #expect(try ask("who-can", "get", "namespaces/shop").output.contains("ServiceAccount shop/cart"))
         #expect(!(try ask("who-can", "get", "namespaces")).output.contains("cart"))
+        #expect(try ask("who-can", "get", "namespaces", "-A").output.contains("ServiceAccount shop/cart"))
     }
 
     @Test("a RoleBinding never gives a URL")
@@ -164,6 +165,33 @@ struct QuestionTests {
                 "kind: ClusterRoleBinding", with: "kind: Other"), to: "dump.yaml")
         #expect(whittle("who-can", "delete", "secrets", "-f", dump).code == 2)
         #expect(whittle("who-can", "delete", "secrets", "-f", workspace.file("missing.yaml")).code == 2)
+        // RoleBindings whose Roles were left out, although an assumed ClusterRole is there.
+        let dangling = try workspace.write(
+            """
+            apiVersion: rbac.authorization.k8s.io/v1
+            kind: RoleBinding
+            metadata: {name: a, namespace: shop}
+            roleRef: {kind: Role, name: missing}
+            subjects: [{kind: ServiceAccount, name: cart}]
+            ---
+            apiVersion: rbac.authorization.k8s.io/v1
+            kind: RoleBinding
+            metadata: {name: b, namespace: shop}
+            roleRef: {kind: ClusterRole, name: view}
+            subjects: [{kind: User, name: erin}]
+            """, to: "dangling.yaml")
+        #expect(whittle("can-i", "get", "secrets", "--as", "sa/shop/cart", "-n", "shop", "-f", dangling).code == 2)
+        // RoleBindings of one namespace are not those of every namespace, also as a typed list and also of kube-system.
+        for namespace in ["shop", "kube-system"] {
+            let list = try workspace.write(
+                #"{"kind":"RoleBindingList","apiVersion":"rbac.authorization.k8s.io/v1","items":[{"metadata":{"name":"a","namespace":"\#(namespace)","uid":"1"},"roleRef":{"kind":"ClusterRole","name":"reader"}}]}"#
+                    + #"{"kind":"ClusterRoleBindingList","apiVersion":"rbac.authorization.k8s.io/v1","items":[{"metadata":{"name":"a","uid":"1"},"roleRef":{"kind":"ClusterRole","name":"reader"}}]}"#
+                    + #"{"kind":"RoleList","apiVersion":"rbac.authorization.k8s.io/v1","items":[{"metadata":{"name":"a","namespace":"kube-system","uid":"1"}},{"metadata":{"name":"a","namespace":"b","uid":"2"}}]}"#
+                    + #"{"kind":"ClusterRoleList","apiVersion":"rbac.authorization.k8s.io/v1","items":[{"metadata":{"name":"reader","uid":"1"}}]}"#,
+                to: "\(namespace).json")
+            #expect(whittle("can-i", "get", "secrets", "--as", "user/x", "-n", "other", "-f", list).code == 2)
+            #expect(whittle("can-i", "get", "secrets", "--as", "user/x", "-n", namespace, "-f", list).code == 1)
+        }
     }
 
     @Test("can-i --requests judges line by line, in order")
@@ -178,11 +206,14 @@ struct QuestionTests {
             {"kind":"SubjectAccessReview","spec":{"user":"alice","resourceAttributes":{"verb":"get","resource":"secrets","namespace":"b"}}}
 
             {"id":3,"user":"system:serviceaccount:shop:cart","groups":[],"verb":"get","resource":"secrets"}
+            {"id":4,"us\\u0065r":"alice","verb":"get","resource":"secrets","path":""}
+            {"id":01,"user":"alice"}
+            {"id":5,"user":"a\\q"}
             """, to: "requests.jsonl")
         let result = whittle("can-i", "--requests", requests, "-f", file)
         #expect(result.code == 2)
         let lines = result.output.split(separator: "\n").compactMap { JSON(data: Data($0.utf8)) }
-        #expect(lines.count == 5)
+        #expect(lines.count == 8)
         #expect(lines[0]["id"].string == "a" && lines[0]["allowed"].bool == true)
         let grant = lines[0]["grants"].array.first ?? .null
         #expect(grant["binding"].text == #"{"kind":"RoleBinding","name":"cart","namespace":"shop"}"#)
@@ -192,6 +223,8 @@ struct QuestionTests {
         #expect(lines[2]["line"].int == 3 && lines[2]["error"].string != nil)
         #expect(lines[3]["allowed"].bool == true)
         #expect(lines[4]["allowed"].bool == false)
+        #expect(lines[5]["allowed"].bool == true && lines[5]["id"].int == 4)
+        #expect(lines[6]["error"].string != nil && lines[7]["error"].string != nil)
     }
 
     @Test("defaults that the input refers to are assumed and marked, and can be turned off")
@@ -217,9 +250,38 @@ struct QuestionTests {
         #expect(whittle("who-can", "list", "pods", "-n", "shop", "-f", file, "--no-defaults").code == 1)
     }
 
+    @Test("bindings of a subject and of its groups, in every spelling of an account")
+    func bindings() throws {
+        for subject in ["sa/shop/cart", "shop:cart", "shop/cart", "system:serviceaccount:shop:cart"] {
+            let result = try ask("bindings", subject)
+            #expect(
+                result.code == 0 && result.output.contains("ServiceAccount shop/cart") && result.output.contains("RoleBinding/cart"),
+                "\(subject)")
+        }
+        #expect(try ask("bindings", "user/alice").output.contains("cluster-wide"))
+        #expect(try ask("bindings", "user/bob").code == 1)
+        #expect(try ask("bindings", "pod/x").code == 64)
+    }
+
+    @Test("queries run by name, built in or from a folder")
+    func queries() throws {
+        let workspace = try Workspace()
+        #expect(try ask("query", "token-exposure").output.contains("cart-1"))
+        #expect(try ask("query", "node-reach", "--param", "node=n1").output.contains("secrets"))
+        #expect(try ask("query", "none").code == 2)
+        #expect(try ask("query", "node-reach", "--param", "nodes=n1").code == 2)
+        _ = try workspace.write(
+            "-- title:   Pods\n-- answers: each pod\n-- column:  name text name\nSELECT name FROM pod ORDER BY name\n", to: "q/pods.sql")
+        #expect(try ask("query", "pods", "--queries", workspace.file("q"), "-o", "csv").output == "name\ncart-1\n")
+        #expect(whittle("query", "--list").output.contains("who-can"))
+    }
+
     @Test("the command line is checked: usage errors are 64")
     func usageErrors() {
-        for arguments in [["who-can", "get"], ["can-i", "get", "pods"], ["nonsense"], ["permissions", "cart"], ["propose"], ["load"]] {
+        for arguments in [
+            ["who-can", "get"], ["can-i", "get", "pods"], ["can-i", "get", "pods", "--as", "sa//a"],
+            ["who-can", "get", "pods", "-n", "a", "-A"], ["nonsense"], ["permissions", "cart"], ["propose"], ["load"],
+        ] {
             #expect(whittle(arguments).code == 64, "\(arguments)")
         }
         #expect(whittle("--version").output.contains("schema 1"))

@@ -69,6 +69,14 @@ struct ManifestLoaderTests {
         Input(
             "a kustomize patch beside it", "$patch: delete\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: gone}\n---\n" + account),
         Input(
+            "JSON first, YAML after it", #"{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"a"}}"# + "\n---\n" + account,
+            ["a", "cart"]),
+        Input("JSON with a comment after it", #"{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"a"}} # done"# + "\n", ["a"]),
+        Input(
+            "a list of which only some items name their kind",
+            #"{"kind":"ServiceAccountList","apiVersion":"v1","items":[{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}"#,
+            ["a", "b"]),
+        Input(
             "a kind of another group beside it", "apiVersion: iam.aws.crossplane.io/v1\nkind: Role\nmetadata: {name: x}\n---\n" + account),
     ]
 
@@ -84,6 +92,7 @@ struct ManifestLoaderTests {
         "a bad document is one located error; documents before and after load",
         arguments: [
             "a: [1, 2\n", "a:\n\tb: 1\n", "a: 'x\n", "{{ if .x }}\na: 1\n{{ end }}\n", "? {a: 1}\n: b\n", "a: *nowhere\n", "a: &x [*x]\n",
+            "a: \u{1}\n", "a: \u{7F}\n", "a: \u{85}\u{86}\n",
         ])
     func badNeighbour(_ bad: String) {
         let state = load(Self.account + "---\n" + bad + "---\n" + Self.account.replacing("cart", with: "shop"))
@@ -91,6 +100,17 @@ struct ManifestLoaderTests {
         #expect(state.diagnostics.map(\.id) == ["invalid-yaml"])
         let line = state.diagnostics.first?.location?.line ?? 0
         #expect((5...8).contains(line), "line \(line)")
+    }
+
+    @Test("folders are read whole, hidden ones too, a repository's own one not")
+    func folders() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        for (path, name) in [("a.yaml", "a"), (".hidden/b.yml", "b"), ("deep/er/c.json", "c"), (".git/d.yaml", "d"), ("e.txt", "e")] {
+            _ = try folder.write("{\"apiVersion\": \"v1\", \"kind\": \"ServiceAccount\", \"metadata\": {\"name\": \"\(name)\"}}", to: path)
+        }
+        let state = try ManifestLoader(usesDefaults: false).load([folder.path])
+        #expect(Set(state.serviceAccounts.map(\.meta.name)) == ["a", "b", "c"])
     }
 
     @Test(

@@ -35,6 +35,10 @@ struct RuleMatcherTests {
             "`*/scale` does not allow deployments",
             PolicyRule(verbs: ["update"], apiGroups: ["apps"], resources: ["*/scale"]),
             Request(verb: "update", apiGroup: "apps", resource: "deployments"), false),
+        Case(
+            "`*/` before a combining mark is still a pattern",
+            PolicyRule(verbs: ["get"], apiGroups: [""], resources: ["*/\u{301}x"]),
+            Request(verb: "get", resource: "pods", subresource: "\u{301}x"), true),
         Case("`pods` does not allow pods/log", pods, Request(verb: "get", resource: "pods", subresource: "log"), false),
         Case("`pods` allows pods", pods, Request(verb: "get", resource: "pods"), true),
         Case(
