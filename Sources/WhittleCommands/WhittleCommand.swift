@@ -21,7 +21,10 @@ package struct WhittleCommand: ParsableCommand {
             CommandGroup(name: "Load:", subcommands: [LoadCommand.self]),
             CommandGroup(
                 name: "Ask:",
-                subcommands: [WhoCanCommand.self, CanICommand.self, PermissionsCommand.self, BindingsCommand.self, QueryCommand.self]),
+                subcommands: [
+                    WhoCanCommand.self, CanICommand.self, PermissionsCommand.self, BindingsCommand.self, ReportCommand.self,
+                    DiffCommand.self, QueryCommand.self,
+                ]),
             CommandGroup(name: "Least privilege:", subcommands: [UsageCommand.self, ProposeCommand.self, VerifyCommand.self]),
         ])
 

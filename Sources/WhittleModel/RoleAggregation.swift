@@ -69,7 +69,7 @@ extension ClusterState {
             guard stored != expected else { continue }
             diagnostics.append(
                 Diagnostic(
-                    .note, id: "aggregation-drift",
+                    .warning, id: "aggregation-drift",
                     "stored rules of aggregated ClusterRole `\(role.meta.name)` differ from what its selectors give",
                     at: role.meta.location,
                     notes: [

@@ -97,6 +97,13 @@ extension WhittleDatabase {
         try attempt { try Bool.fetchOne($0, sql: "SELECT EXISTS (SELECT 1 FROM usage) OR EXISTS (SELECT 1 FROM implied_need)") ?? false }
     }
 
+    /// Service accounts of the input and those that something names, by namespace and name.
+    public func serviceAccounts() throws(StoreError) -> [(namespace: String, name: String)] {
+        try attempt { database in
+            try Row.fetchAll(database, sql: "SELECT namespace, name FROM service_account ORDER BY namespace, name").map { ($0[0], $0[1]) }
+        }
+    }
+
     /// Service accounts that usage was seen of, by namespace and name.
     public func serviceAccountsWithUsage() throws(StoreError) -> [(namespace: String, name: String)] {
         try attempt { database in
