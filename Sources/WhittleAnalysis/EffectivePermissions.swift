@@ -92,13 +92,7 @@ public struct EffectivePermissions: Sendable {
     public var matrix: [MatrixRow] {
         var rows: [[String]: MatrixRow] = [:]
         for permission in permissions {
-            let name: String
-            if let url = permission.url {
-                name = url
-            } else {
-                let group = permission.apiGroup ?? ""
-                name = (permission.resource ?? "") + (group.isEmpty ? "" : ".\(group)")
-            }
+            let name = targetText(resource: permission.resource, apiGroup: permission.apiGroup, url: permission.url)
             let names = permission.grant.names
             let key = [permission.url == nil ? "0" : "1", permission.grant.scopeNamespace ?? "", name] + (names ?? [])
             rows[key, default: MatrixRow(scopeNamespace: permission.grant.scopeNamespace, resource: name, names: names, verbs: [])]

@@ -110,8 +110,7 @@ public struct PrivilegeReport: Sendable {
         unused =
             try uses.contains { !$0.isRefused }
             ? database.run("unused-permissions", ["user": .text(user.name)]).named.map { row in
-                let group = row["api_group"].string.map { $0.isEmpty ? "" : ".\($0)" } ?? ""
-                let target = row["url"].string ?? (row["resource"].string ?? "") + group
+                let target = targetText(resource: row["resource"].string, apiGroup: row["api_group"].string, url: row["url"].string)
                 let scope = row["scope_namespace"].string.map { " in \($0)" } ?? " in all namespaces"
                 return
                     "\(row["verb"].string ?? "") \(target)\(row["url"].string == nil ? scope : "") through \(row["binding_kind"].string ?? "") \(row["binding"].string ?? "")"

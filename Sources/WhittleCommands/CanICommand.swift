@@ -73,6 +73,10 @@ struct CanICommand: ParsableCommand {
         case "Group": return [UserInfo(name: "", groups: [identity.name] + asGroup)]
         case "ServiceAccount":
             let user = ServiceAccountName.user(namespace: space, name: identity.name)
+            if try !database.exists(kind: identity.kind, namespace: space, name: identity.name) {
+                Console.current.error(
+                    "whittle: warning: \(AnalysisError.unknown(kind: identity.kind, namespace: space, name: identity.name))\n")
+            }
             return [UserInfo(name: user.name, groups: asGroup.isEmpty ? user.groups : (asGroup + user.groups).uniqued())]
         default:
             let rows = try database.run(

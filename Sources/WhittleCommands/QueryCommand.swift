@@ -7,7 +7,7 @@ import WhittleStore
 struct QueryCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "query", abstract: "Run a query file by name, or list all.",
-        discussion: "Parameters that are left out are NULL and widen the answer, as each query's header says.")
+        discussion: "Parameters that are left out are NULL; what that means is said in each query's header and on standard error.")
 
     @Argument(help: "Name of the query: a file of Queries/ without .sql.")
     var name: String?
@@ -49,6 +49,10 @@ struct QueryCommand: ParsableCommand {
         for parameter in parameters {
             let parts = parameter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             values[String(parts[0])] = .text(String(parts[1]))
+        }
+        let open = query.parameters.map(\.name).filter { values[$0] == nil }
+        if !open.isEmpty {
+            Console.current.error("whittle: note: not given: \(open.joined(separator: ", ")); left out means \(query.unset)\n")
         }
         let result = QueryTable(try input.open(namespace: nil).run(query, values))
         format.write(result.table, result.document)

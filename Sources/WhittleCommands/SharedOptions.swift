@@ -68,12 +68,12 @@ enum DiagnosticReport {
 /// The sentence for an answer that the input does not allow.
 func couldNotJudge(_ missingKinds: [String]) -> CommandFailure {
     CommandFailure(
-        "could not judge: the input holds no \(missingKinds.joined(separator: ", ")) where the answer needs them; load them too")
+        "could not judge: the input lacks \(missingKinds.joined(separator: ", ")); the answer needs them")
 }
 
 /// Says what was found although the list may not be whole.
 func warnIncomplete(_ missingKinds: [String]) {
     guard !missingKinds.isEmpty else { return }
     Console.current.error(
-        "whittle: warning: the input holds no \(missingKinds.joined(separator: ", ")) where the answer needs them; there may be more\n")
+        "whittle: warning: the input lacks \(missingKinds.joined(separator: ", ")); there may be more\n")
 }

@@ -45,7 +45,10 @@ package struct WhittleCommand: ParsableCommand {
                 return WhittleExitCode.couldNotJudge.rawValue
             } catch let error as StoreError {
                 console.error("whittle: error: \(error)\n")
-                return WhittleExitCode.couldNotJudge.rawValue
+                switch error {
+                case .unknownQuery, .parameter: return WhittleExitCode.usage.rawValue
+                default: return WhittleExitCode.couldNotJudge.rawValue
+                }
             } catch {
                 let text = fullMessage(for: error)
                 let code = exitCode(for: error)

@@ -97,7 +97,13 @@ public struct ResourceCatalogue: Sendable {
     }
 
     /// Whether `resource/subresource` is served in `apiGroup`.
+    ///
+    /// `finalizers` is checked for every resource and served by no discovery document (semantics HID-5). Of a resource that
+    /// the catalogue does not know, `status` and `scale` are taken as subresources too.
     public func knows(subresource: String, of resource: String, apiGroup: String) -> Bool {
-        resources.contains { $0.apiGroup == apiGroup && $0.resource == "\(resource)/\(subresource)" }
+        if subresource == "finalizers" { return true }
+        let isKnown = resources.contains { $0.apiGroup == apiGroup && $0.resource == resource }
+        if !isKnown { return subresource == "status" || subresource == "scale" }
+        return resources.contains { $0.apiGroup == apiGroup && $0.resource == "\(resource)/\(subresource)" }
     }
 }

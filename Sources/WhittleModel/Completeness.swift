@@ -20,8 +20,14 @@ public struct Completeness: Hashable, Sendable {
     /// What is known; a kind that does not occur is not known at all.
     public var entries: [Entry]
 
+    /// Documents of an input at rest that could not be read: they may have held anything.
+    public var unreadable: Int
+
     /// Creates a statement from its entries.
-    public init(entries: [Entry]) { self.entries = entries }
+    public init(entries: [Entry], unreadable: Int = 0) {
+        self.entries = entries
+        self.unreadable = unreadable
+    }
 
     /// Works out what the input held.
     ///
@@ -67,6 +73,9 @@ public struct Completeness: Hashable, Sendable {
             }
         }
         self.entries = entries
+        // What an API server gave out is whole, whatever lies beside it.
+        let losses: Set = ["invalid-yaml", "invalid-json", "not-utf8", "cannot-open"]
+        unreadable = isAtRest ? state.diagnostics.filter { losses.contains($0.id) }.count : 0
     }
 
     /// The kinds that a "no" to a request in `namespace` needs and the input did not hold.
@@ -75,8 +84,9 @@ public struct Completeness: Hashable, Sendable {
     public func missingKinds(forNamespace namespace: String?) -> [String] {
         var needed = ["ClusterRole", "ClusterRoleBinding"]
         if namespace != "" { needed += ["Role", "RoleBinding"] }
-        return needed.filter { kind in
+        let missing = needed.filter { kind in
             !entries.contains { $0.kind == kind && ($0.namespace == nil || $0.namespace == namespace) }
         }
+        return missing + (unreadable > 0 ? ["\(unreadable) documents that could not be read"] : [])
     }
 }

@@ -125,3 +125,11 @@ public struct RuleAtom: Hashable, Sendable {
             resourceNames: resourceName.map { [$0] }, nonResourceURLs: nonResourceURL.map { [$0] })
     }
 }
+
+/// What a rule is about, as people write it: `pods`, `deployments.apps/scale`, `/metrics`, `URL *`.
+package func targetText(resource: String?, apiGroup: String?, url: String?) -> String {
+    if let url { return url.hasBytePrefix("/") ? url : "URL \(url)" }
+    let (name, subresource) = (resource ?? "").splitBytes(at: "/")
+    let group = apiGroup ?? ""
+    return name + (group.isEmpty ? "" : ".\(group)") + (subresource.map { "/\($0)" } ?? "")
+}

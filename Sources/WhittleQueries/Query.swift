@@ -16,6 +16,8 @@ public struct Query: Sendable {
     public var title: String
     /// What one row says.
     public var answers: String
+    /// What happens when parameters are left out.
+    public var unset: String
     /// Parameters in order of the header.
     public var parameters: [Field]
     /// Columns in order of the result.
@@ -29,6 +31,7 @@ public struct Query: Sendable {
         self.sql = sql
         title = ""
         answers = ""
+        unset = ""
         parameters = []
         columns = []
         for line in sql.split(separator: "\n") {
@@ -39,6 +42,7 @@ public struct Query: Sendable {
             switch body[..<colon] {
             case "title": title = String(value)
             case "answers": answers = String(value)
+            case "unset": unset = String(value)
             case "param": parameters.append(Self.field(value.drop { $0 == ":" }))
             case "column": columns.append(Self.field(value))
             default: break

@@ -197,8 +197,6 @@ extension EffectivePermissions {
 }
 
 extension EffectivePermissions.Permission {
-    /// `pods/exec`, `deployments.apps`, or the URL.
-    fileprivate var resourceText: String {
-        url ?? (resource ?? "") + (apiGroup.map { $0.isEmpty ? "" : ".\($0)" } ?? "")
-    }
+    /// `pods/exec`, `deployments.apps/scale`, or the URL.
+    fileprivate var resourceText: String { targetText(resource: resource, apiGroup: apiGroup, url: url) }
 }

@@ -23,8 +23,6 @@ extension Need {
 
 extension RuleAtom {
     var text: String {
-        if let nonResourceURL { return "\(verb) \(nonResourceURL)" }
-        let group = apiGroup.map { $0.isEmpty ? "" : ".\($0)" } ?? ""
-        return "\(verb) \(resource ?? "")\(group)\(resourceName.map { " named \($0)" } ?? "")"
+        "\(verb) \(targetText(resource: resource, apiGroup: apiGroup, url: nonResourceURL))\(resourceName.map { " named \($0)" } ?? "")"
     }
 }

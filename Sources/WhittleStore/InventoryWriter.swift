@@ -286,8 +286,12 @@ struct InventoryWriter {
 
     private func writeStatements() throws {
         let insert = try BulkStatement(database, "INSERT INTO completeness VALUES (?, ?, ?)")
-        for entry in Completeness(state).entries {
+        let completeness = Completeness(state)
+        for entry in completeness.entries {
             try insert.run(.text(entry.kind), .optional(entry.namespace), .integer(Int64(entry.objects)))
+        }
+        if completeness.unreadable > 0 {
+            try insert.run(.text(WhittleDatabase.unreadableKind), .null, .integer(Int64(completeness.unreadable)))
         }
         let insertSkipped = try BulkStatement(database, "INSERT INTO skipped_kind VALUES (?, ?)")
         for (kind, count) in state.skipped.sorted(by: { bytesPrecede($0.key, $1.key) }) where count > 0 {

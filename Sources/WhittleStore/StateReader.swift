@@ -64,13 +64,18 @@ extension WhittleDatabase {
         return SourceLocation(file: file, line: line, column: column)
     }
 
+    /// The kind under which `completeness` counts documents that could not be read.
+    static let unreadableKind = "unreadable"
+
     /// What the last load's input held.
     public func completeness() throws(StoreError) -> Completeness {
         try attempt { database in
             Completeness(
                 entries: try Row.fetchAll(database, sql: "SELECT kind, namespace, objects FROM completeness").map {
                     Completeness.Entry(kind: $0[0], namespace: $0[1], objects: $0[2])
-                })
+                }.filter { $0.kind != Self.unreadableKind },
+                unreadable: try Int.fetchOne(
+                    database, sql: "SELECT sum(objects) FROM completeness WHERE kind = ?", arguments: [Self.unreadableKind]) ?? 0)
         }
     }
 

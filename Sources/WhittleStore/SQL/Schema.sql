@@ -29,7 +29,7 @@ CREATE TABLE source (                                -- every manifest, dump or 
   byte_count       INTEGER NOT NULL                  -- bytes read
 ) STRICT;
 CREATE TABLE completeness (                          -- which kinds the input held, and so which "nobody" can be believed
-  kind             TEXT NOT NULL,                    -- 'Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding', 'ServiceAccount', 'Pod'
+  kind             TEXT NOT NULL,                    -- 'Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding', 'ServiceAccount', 'Pod'; 'unreadable' = documents that may have held any
   namespace        TEXT,                             -- where they are known; NULL = in every namespace
   objects          INTEGER NOT NULL                  -- count of objects there
 ) STRICT;
