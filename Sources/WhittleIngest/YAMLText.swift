@@ -196,8 +196,9 @@ final class YAMLText {
                 if tree.nodes[open].kind == .object { mergeKeys(of: open) }
                 if openAnchors.last?.index == open, let failure = closeAnchor(nil, isOpen: true) { return fail(failure) }
             case YAML_ALIAS_EVENT:
+                let isKey = isKeyNext
                 noteChild()
-                if let failure = appendAlias(name(event.data.alias.anchor)) { return fail(failure) }
+                if let failure = appendAlias(name(event.data.alias.anchor), isKey: isKey) { return fail(failure) }
             default: break
             }
             if isStreaming, let items = itemsIndex, stack.count == 2, stack.last == items, tree.nodes.count > items + 1 {
@@ -207,7 +208,7 @@ final class YAMLText {
                 if item.value("kind")?.string != nil {
                     onItem(item)
                     tree.nodes.removeLast(tree.nodes.count - items - 1)
-                    if anchors.isEmpty { text.count = tree.nodes.last(where: { $0.kind == .string }).map { $0.start + $0.count } ?? 0 }
+                    if anchors.isEmpty { text.count = tree.nodes.reduce(0) { max($0, $1.start + $1.count) } }
                 } else {
                     isStreaming = false
                 }
@@ -288,8 +289,9 @@ final class YAMLText {
         }
     }
 
-    private func appendAlias(_ name: String) -> String? {
+    private func appendAlias(_ name: String, isKey: Bool) -> String? {
         guard let fragment = anchors[name] else { return "an alias stands inside its own anchor or has none" }
+        if isKey, fragment.first?.kind == .object || fragment.first?.kind == .array { return "a mapping or list cannot be a key" }
         aliasNodes += fragment.count
         guard aliasNodes <= Self.aliasLimit else { return "aliases expand to more than \(Self.aliasLimit) nodes" }
         tree.nodes.append(contentsOf: relocate(fragment, by: tree.nodes.count))

@@ -20,7 +20,7 @@ public struct Completeness: Hashable, Sendable {
     /// What is known; a kind that does not occur is not known at all.
     public var entries: [Entry]
 
-    /// Documents of an input at rest that could not be read: they may have held anything.
+    /// Documents that could not be read and may have held anything.
     public var unreadable: Int
 
     /// Creates a statement from its entries.
@@ -73,9 +73,13 @@ public struct Completeness: Hashable, Sendable {
             }
         }
         self.entries = entries
-        // What an API server gave out is whole, whatever lies beside it.
+        // A dump of an API server is whole, whatever lies in files beside it, unless the dump itself is cut off.
         let losses: Set = ["invalid-yaml", "invalid-json", "not-utf8", "cannot-open"]
-        unreadable = isAtRest ? state.diagnostics.filter { losses.contains($0.id) }.count : 0
+        let liveFiles = Set((roles.map(\.meta) + bindings.map(\.meta)).filter { $0.uid != nil }.compactMap(\.location?.file))
+        unreadable =
+            state.diagnostics.filter { diagnostic in
+                losses.contains(diagnostic.id) && (isAtRest || diagnostic.location.map { liveFiles.contains($0.file) } ?? true)
+            }.count
     }
 
     /// The kinds that a "no" to a request in `namespace` needs and the input did not hold.

@@ -171,6 +171,14 @@ struct QuestionTests {
         let unread = try workspace.write(broken, to: "unread.yaml")
         #expect(whittle("can-i", "delete", "secrets", "--as", "user/bob", "-f", unread).code == 2)
         #expect(whittle("can-i", "get", "secrets", "--as", "user/alice", "-f", unread).code == 0)
+        let dumped = try String(contentsOfFile: Fixtures.path("clusters/recorded/cluster.json"), encoding: .utf8)
+        let whole = try workspace.write(dumped, to: "whole.json")
+        let question = ["can-i", "delete", "nodes", "--as", "user/nobody", "-f", whole]
+        #expect(whittle(question).code == 1)
+        #expect(whittle(question + ["-f", unread]).code == 1)
+        // Cut off in the middle of the last object.
+        _ = try workspace.write(String(dumped.dropLast(200)), to: "whole.json")
+        #expect(whittle(question).code == 2)
         // RoleBindings whose Roles were left out, although an assumed ClusterRole is there.
         let dangling = try workspace.write(
             """
