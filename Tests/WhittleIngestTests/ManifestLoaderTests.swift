@@ -91,7 +91,8 @@ struct ManifestLoaderTests {
     @Test(
         "a bad document is one located error; documents before and after load",
         arguments: [
-            "a: [1, 2\n", "a:\n\tb: 1\n", "a: 'x\n", "{{ if .x }}\na: 1\n{{ end }}\n", "? {a: 1}\n: b\n", "a: &x {b: c}\n*x : d\n", "a: &x []\n? *x\n: d\n", "a: *nowhere\n", "a: &x [*x]\n",
+            "a: [1, 2\n", "a:\n\tb: 1\n", "a: 'x\n", "{{ if .x }}\na: 1\n{{ end }}\n", "? {a: 1}\n: b\n", "a: &x {b: c}\n*x : d\n",
+            "a: &x []\n? *x\n: d\n", "a: *nowhere\n", "a: &x [*x]\n",
             "a: \u{1}\n", "a: \u{7F}\n", "a: \u{85}\u{86}\n",
         ])
     func badNeighbour(_ bad: String) {
