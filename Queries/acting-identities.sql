@@ -16,7 +16,7 @@ WITH pods AS MATERIALIZED (
   CROSS JOIN pod AS p ON p.workload_id = w.workload_id
   WHERE r.kind = :kind AND r.namespace = :namespace AND r.name = :name AND (w.workload_id = r.workload_id OR r.owner_id IS NULL)
 ), template AS MATERIALIZED (
-  SELECT w.identity_id, w.mounts_token FROM workload AS w
+  SELECT w.workload_id FROM workload AS w
   WHERE w.kind = :kind AND w.namespace = :namespace AND w.name = :name AND NOT EXISTS (SELECT 1 FROM pods)
 )
 SELECT i.name AS user, count(DISTINCT k.pod_id) AS pods
@@ -27,7 +27,8 @@ UNION ALL
 SELECT NULL, count(*) FROM pods WHERE NOT EXISTS (SELECT 1 FROM pod_token AS k WHERE k.pod_id = pods.pod_id AND k.audience IS NULL)
 HAVING count(*) > 0
 UNION ALL
-SELECT CASE mounts_token WHEN 1 THEN (SELECT name FROM identity AS i WHERE i.identity_id = template.identity_id) END, 0 FROM template
+SELECT DISTINCT i.name, 0 FROM template LEFT JOIN workload_token AS k ON k.workload_id = template.workload_id AND k.audience IS NULL
+LEFT JOIN identity AS i ON i.identity_id = k.identity_id
 UNION ALL
 SELECT NULL, 0 FROM node WHERE :kind = 'Node' AND name = :name AND NOT EXISTS (SELECT 1 FROM pods)
 ORDER BY 1

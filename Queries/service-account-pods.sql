@@ -19,7 +19,8 @@ LEFT JOIN workload AS r ON r.workload_id = w.root_id
 LEFT JOIN node AS o ON o.node_id = p.node_id
 GROUP BY p.pod_id
 UNION ALL
-SELECT NULL, r.kind || '/' || r.name, NULL, 'template'
-FROM me CROSS JOIN workload AS r ON r.identity_id = me.identity_id AND r.mounts_token = 1 AND r.owner_id IS NULL
+SELECT DISTINCT NULL, r.kind || '/' || r.name, NULL, 'template'
+FROM me CROSS JOIN workload_token AS k ON k.identity_id = me.identity_id AND k.audience IS NULL
+CROSS JOIN workload AS r ON r.workload_id = k.workload_id AND r.owner_id IS NULL
 WHERE NOT EXISTS (SELECT 1 FROM workload AS w CROSS JOIN pod AS p ON p.workload_id = w.workload_id WHERE w.root_id = r.workload_id)
 ORDER BY 1, 2

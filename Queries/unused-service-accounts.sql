@@ -14,4 +14,5 @@ FROM service_account AS sa
 WHERE NOT EXISTS (SELECT 1 FROM pod AS p WHERE p.identity_id = sa.identity_id)
   AND NOT EXISTS (SELECT 1 FROM workload AS w WHERE w.identity_id = sa.identity_id)
   AND NOT EXISTS (SELECT 1 FROM pod_token AS k WHERE k.identity_id = sa.identity_id)
+  AND NOT EXISTS (SELECT 1 FROM workload_token AS k WHERE k.identity_id = sa.identity_id)
 ORDER BY bindings DESC, 1, 2

@@ -132,23 +132,28 @@ struct InventoryWriter {
         for own in order { if let owner = owners[own] { add(owner) } }
         for pod in state.pods { if let owner = pod.owner { add(key(pod.meta.namespace, owner)) } }
         let insert = try BulkStatement(
-            database, "INSERT INTO workload VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            database, "INSERT INTO workload VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        let insertToken = try BulkStatement(database, "INSERT INTO workload_token VALUES (?, ?, ?, ?, ?)")
         for own in order {
             var root = own
             // An owner chain has a handful of links; a cycle in bad input must not hang.
             for _ in 0..<16 { root = owners[root] ?? root }
             let workload = declared[own]
             let identity = try workload.map { try account(own.namespace, $0.spec.effectiveServiceAccountName) }
-            let mountsToken = workload.map { workload in
-                self.identity(of: workload.spec, namespace: own.namespace, isMirror: false).tokens.contains { $0.audience == nil }
-            }
             let (source, line, column) = place(workload?.meta.location)
             try insert.run(
                 .optional(ids[own]), .text(own.kind), .integer(try dictionaries.namespace(own.namespace)), .text(own.namespace),
                 .text(own.name), .flag(workload != nil), .optional(owners[own].flatMap { ids[$0] }), .optional(ids[root]),
-                .optional(identity), .flag(workload?.spec.automount), .flag(mountsToken), .optional(workload?.replicas.map(Int64.init)),
+                .optional(identity), .flag(workload?.spec.automount), .optional(workload?.replicas.map(Int64.init)),
                 .optional(workload?.meta.uid), time(workload?.meta.creationTimestamp),
                 .text(jsonObject(workload?.meta.labels ?? [:])), source, line, column)
+            guard let workload else { continue }
+            let tokens = self.identity(of: workload.spec, namespace: own.namespace, isMirror: false).tokens
+            for (ordinal, token) in tokens.enumerated() {
+                try insertToken.run(
+                    .optional(ids[own]), .integer(Int64(ordinal)), .integer(try account(own.namespace, token.serviceAccountName)),
+                    .text(token.exposure.rawValue), .optional(token.audience))
+            }
         }
         return ids
     }

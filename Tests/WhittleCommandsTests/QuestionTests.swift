@@ -148,6 +148,29 @@ struct QuestionTests {
         for format in ["json", "yaml", "csv"] { #expect(try ask("permissions", "sa/cart", "-n", "shop", "-o", format).code == 0) }
     }
 
+    @Test("a template that mounts another account's token Secret acts as that account, and only as it when automount is off")
+    func tokenSecretInTemplate() throws {
+        let workspace = try Workspace()
+        let file = try workspace.write(
+            Self.roles + """
+                ---
+                {apiVersion: v1, kind: ServiceAccount, metadata: {name: web, namespace: shop}, automountServiceAccountToken: false}
+                ---
+                {apiVersion: v1, kind: Secret, metadata: {name: t, namespace: shop, annotations: {kubernetes.io/service-account.name: ops}}, type: kubernetes.io/service-account-token}
+                ---
+                {apiVersion: batch/v1, kind: CronJob, metadata: {name: night, namespace: shop}, spec: {jobTemplate: {spec: {template: {spec: {serviceAccountName: web, containers: [{name: c, envFrom: [{secretRef: {name: t}}]}]}}}}}}
+                ---
+                {apiVersion: apps/v1, kind: Deployment, metadata: {name: none, namespace: shop}, spec: {template: {spec: {serviceAccountName: web, containers: [{name: c}]}}}}
+                ---
+                {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: ops}, roleRef: {kind: ClusterRole, name: reader}, subjects: [{kind: ServiceAccount, name: ops, namespace: shop}]}
+                """, to: "t.yaml")
+        let night = try #require(
+            JSON(data: Data(whittle("permissions", "cronjob/night", "-n", "shop", "-o", "json", "-f", file).output.utf8)))
+        #expect(night["identities"].strings == ["system:serviceaccount:shop:ops"])
+        #expect(whittle("permissions", "deploy/none", "-n", "shop", "-f", file).code == 1)
+        #expect(whittle("who-can", "get", "secrets", "-n", "shop", "--pods", "-f", file).output.contains("CronJob/night (no pods)"))
+    }
+
     @Test("input without bindings or roles is never read as nobody")
     func couldNotJudge() throws {
         let workspace = try Workspace()

@@ -127,7 +127,6 @@ CREATE TABLE workload (                              -- controllers and other ow
   root_id          INTEGER NOT NULL,                 -- top of the owner chain, itself when it has no owner
   identity_id      INTEGER REFERENCES identity,      -- service account of its pod template; NULL unknown
   automount        INTEGER,                          -- flag as in the template; NULL unset
-  mounts_token     INTEGER,                          -- flag: its pods would hold an API token; NULL unknown
   replicas         INTEGER,                          -- wanted pods; NULL not a counted kind
   uid              TEXT,                             -- metadata.uid; NULL manifest or not declared
   created_at       INTEGER,                          -- time; NULL unknown
@@ -164,6 +163,14 @@ CREATE TABLE pod_token (                             -- credentials for the API 
   exposure         TEXT NOT NULL CHECK (exposure IN ('automount','projected','secret-volume','secret-env','csi')),  -- how it gets there
   audience         TEXT,                             -- NULL = the API server
   PRIMARY KEY (pod_id, ordinal)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE workload_token (                        -- the same for the pods that a workload's template would make
+  workload_id      INTEGER NOT NULL REFERENCES workload,  -- the workload
+  ordinal          INTEGER NOT NULL,                 -- 0, 1, … within the template
+  identity_id      INTEGER NOT NULL REFERENCES identity,  -- whom the token speaks for; a token Secret may name another account
+  exposure         TEXT NOT NULL CHECK (exposure IN ('automount','projected','secret-volume','secret-env','csi')),  -- how it gets there
+  audience         TEXT,                             -- NULL = the API server
+  PRIMARY KEY (workload_id, ordinal)
 ) STRICT, WITHOUT ROWID;
 
 -- ───────────── state: RBAC ─────────────
