@@ -46,7 +46,7 @@ struct AuditEvent {
         if let other = value.value("impersonatedUser") {
             impersonatedUser = Self.user(other)
             impersonatedUID = other.value("uid")?.string ?? ""
-            for (key, values) in other.value("extra")?.members ?? [] {
+            for (key, values) in other.value("extra").members {
                 if let key = key.string { impersonatedExtra[key] = values.elements.compactMap(\.string) }
             }
         }
@@ -71,7 +71,7 @@ struct AuditEvent {
 
     private static func user(_ value: DocumentValue?) -> UserInfo {
         UserInfo(
-            name: value?.value("username")?.string ?? "", groups: value?.value("groups")?.elements.compactMap(\.string) ?? [])
+            name: value?.value("username")?.string ?? "", groups: (value?.value("groups")).elements.compactMap(\.string))
     }
 
     private mutating func readBody(_ object: DocumentValue, response: DocumentValue?) {
@@ -89,7 +89,7 @@ struct AuditEvent {
                     verb: attributes.value("verb")?.string ?? "", path: attributes.value("path")?.string ?? "")
             }
         }
-        for owner in object.value("metadata")?.value("ownerReferences")?.elements ?? [] {
+        for owner in (object.value("metadata")?.value("ownerReferences")).elements {
             guard owner.value("blockOwnerDeletion")?.bool ?? false, let kind = owner.value("kind")?.string,
                 let name = owner.value("name")?.string
             else { continue }

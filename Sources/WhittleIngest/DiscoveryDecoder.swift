@@ -11,13 +11,13 @@ extension ManifestDecoder {
             warn("incomplete-crd", "CustomResourceDefinition lacks group, names.plural or names.kind and is not used", at: object)
             return
         }
-        var versions = spec.value("versions")?.elements.filter { $0.value("served")?.bool ?? true } ?? []
+        var versions = spec.value("versions").elements.filter { $0.value("served")?.bool ?? true }
         if versions.isEmpty { versions = [spec] }
         for version in versions {
             let resource = APIResource(
                 apiGroup: group, version: version.value("name")?.string ?? version.value("version")?.string ?? "", resource: plural,
                 kind: kind, singular: names.value("singular")?.string ?? kind.lowercased(),
-                shortNames: names.value("shortNames")?.elements.compactMap(\.string) ?? [],
+                shortNames: names.value("shortNames").elements.compactMap(\.string),
                 isNamespaced: spec.value("scope")?.isText("Namespaced") ?? true, verbs: Self.objectVerbs, origin: .crd)
             builder.state.apiResources.append(resource)
             let subresources = version.value("subresources") ?? spec.value("subresources")
@@ -34,24 +34,24 @@ extension ManifestDecoder {
     func decodeResourceList(_ object: DocumentValue) {
         let groupVersion = object.value("groupVersion")?.string ?? ""
         let parts = groupVersion.split(separator: "/").map(String.init)
-        for resource in object.value("resources")?.elements ?? [] {
+        for resource in object.value("resources").elements {
             guard let name = resource.value("name")?.string else { continue }
             builder.state.apiResources.append(
                 APIResource(
                     apiGroup: parts.count == 2 ? parts[0] : "", version: parts.last ?? "", resource: name,
                     kind: resource.value("kind")?.string ?? "", singular: resource.value("singularName")?.string ?? "",
-                    shortNames: resource.value("shortNames")?.elements.compactMap(\.string) ?? [],
+                    shortNames: resource.value("shortNames").elements.compactMap(\.string),
                     isNamespaced: resource.value("namespaced")?.bool ?? false,
-                    verbs: resource.value("verbs")?.elements.compactMap(\.string) ?? [], origin: .discovery))
+                    verbs: resource.value("verbs").elements.compactMap(\.string), origin: .discovery))
         }
     }
 
     func decodeAggregatedDiscovery(_ object: DocumentValue) {
-        for group in object.value("items")?.elements ?? [] {
+        for group in object.value("items").elements {
             let groupName = group.value("metadata")?.value("name")?.string ?? ""
-            for version in group.value("versions")?.elements ?? [] {
+            for version in group.value("versions").elements {
                 let versionName = version.value("version")?.string ?? ""
-                for resource in version.value("resources")?.elements ?? [] {
+                for resource in version.value("resources").elements {
                     guard let name = resource.value("resource")?.string else { continue }
                     let isNamespaced = resource.value("scope")?.isText("Namespaced") ?? false
                     func add(_ value: DocumentValue, _ name: String) {
@@ -60,12 +60,12 @@ extension ManifestDecoder {
                                 apiGroup: groupName, version: versionName, resource: name,
                                 kind: value.value("responseKind")?.value("kind")?.string ?? "",
                                 singular: value.value("singularResource")?.string ?? "",
-                                shortNames: value.value("shortNames")?.elements.compactMap(\.string) ?? [],
+                                shortNames: value.value("shortNames").elements.compactMap(\.string),
                                 isNamespaced: isNamespaced,
-                                verbs: value.value("verbs")?.elements.compactMap(\.string) ?? [], origin: .discovery))
+                                verbs: value.value("verbs").elements.compactMap(\.string), origin: .discovery))
                     }
                     add(resource, name)
-                    for subresource in resource.value("subresources")?.elements ?? [] {
+                    for subresource in resource.value("subresources").elements {
                         if let sub = subresource.value("subresource")?.string { add(subresource, "\(name)/\(sub)") }
                     }
                 }

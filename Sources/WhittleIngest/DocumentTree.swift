@@ -1,3 +1,4 @@
+import Foundation
 import WhittleModel
 
 /// One parsed JSON value or YAML document as a flat list of nodes.
@@ -10,27 +11,29 @@ final class DocumentTree {
     }
 
     struct Node {
-        var kind: Kind
-        /// Whether a JSON string holds backslashes.
-        var isEscaped = false
         /// Byte offset of the text in `base`.
         var start: Int
         /// Bytes of text; for containers unused.
         var count = 0
-        /// Place after the last node of the subtree.
+        /// Place after the last node of the subtree; while a container is being read, the place of the one around it.
         var end: Int
         /// 1-based; 0 = to be counted from `start` when asked for.
         var line: Int32 = 0
         var column: Int32 = 0
+        var kind: Kind
+        /// Whether a JSON string holds backslashes.
+        var isEscaped = false
     }
 
-    var nodes: ContiguousArray<Node> = []
-    let file: String
-    /// Where scalar text stands: the input for JSON, `text` for YAML.
-    var base: UnsafePointer<UInt8>
-    /// A place at or before every node of this tree whose line is known.
-    var anchor = LineCursor()
-    private var cursor = LineCursor()
+    let nodes: NodeList
+
+    /// Where scalar text stands: the input for JSON, a text buffer for YAML.
+    var base: UnsafePointer<UInt8> {
+        get { nodes.text }
+        set { nodes.text = newValue }
+    }
+
+    var root: DocumentValue { DocumentValue(tree: self, index: 0) }
 
     /// A place whose line is known.
     struct LineCursor {
@@ -39,69 +42,147 @@ final class DocumentTree {
         var lineStart = 0
 
         mutating func advance(to target: Int, in base: UnsafePointer<UInt8>) {
-            var position = offset
-            while position < target {
-                if base[position] == UInt8(ascii: "\n") {
-                    line += 1
-                    lineStart = position + 1
-                }
-                position += 1
+            while offset < target, let found = memchr(base + offset, Int32(UInt8(ascii: "\n")), target - offset) {
+                line += 1
+                lineStart = UnsafeRawPointer(base).distance(to: found) + 1
+                offset = lineStart
             }
             offset = target
         }
     }
 
-    init(file: String, base: UnsafePointer<UInt8>) {
-        self.file = file
-        self.base = base
-    }
+    init(file: String, base: UnsafePointer<UInt8>) { nodes = NodeList(file: file, text: base) }
+
+    deinit { nodes.free() }
 
     /// Empties the tree; later nodes stand at or after `anchor`.
-    func reset(anchor: LineCursor) {
-        nodes.removeAll(keepingCapacity: true)
-        self.anchor = anchor
-        cursor = anchor
-    }
+    func reset(anchor: LineCursor) { nodes.reset(anchor: anchor) }
+}
 
-    /// Whether nodes carry their own lines: YAML, which people write by hand.
-    var hasWrittenLines: Bool { (nodes.first?.line ?? 0) > 0 }
-
-    var root: DocumentValue { DocumentValue(tree: self, index: 0) }
-
-    func location(_ index: Int) -> SourceLocation {
-        let node = nodes[index]
-        if node.line > 0 { return SourceLocation(file: file, line: Int(node.line), column: Int(node.column)) }
-        if node.start < cursor.offset { cursor = anchor }
-        cursor.advance(to: node.start, in: base)
-        return SourceLocation(file: file, line: cursor.line, column: 1 + characters(from: cursor.lineStart, to: node.start))
-    }
-
-    private func characters(from start: Int, to end: Int) -> Int {
+/// The growing list of a tree's nodes, their text, and what is needed to say where they are written.
+///
+/// Not a Swift array in the class: it is touched hundreds of times per object, and each touch of a stored array of a class
+/// is checked for exclusive access at run time.
+struct NodeList {
+    private struct Header {
+        var base: UnsafeMutablePointer<DocumentTree.Node>
         var count = 0
-        for offset in start..<max(start, end) where base[offset] & 0xC0 != 0x80 { count += 1 }
-        return count
+        var capacity: Int
+        var text: UnsafePointer<UInt8>
+        var file: String
+        /// A place at or before every node whose line is known.
+        var anchor = DocumentTree.LineCursor()
+        /// The place asked for last.
+        var cursor = DocumentTree.LineCursor()
+    }
+
+    private let header: UnsafeMutablePointer<Header>
+
+    init(file: String, text: UnsafePointer<UInt8>) {
+        header = .allocate(capacity: 1)
+        header.initialize(to: Header(base: .allocate(capacity: 256), capacity: 256, text: text, file: file))
+    }
+
+    func free() {
+        header.pointee.base.deallocate()
+        header.deinitialize(count: 1)
+        header.deallocate()
+    }
+
+    var text: UnsafePointer<UInt8> {
+        get { header.pointee.text }
+        nonmutating set { header.pointee.text = newValue }
+    }
+
+    var count: Int { header.pointee.count }
+
+    subscript(index: Int) -> DocumentTree.Node {
+        get {
+            precondition(index < header.pointee.count)
+            return header.pointee.base[index]
+        }
+        nonmutating _modify {
+            precondition(index < header.pointee.count)
+            yield &header.pointee.base[index]
+        }
+    }
+
+    subscript(range: Range<Int>) -> UnsafeBufferPointer<DocumentTree.Node> {
+        precondition(range.upperBound <= header.pointee.count)
+        return UnsafeBufferPointer(start: header.pointee.base + range.lowerBound, count: range.count)
+    }
+
+    @inline(__always)
+    func append(_ node: DocumentTree.Node) {
+        if header.pointee.count == header.pointee.capacity { grow() }
+        header.pointee.base[header.pointee.count] = node
+        header.pointee.count += 1
+    }
+
+    func append(contentsOf nodes: [DocumentTree.Node]) {
+        for node in nodes { append(node) }
+    }
+
+    func truncate(to count: Int) {
+        precondition(count <= header.pointee.count)
+        header.pointee.count = count
+    }
+
+    func reset(anchor: DocumentTree.LineCursor) {
+        header.pointee.count = 0
+        header.pointee.anchor = anchor
+        header.pointee.cursor = anchor
+    }
+
+    private func grow() {
+        let capacity = header.pointee.capacity * 2
+        let larger = UnsafeMutablePointer<DocumentTree.Node>.allocate(capacity: capacity)
+        larger.update(from: header.pointee.base, count: header.pointee.count)
+        header.pointee.base.deallocate()
+        header.pointee.base = larger
+        header.pointee.capacity = capacity
+    }
+
+    func location(of index: Int) -> SourceLocation {
+        let node = self[index]
+        let file = header.pointee.file
+        if node.line > 0 { return SourceLocation(file: file, line: Int(node.line), column: Int(node.column)) }
+        if node.start < header.pointee.cursor.offset { header.pointee.cursor = header.pointee.anchor }
+        header.pointee.cursor.advance(to: node.start, in: text)
+        let cursor = header.pointee.cursor
+        var column = 1
+        for offset in cursor.lineStart..<max(cursor.lineStart, node.start) where text[offset] & 0xC0 != 0x80 { column += 1 }
+        return SourceLocation(file: file, line: cursor.line, column: column)
     }
 }
 
 /// A value inside a `DocumentTree`. Valid until the tree is reset.
 struct DocumentValue {
-    unowned(unsafe) let tree: DocumentTree
+    /// The nodes and not their tree: nothing is counted when a value is passed on.
+    fileprivate let nodes: NodeList
     let index: Int
 
-    var kind: DocumentTree.Kind { tree.nodes[index].kind }
-    var location: SourceLocation { tree.location(index) }
+    init(tree: DocumentTree, index: Int) {
+        nodes = tree.nodes
+        self.index = index
+    }
+
+    fileprivate init(nodes: NodeList, index: Int) {
+        self.nodes = nodes
+        self.index = index
+    }
+
+    private var node: DocumentTree.Node { nodes[index] }
+    var kind: DocumentTree.Kind { node.kind }
+    var location: SourceLocation { nodes.location(of: index) }
+    /// Whether the document carries its own lines: YAML, which people write by hand.
+    var hasWrittenLines: Bool { nodes.count > 0 && nodes[0].line > 0 }
     var isNull: Bool { kind == .null }
 
     /// The member named `key`; the last one when the key is repeated.
     subscript(key: StaticString) -> DocumentValue? {
-        guard kind == .object else { return nil }
         var found: DocumentValue?
-        var position = index + 1
-        let end = tree.nodes[index].end
-        while position < end {
-            if isText(at: position, key) { found = DocumentValue(tree: tree, index: position + 1) }
-            position = tree.nodes[position + 1].end
-        }
+        for (name, value) in members where name.isText(key) { found = value }
         return found
     }
 
@@ -112,36 +193,27 @@ struct DocumentValue {
     }
 
     /// Elements of an array; empty for anything else.
-    var elements: [DocumentValue] {
-        guard kind == .array else { return [] }
-        var result: [DocumentValue] = []
-        var position = index + 1
-        let end = tree.nodes[index].end
-        while position < end {
-            result.append(DocumentValue(tree: tree, index: position))
-            position = tree.nodes[position].end
-        }
-        return result
+    var elements: Elements {
+        let node = node
+        return Elements(of: self, end: node.kind == .array ? node.end : index)
     }
 
     /// Keys and values of an object in order; empty for anything else.
-    var members: [(key: DocumentValue, value: DocumentValue)] {
-        guard kind == .object else { return [] }
-        var result: [(key: DocumentValue, value: DocumentValue)] = []
-        var position = index + 1
-        let end = tree.nodes[index].end
-        while position < end {
-            result.append((DocumentValue(tree: tree, index: position), DocumentValue(tree: tree, index: position + 1)))
-            position = tree.nodes[position + 1].end
-        }
-        return result
+    var members: Members {
+        let node = node
+        return Members(of: self, end: node.kind == .object ? node.end : index)
+    }
+
+    /// Where the text of a scalar stands; escapes are not resolved.
+    var bytes: UnsafeBufferPointer<UInt8> {
+        let node = node
+        return UnsafeBufferPointer(start: nodes.text + node.start, count: node.count)
     }
 
     /// The text of a string; `nil` for anything else.
     var string: String? {
-        let node = tree.nodes[index]
+        let node = node
         guard node.kind == .string else { return nil }
-        let bytes = UnsafeBufferPointer(start: tree.base + node.start, count: node.count)
         return node.isEscaped ? JSONText.unescape(bytes) : String(decoding: bytes, as: UTF8.self)
     }
 
@@ -153,26 +225,75 @@ struct DocumentValue {
         }
     }
 
-    var integer: Int? {
-        let node = tree.nodes[index]
-        guard node.kind == .number else { return nil }
-        return Int(String(decoding: UnsafeBufferPointer(start: tree.base + node.start, count: node.count), as: UTF8.self))
-    }
+    var integer: Int? { kind == .number ? Int(String(decoding: bytes, as: UTF8.self)) : nil }
 
     /// Whether this is a string with exactly this text.
-    func isText(_ text: StaticString) -> Bool { isText(at: index, text) }
+    @inline(__always)
+    func isText(_ text: StaticString) -> Bool {
+        let node = node
+        guard node.kind == .string else { return false }
+        guard !node.isEscaped else { return JSONText.unescape(bytes).isSameBytes(as: text.description) }
+        return node.count == text.utf8CodeUnitCount && memcmp(nodes.text + node.start, text.utf8Start, node.count) == 0
+    }
 
-    private func isText(at position: Int, _ text: StaticString) -> Bool {
-        tree.nodes.withUnsafeBufferPointer { nodes in
-            let node = nodes[position]
-            if node.isEscaped, node.kind == .string {
-                let bytes = UnsafeBufferPointer(start: tree.base + node.start, count: node.count)
-                return JSONText.unescape(bytes).isSameBytes(as: text.description)
-            }
-            guard node.kind == .string, node.count == text.utf8CodeUnitCount else { return false }
-            let bytes = tree.base + node.start
-            for offset in 0..<node.count where bytes[offset] != text.utf8Start[offset] { return false }
-            return true
+    /// Whether both are strings with the same text.
+    func isSameText(as other: DocumentValue) -> Bool {
+        let (left, right) = (node, other.node)
+        guard left.kind == .string, right.kind == .string else { return false }
+        guard !left.isEscaped, !right.isEscaped else {
+            return (string ?? "").isSameBytes(as: other.string ?? "")
+        }
+        return left.count == right.count && memcmp(nodes.text + left.start, other.nodes.text + right.start, left.count) == 0
+    }
+
+    /// The elements of an array, one after the other.
+    struct Elements: Sequence, IteratorProtocol {
+        /// The element that comes next.
+        private(set) var first: DocumentValue?
+        private let end: Int
+
+        init() { self.init(of: nil, end: 0) }
+
+        fileprivate init(of array: DocumentValue?, end: Int) {
+            self.end = end
+            first = array.flatMap { $0.index + 1 < end ? DocumentValue(nodes: $0.nodes, index: $0.index + 1) : nil }
+        }
+
+        @inline(__always)
+        mutating func next() -> DocumentValue? {
+            guard let current = first else { return nil }
+            let following = current.nodes[current.index].end
+            first = following < end ? DocumentValue(nodes: current.nodes, index: following) : nil
+            return current
         }
     }
+
+    /// The members of an object, one after the other.
+    struct Members: Sequence, IteratorProtocol {
+        private var key: DocumentValue?
+        private let end: Int
+
+        init() { self.init(of: nil, end: 0) }
+
+        fileprivate init(of object: DocumentValue?, end: Int) {
+            self.end = end
+            key = object.flatMap { $0.index + 1 < end ? DocumentValue(nodes: $0.nodes, index: $0.index + 1) : nil }
+        }
+
+        @inline(__always)
+        mutating func next() -> (key: DocumentValue, value: DocumentValue)? {
+            guard let current = key else { return nil }
+            let value = DocumentValue(nodes: current.nodes, index: current.index + 1)
+            let following = current.nodes[value.index].end
+            key = following < end ? DocumentValue(nodes: current.nodes, index: following) : nil
+            return (current, value)
+        }
+    }
+}
+
+extension DocumentValue? {
+    /// Elements of an array; empty for anything else and for what is absent.
+    var elements: DocumentValue.Elements { self?.elements ?? DocumentValue.Elements() }
+    /// Keys and values of an object in order; empty for anything else and for what is absent.
+    var members: DocumentValue.Members { self?.members ?? DocumentValue.Members() }
 }

@@ -48,7 +48,9 @@ struct JSONText {
         position += 1
         let start = position
         var isEscaped = false
-        while position < end {
+        while true {
+            skipPlainBytes()
+            guard position < end else { break }
             let byte = base[position]
             if byte == UInt8(ascii: "\"") {
                 position += 1
@@ -67,6 +69,26 @@ struct JSONText {
         }
         position = min(position, end)
         throw failure("unterminated string")
+    }
+
+    /// Moves past bytes of a string that need no look, eight at a time: no quote, backslash or control character.
+    @inline(__always)
+    private mutating func skipPlainBytes() {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let highs: UInt64 = 0x8080_8080_8080_8080
+        while position + 8 <= end {
+            let word = UInt64(littleEndian: UnsafeRawPointer(base + position).loadUnaligned(as: UInt64.self))
+            let quotes = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
+            let slashes = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
+            // The lowest high bit that is set marks the first byte that is zero, or below 0x20 in the third term.
+            let found =
+                ((quotes &- ones) & ~quotes | (slashes &- ones) & ~slashes | (word &- ones &* 0x20) & ~word) & highs
+            guard found == 0 else {
+                position += found.trailingZeroBitCount >> 3
+                return
+            }
+            position += 8
+        }
     }
 
     /// Moves past any value without building it; brackets are balanced, the inside is not judged.
@@ -142,49 +164,44 @@ struct JSONText {
 
     /// Builds the next value into an emptied tree.
     mutating func parseValue(into tree: DocumentTree) throws(Failure) {
-        var stack: ContiguousArray<Int> = []
+        let nodes = tree.nodes
+        // The innermost open container; the one around it stands in its `end` until it is closed.
+        var open = -1
+        var depth = 0
         while true {
             // One value.
-            switch peek() {
-            case UInt8(ascii: "{"):
-                stack.append(tree.nodes.count)
-                tree.nodes.append(DocumentTree.Node(kind: .object, start: position, end: 0))
+            let byte = peek()
+            switch byte {
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                let isObject = byte == UInt8(ascii: "{")
+                nodes.append(DocumentTree.Node(start: position, end: open, kind: isObject ? .object : .array))
+                open = nodes.count - 1
+                depth += 1
                 position += 1
-                if peek() != UInt8(ascii: "}") {
-                    guard stack.count <= Self.nestingLimit else { throw failure("nested more than \(Self.nestingLimit) deep") }
-                    try parseKey(into: tree)
+                if peek() != (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
+                    guard depth <= Self.nestingLimit else { throw failure("nested more than \(Self.nestingLimit) deep") }
+                    if isObject { try parseKey(into: nodes) }
                     continue
                 }
-            case UInt8(ascii: "["):
-                stack.append(tree.nodes.count)
-                tree.nodes.append(DocumentTree.Node(kind: .array, start: position, end: 0))
-                position += 1
-                if peek() != UInt8(ascii: "]") {
-                    guard stack.count <= Self.nestingLimit else { throw failure("nested more than \(Self.nestingLimit) deep") }
-                    continue
-                }
-            case UInt8(ascii: "\""):
-                let (start, count, isEscaped) = try scanString()
-                let index = tree.nodes.count
-                tree.nodes.append(
-                    DocumentTree.Node(kind: .string, isEscaped: isEscaped, start: start, count: count, end: index + 1))
+            case UInt8(ascii: "\""): try appendString(to: nodes)
             default:
                 let (kind, start, count) = try scanScalar()
-                let index = tree.nodes.count
-                tree.nodes.append(DocumentTree.Node(kind: kind, start: start, count: count, end: index + 1))
+                nodes.append(DocumentTree.Node(start: start, count: count, end: nodes.count + 1, kind: kind))
             }
             // What follows it: the ends of containers, then a comma.
             closing: while true {
-                guard let open = stack.last else { return }
-                let isObject = tree.nodes[open].kind == .object
+                guard open >= 0 else { return }
+                let isObject = nodes[open].kind == .object
                 switch peek() {
                 case UInt8(ascii: "}") where isObject, UInt8(ascii: "]") where !isObject:
                     position += 1
-                    tree.nodes[open].end = tree.nodes.count
-                    stack.removeLast()
-                case UInt8(ascii: ",") where tree.nodes.count > open + 1:
+                    let closed = open
+                    open = nodes[closed].end
+                    nodes[closed].end = nodes.count
+                    depth -= 1
+                case UInt8(ascii: ",") where nodes.count > open + 1:
                     position += 1
-                    if isObject { try parseKey(into: tree) }
+                    if isObject { try parseKey(into: nodes) }
                     break closing
                 default:
                     throw failure(
@@ -195,10 +212,14 @@ struct JSONText {
     }
 
     @inline(__always)
-    private mutating func parseKey(into tree: DocumentTree) throws(Failure) {
+    private mutating func appendString(to nodes: NodeList) throws(Failure) {
         let (start, count, isEscaped) = try scanString()
-        let index = tree.nodes.count
-        tree.nodes.append(DocumentTree.Node(kind: .string, isEscaped: isEscaped, start: start, count: count, end: index + 1))
+        nodes.append(DocumentTree.Node(start: start, count: count, end: nodes.count + 1, kind: .string, isEscaped: isEscaped))
+    }
+
+    @inline(__always)
+    private mutating func parseKey(into nodes: NodeList) throws(Failure) {
+        try appendString(to: nodes)
         guard take(UInt8(ascii: ":")) else { throw failure("expected `:`") }
     }
 

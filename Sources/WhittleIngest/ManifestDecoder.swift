@@ -9,19 +9,23 @@ final class ManifestDecoder {
     /// Where objects without a namespace go.
     let defaultNamespace: String
 
+    private var types = TypeMetaCache()
+
     /// Mappings that were handed in so far.
     private(set) var decodedCount = 0
 
     init(defaultNamespace: String) { self.defaultNamespace = defaultNamespace }
 
     /// Decodes an object, a list of objects or a discovery document.
-    func decode(_ object: DocumentValue, listKind: String? = nil, listVersion: String? = nil) {
+    ///
+    /// - Parameter list: of the list that the object stands in; it holds for what the object leaves out.
+    func decode(_ object: DocumentValue, in list: TypeMeta? = nil) {
         guard object.kind == .object else {
             if !object.isNull { builder.state.notObjects += 1 }
             return
         }
         decodedCount += 1
-        guard let kind = object.value("kind")?.string ?? listKind else {
+        guard let meta = typeMeta(of: object, in: list) else {
             if object.value("gitVersion") != nil, object.value("major") != nil {
                 builder.state.serverVersion = object.value("gitVersion")?.string
             } else {
@@ -29,32 +33,38 @@ final class ManifestDecoder {
             }
             return
         }
-        let apiVersion = object.value("apiVersion")?.string ?? listVersion ?? ""
-        let slash = apiVersion.firstIndex(of: "/")
-        let group = slash.map { String(apiVersion[..<$0]) } ?? ""
-        let version = slash.map { String(apiVersion[apiVersion.index(after: $0)...]) } ?? apiVersion
         if object["$patch"] != nil {
             builder.state.notObjects += 1
             return
         }
-        if group == "rbac.authorization.k8s.io" || (object.tree.hasWrittenLines && kind != "Secret") { reportDuplicateKeys(in: object) }
-        switch (group, kind) {
-        case ("rbac.authorization.k8s.io", "Role"), ("rbac.authorization.k8s.io", "ClusterRole"): decodeRole(object, kind)
-        case ("rbac.authorization.k8s.io", "RoleBinding"), ("rbac.authorization.k8s.io", "ClusterRoleBinding"):
-            decodeBinding(object, kind, version)
-        case ("", "ServiceAccount"): decodeServiceAccount(object)
-        case ("", "Namespace"): if let meta = meta(of: object, kind, isNamespaced: false) { builder.add(namespace: meta) }
-        case ("", "Node"): if let meta = meta(of: object, kind, isNamespaced: false) { builder.add(node: meta) }
-        case ("", "Pod"): decodePod(object)
-        case ("", "Secret"): decodeSecret(object)
-        case ("apiextensions.k8s.io", "CustomResourceDefinition"): decodeCustomResourceDefinition(object)
-        case ("", "APIResourceList"): decodeResourceList(object)
-        case ("apidiscovery.k8s.io", "APIGroupDiscoveryList"): decodeAggregatedDiscovery(object)
-        case ("", "APIGroupList"), ("", "APIVersions"), ("", "APIGroup"): break
-        case (_, _) where Self.templatePath(group, kind) != nil: decodeWorkload(object, kind)
-        case (_, _) where kind.hasSuffix("List") && object["items"] != nil: decodeList(object, kind, apiVersion)
-        default: builder.state.skipped[group.isEmpty ? kind : "\(kind).\(group)", default: 0] += 1
+        if meta.type.isRBAC || (object.hasWrittenLines && meta.type != .secret) { reportDuplicateKeys(in: object) }
+        switch meta.type {
+        case .role, .clusterRole: decodeRole(object, meta.type)
+        case .roleBinding, .clusterRoleBinding: decodeBinding(object, meta)
+        case .serviceAccount: decodeServiceAccount(object)
+        case .namespace: if let meta = self.meta(of: object, "Namespace", isNamespaced: false) { builder.add(namespace: meta) }
+        case .node: if let meta = self.meta(of: object, "Node", isNamespaced: false) { builder.add(node: meta) }
+        case .pod: decodePod(object)
+        case .secret: decodeSecret(object)
+        case .deployment, .statefulSet, .daemonSet, .replicaSet, .replicationController, .job, .cronJob, .podTemplate:
+            decodeWorkload(object, meta)
+        case .customResourceDefinition: decodeCustomResourceDefinition(object)
+        case .resourceList: decodeResourceList(object)
+        case .aggregatedDiscovery: decodeAggregatedDiscovery(object)
+        case .otherDiscovery: break
+        case .other where meta.kind.hasSuffix("List") && object["items"] != nil: decodeList(object, meta)
+        case .other: builder.state.skipped[meta.qualifiedKind, default: 0] += 1
         }
+    }
+
+    /// apiVersion and kind of an object; `nil` when neither it nor its list names a kind.
+    func typeMeta(of object: DocumentValue, in list: TypeMeta?) -> TypeMeta? {
+        guard let kind = object.value("kind"), kind.kind == .string else {
+            guard let list else { return nil }
+            guard let own = object.value("apiVersion")?.string, !own.isSameBytes(as: list.apiVersion) else { return list }
+            return TypeMeta(apiVersion: own, kind: list.kind)
+        }
+        return types.meta(apiVersion: object.value("apiVersion"), kind: kind, in: list)
     }
 
     /// Notes that a list of `kind` was read, even when it has no items.
@@ -63,12 +73,10 @@ final class ManifestDecoder {
         builder.state.listedKinds.insert(String(kind.dropLast(4)))
     }
 
-    private func decodeList(_ object: DocumentValue, _ kind: String, _ apiVersion: String) {
-        noteList(kind: kind)
-        let itemKind = kind == "List" ? nil : String(kind.dropLast(4))
-        for item in object.value("items")?.elements ?? [] {
-            decode(item, listKind: itemKind, listVersion: itemKind == nil ? nil : apiVersion)
-        }
+    private func decodeList(_ object: DocumentValue, _ meta: TypeMeta) {
+        noteList(kind: meta.kind)
+        let itemMeta = meta.kind == "List" ? nil : TypeMeta(apiVersion: meta.apiVersion, kind: String(meta.kind.dropLast(4)))
+        for item in object.value("items").elements { decode(item, in: itemMeta) }
     }
 
     // MARK: Shared parts
@@ -83,21 +91,35 @@ final class ManifestDecoder {
 
     /// Reports keys that a mapping holds twice: kubectl rejects such a file, and the last value counts.
     private func reportDuplicateKeys(in value: DocumentValue) {
-        let members = value.members
-        if members.count > 1 {
-            var first: [ByteString: DocumentValue] = [:]
-            for (key, _) in members {
-                guard let text = key.string, text != "<<" else { continue }
-                if let earlier = first.updateValue(key, forKey: ByteString(text)) {
-                    builder.state.diagnostics.append(
-                        Diagnostic(
-                            .error, id: "duplicate-key", "key `\(text)` stands twice in one mapping; the last value counts",
-                            at: key.location, notes: ["first at \(earlier.location)"], help: "keep one of them; kubectl rejects the file"))
-                }
+        var count = 0
+        for (key, member) in value.members {
+            count += 1
+            if member.kind == .object || member.kind == .array { reportDuplicateKeys(in: member) }
+            if count > Self.fewMembers { continue }
+            if let earlier = value.members.prefix(count - 1).first(where: { $0.key.isSameText(as: key) })?.key {
+                report(duplicate: key, of: earlier)
             }
         }
-        for (_, member) in members where member.kind == .object || member.kind == .array { reportDuplicateKeys(in: member) }
+        if count > Self.fewMembers {
+            var first: [ByteString: DocumentValue] = [:]
+            for (offset, member) in value.members.enumerated() {
+                guard let text = member.key.string else { continue }
+                let earlier = first.updateValue(member.key, forKey: ByteString(text))
+                if let earlier, offset >= Self.fewMembers { report(duplicate: member.key, of: earlier) }
+            }
+        }
         for element in value.elements where element.kind == .object || element.kind == .array { reportDuplicateKeys(in: element) }
+    }
+
+    /// Up to so many members are compared each with each; of more a table is made.
+    private static let fewMembers = 16
+
+    private func report(duplicate key: DocumentValue, of earlier: DocumentValue) {
+        guard let text = key.string, text != "<<" else { return }
+        builder.state.diagnostics.append(
+            Diagnostic(
+                .error, id: "duplicate-key", "key `\(text)` stands twice in one mapping; the last value counts",
+                at: key.location, notes: ["first at \(earlier.location)"], help: "keep one of them; kubectl rejects the file"))
     }
 
     func meta(of object: DocumentValue, _ kind: String, isNamespaced: Bool) -> ObjectMeta? {
@@ -122,16 +144,16 @@ final class ManifestDecoder {
         }
         return ObjectMeta(
             namespace: namespace, name: name, uid: metadata?.value("uid")?.string,
-            creationTimestamp: metadata?.value("creationTimestamp")?.string.flatMap(Timestamp.microseconds).map { $0 / 1_000_000 },
-            labels: stringMap(metadata?.value("labels")), location: object.location)
+            creationTimestamp: metadata?.value("creationTimestamp").flatMap { Timestamp.microseconds($0.bytes) }.map { $0 / 1_000_000 },
+            labels: labels(metadata?.value("labels")), location: object.location)
     }
 
-    func stringMap(_ value: DocumentValue?) -> [String: String] {
-        var result: [String: String] = [:]
-        for (key, value) in value?.members ?? [] {
-            if let key = key.string, let value = value.string { result[key] = value }
+    private func labels(_ value: DocumentValue?) -> Labels {
+        var pairs: [(key: String, value: String)] = []
+        for (key, value) in value.members {
+            if let key = key.string, let value = value.string { pairs.append((key, value)) }
         }
-        return result
+        return Labels(pairs)
     }
 
     /// A list of strings, `nil` when absent or null; anything else is an error that the caller learns through `isValid`.
@@ -160,8 +182,11 @@ final class ManifestDecoder {
 
     // MARK: RBAC
 
-    private func decodeRole(_ object: DocumentValue, _ kind: String) {
-        guard let meta = meta(of: object, kind, isNamespaced: kind == "Role") else { return }
+    private static let ruleFields: [StaticString] = ["verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs", "<<"]
+
+    private func decodeRole(_ object: DocumentValue, _ type: ObjectType) {
+        let kind = type == .role ? "Role" : "ClusterRole"
+        guard let meta = meta(of: object, kind, isNamespaced: type == .role) else { return }
         var rules: [WrittenRule] = []
         for rule in elements(object, "rules") {
             guard rule.kind == .object else {
@@ -169,8 +194,7 @@ final class ManifestDecoder {
                 continue
             }
             for (key, _) in rule.members {
-                let known = ["verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs", "<<"]
-                guard let name = key.string, !known.contains(name) else { continue }
+                guard !Self.ruleFields.contains(where: { key.isText($0) }), let name = key.string else { continue }
                 warn(
                     "unknown-field", "a rule has no field `\(name)`; it is ignored", at: key,
                     help: "use verbs, apiGroups, resources, resourceNames or nonResourceURLs")
@@ -185,13 +209,13 @@ final class ManifestDecoder {
             if isValid { rules.append(WrittenRule(decoded, location: rule.location)) }
         }
         var selectors: [LabelSelector?]?
-        if kind == "ClusterRole", let aggregation = object.value("aggregationRule") {
-            selectors = aggregation.value("clusterRoleSelectors")?.elements.map { $0.isNull ? nil : selector($0) } ?? []
+        if type == .clusterRole, let aggregation = object.value("aggregationRule") {
+            selectors = aggregation.value("clusterRoleSelectors").elements.map { $0.isNull ? nil : selector($0) }
         }
         let role = Role(meta: meta, rules: rules, aggregationSelectors: selectors)
         report(Validation.problems(of: role, kind: kind), "\(kind) `\(meta.name)`", at: object)
         lint(role)
-        builder.add(role)
+        builder.add(role, type)
     }
 
     /// Says what the API server would reject; it is evaluated all the same.
@@ -210,6 +234,7 @@ final class ManifestDecoder {
                 builder.state.diagnostics.append(
                     Diagnostic(.note, id: finding.id, finding.message, at: written.location, help: finding.help))
             }
+            guard role.rules.count > 1 else { return }
             if let first = places.updateValue(written.location, forKey: written.rule.normalized) {
                 builder.state.diagnostics.append(
                     Diagnostic(
@@ -219,27 +244,28 @@ final class ManifestDecoder {
         }
     }
 
-    private func elements(_ object: DocumentValue, _ key: StaticString) -> [DocumentValue] {
-        guard let value = object.value(key) else { return [] }
+    private func elements(_ object: DocumentValue, _ key: StaticString) -> DocumentValue.Elements {
+        guard let value = object.value(key) else { return DocumentValue.Elements() }
         guard value.kind == .array else {
             report("wrong-type", "`\(key)` must be a list", at: value)
-            return []
+            return DocumentValue.Elements()
         }
         return value.elements
     }
 
     private func selector(_ value: DocumentValue) -> LabelSelector {
         LabelSelector(
-            matchLabels: stringMap(value.value("matchLabels")),
-            matchExpressions: value.value("matchExpressions")?.elements.map { expression in
+            matchLabels: labels(value.value("matchLabels")),
+            matchExpressions: value.value("matchExpressions").elements.map { expression in
                 LabelSelector.Requirement(
                     key: expression.value("key")?.string ?? "", operator: expression.value("operator")?.string ?? "",
-                    values: expression.value("values")?.elements.compactMap(\.string) ?? [])
-            } ?? [])
+                    values: expression.value("values").elements.compactMap(\.string))
+            })
     }
 
-    private func decodeBinding(_ object: DocumentValue, _ kind: String, _ version: String) {
-        guard let meta = meta(of: object, kind, isNamespaced: kind == "RoleBinding") else { return }
+    private func decodeBinding(_ object: DocumentValue, _ typeMeta: TypeMeta) {
+        let kind = typeMeta.kind
+        guard let meta = meta(of: object, kind, isNamespaced: typeMeta.type == .roleBinding) else { return }
         let reference = object.value("roleRef")
         if reference == nil {
             warn("missing-role-ref", "\(kind) `\(meta.name)` has no roleRef and grants nothing", at: object, help: "name a role")
@@ -253,7 +279,7 @@ final class ManifestDecoder {
             var decoded = Subject(
                 kind: subject.value("kind")?.string ?? "", namespace: subject.value("namespace")?.string, name: name,
                 apiGroup: subject.value("apiGroup")?.string)
-            if version == "v1alpha1", decoded.kind == "User", name == "*" {
+            if typeMeta.version == "v1alpha1", decoded.kind == "User", name == "*" {
                 // The removed v1alpha1 API wrote "everybody" so (pkg/apis/rbac/v1alpha1/conversion.go).
                 decoded = Subject(kind: "Group", name: ImplicitGroup.authenticated, apiGroup: decoded.apiGroup)
             }
@@ -274,7 +300,7 @@ final class ManifestDecoder {
             problems.filter { problem in
                 !(reference == nil && problem.field.hasPrefix("roleRef")) && !problem.field.hasSuffix(".namespace")
             }, "\(kind) `\(meta.name)`", at: object)
-        builder.add(binding)
+        builder.add(binding, typeMeta.type)
     }
 
     private func decodeServiceAccount(_ object: DocumentValue) {
@@ -282,7 +308,7 @@ final class ManifestDecoder {
         builder.add(
             ServiceAccount(
                 meta: meta, automount: object.value("automountServiceAccountToken")?.bool,
-                imagePullSecrets: object.value("imagePullSecrets")?.elements.compactMap { $0.value("name")?.string } ?? []))
+                imagePullSecrets: object.value("imagePullSecrets").elements.compactMap { $0.value("name")?.string }))
     }
 
     private func decodeSecret(_ object: DocumentValue) {

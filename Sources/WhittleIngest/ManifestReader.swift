@@ -100,8 +100,7 @@ enum ManifestReader {
     ) throws(JSONText.Failure) -> Bool {
         guard json.take(UInt8(ascii: "{")) else { return false }
         var hasStreamed = false
-        var listKind: String?
-        var listVersion: String?
+        var list: TypeMeta?
         guard json.peek() != UInt8(ascii: "}") else { return false }
         repeat {
             let key = try json.scanString()
@@ -113,13 +112,11 @@ enum ManifestReader {
                     anchor.advance(to: max(anchor.offset, json.position), in: json.base)
                     tree.reset(anchor: anchor)
                     try json.parseValue(into: tree)
-                    // Items of typed lists name no kind: those lists are read whole.
-                    guard hasStreamed || tree.root.value("kind")?.string != nil else { return false }
+                    // Items of typed lists name no kind: those lists are read whole. Where only some name it, it is the same for all.
+                    list = decoder.typeMeta(of: tree.root, in: list)
+                    guard list != nil else { return false }
                     hasStreamed = true
-                    // In a typed list only some items may name the kind, which is the same for all.
-                    listKind = tree.root.value("kind")?.string ?? listKind
-                    listVersion = tree.root.value("apiVersion")?.string ?? listVersion
-                    decoder.decode(tree.root, listKind: listKind, listVersion: listVersion)
+                    decoder.decode(tree.root, in: list)
                 } while json.take(UInt8(ascii: ","))
                 guard json.take(UInt8(ascii: "]")) else {
                     throw JSONText.Failure(offset: json.position, message: "expected `,` or the end of the array")

@@ -107,8 +107,7 @@ public struct RequestLines {
         switch value.kind {
         case .string: return jsonQuoted(value.string ?? "")
         case .number, .true, .false:
-            let node = value.tree.nodes[value.index]
-            return String(decoding: UnsafeBufferPointer(start: value.tree.base + node.start, count: node.count), as: UTF8.self)
+            return String(decoding: value.bytes, as: UTF8.self)
         default: return "null"
         }
     }

@@ -171,7 +171,7 @@ final class YAMLText {
             case YAML_DOCUMENT_START_EVENT: startDocument()
             case YAML_DOCUMENT_END_EVENT:
                 tree.base = UnsafePointer(text.base)
-                if !tree.nodes.isEmpty { onDocument(tree.root) }
+                if tree.nodes.count > 0 { onDocument(tree.root) }
             case YAML_SCALAR_EVENT:
                 noteChild()
                 appendScalar(event, mark)
@@ -207,8 +207,8 @@ final class YAMLText {
                 let item = DocumentValue(tree: tree, index: items + 1)
                 if item.value("kind")?.string != nil {
                     onItem(item)
-                    tree.nodes.removeLast(tree.nodes.count - items - 1)
-                    if anchors.isEmpty { text.count = tree.nodes.reduce(0) { max($0, $1.start + $1.count) } }
+                    tree.nodes.truncate(to: items + 1)
+                    if anchors.isEmpty { text.count = tree.nodes[0..<items + 1].reduce(0) { max($0, $1.start + $1.count) } }
                 } else {
                     isStreaming = false
                 }
@@ -250,9 +250,9 @@ final class YAMLText {
 
     private func node(_ kind: DocumentTree.Kind, _ mark: yaml_mark_t, start: Int = 0, count: Int = 0) -> DocumentTree.Node {
         DocumentTree.Node(
-            kind: kind, start: start, count: count, end: tree.nodes.count + 1,
+            start: start, count: count, end: tree.nodes.count + 1,
             line: Int32(truncatingIfNeeded: Int(mark.line) + 1 + lineOffset),
-            column: Int32(truncatingIfNeeded: Int(mark.column) + 1))
+            column: Int32(truncatingIfNeeded: Int(mark.column) + 1), kind: kind)
     }
 
     /// Whether the node just added is the key `key` of the root mapping.
@@ -274,14 +274,15 @@ final class YAMLText {
 
     private func closeAnchor(_ anchor: UnsafeMutablePointer<yaml_char_t>?, isOpen: Bool) -> String? {
         if isOpen, let (name, index) = openAnchors.popLast() {
-            anchors[name] = relocate(Array(tree.nodes[index...]), by: -index)
-        } else if let anchor, let last = tree.nodes.last {
-            anchors[name(anchor)] = relocate([last], by: 1 - tree.nodes.count)
+            anchors[name] = relocate(tree.nodes[index..<tree.nodes.count], by: -index)
+        } else if let anchor, tree.nodes.count > 0 {
+            let last = tree.nodes.count - 1
+            anchors[name(anchor)] = relocate(tree.nodes[last..<last + 1], by: -last)
         }
         return nil
     }
 
-    private func relocate(_ nodes: [DocumentTree.Node], by distance: Int) -> [DocumentTree.Node] {
+    private func relocate(_ nodes: some Sequence<DocumentTree.Node>, by distance: Int) -> [DocumentTree.Node] {
         nodes.map { node in
             var moved = node
             moved.end += distance
@@ -303,14 +304,14 @@ final class YAMLText {
         tree.base = UnsafePointer(text.base)
         let mapping = DocumentValue(tree: tree, index: open)
         guard let merged = mapping["<<"] else { return }
-        let sources = merged.kind == .array ? merged.elements : [merged]
+        let sources = merged.kind == .array ? Array(merged.elements) : [merged]
         var added: [DocumentTree.Node] = []
         var keys = Set(mapping.members.compactMap { $0.key.string.map(ByteString.init) })
         for source in sources {
             for (key, value) in source.members {
                 guard let text = key.string, keys.insert(ByteString(text)).inserted else { continue }
                 for index in [key.index, value.index] {
-                    let subtree = Array(tree.nodes[index..<tree.nodes[index].end])
+                    let subtree = tree.nodes[index..<tree.nodes[index].end]
                     added += relocate(subtree, by: tree.nodes.count + added.count - index)
                 }
             }

@@ -1,5 +1,25 @@
 /// JSON text of a string, quoted; everything outside ASCII stays as it is.
 package func jsonQuoted(_ text: String) -> String {
+    var result = ""
+    appendJSONQuoted(text, to: &result)
+    return result
+}
+
+/// Appends what `jsonQuoted` gives.
+func appendJSONQuoted(_ text: String, to result: inout String) {
+    let isPlain = text.utf8.allSatisfy { byte in
+        byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+    }
+    if isPlain {
+        result += "\""
+        result += text
+        result += "\""
+    } else {
+        result += jsonEscaped(text)
+    }
+}
+
+private func jsonEscaped(_ text: String) -> String {
     var result = "\""
     result.reserveCapacity(text.utf8.count + 2)
     for scalar in text.unicodeScalars {
@@ -28,26 +48,29 @@ private func isUnsafeInText(_ scalar: UnicodeScalar) -> Bool {
 }
 
 /// JSON text of a list of strings.
-package func jsonArray(_ list: [String]) -> String { "[" + list.map(jsonQuoted).joined(separator: ",") + "]" }
-
-/// JSON text of a map of strings, keys sorted.
-package func jsonObject(_ map: [String: String]) -> String {
-    map.isEmpty
-        ? "{}"
-        : "{"
-            + map.sorted { bytesPrecede($0.key, $1.key) }.map { "\(jsonQuoted($0.key)):\(jsonQuoted($0.value))" }
-            .joined(separator: ",") + "}"
+package func jsonArray(_ list: [String]) -> String {
+    var text = "["
+    for (offset, element) in list.enumerated() {
+        if offset > 0 { text += "," }
+        appendJSONQuoted(element, to: &text)
+    }
+    return text + "]"
 }
 
 /// The strings of a JSON array as `jsonArray` writes it; `nil` for any other text.
 package func strings(fromJSONArray text: String) -> [String]? {
+    text.utf8.first == UInt8(ascii: "[") ? strings(inJSON: text) : nil
+}
+
+/// The strings of a flat JSON array or object in order, keys and values alike; `nil` for any other text.
+func strings(inJSON text: String) -> [String]? {
     var result: [String] = []
     var scalars = Array(text.unicodeScalars)[...]
-    guard scalars.popFirst() == "[" else { return nil }
+    guard let open = scalars.popFirst(), open == "[" || open == "{" else { return nil }
     while let next = scalars.popFirst() {
         switch next {
-        case "]": return result
-        case ",": continue
+        case "]", "}": return result
+        case ",", ":": continue
         case "\"":
             var element = String.UnicodeScalarView()
             while let scalar = scalars.popFirst(), scalar != "\"" {

@@ -24,7 +24,7 @@ public struct LabelSelector: Hashable, Sendable {
             }
         }
 
-        func matches(_ labels: [String: String]) -> Bool {
+        func matches(_ labels: Labels) -> Bool {
             switch `operator` {
             case "In": labels[key].map { values.contains($0) } ?? false
             case "NotIn": labels[key].map { !values.contains($0) } ?? true
@@ -35,12 +35,12 @@ public struct LabelSelector: Hashable, Sendable {
     }
 
     /// Labels that must have exactly these values.
-    public var matchLabels: [String: String]
+    public var matchLabels: Labels
     /// Further conditions; all must hold.
     public var matchExpressions: [Requirement]
 
     /// Creates a selector; an empty one matches everything.
-    public init(matchLabels: [String: String] = [:], matchExpressions: [Requirement] = []) {
+    public init(matchLabels: Labels = [:], matchExpressions: [Requirement] = []) {
         self.matchLabels = matchLabels
         self.matchExpressions = matchExpressions
     }
@@ -49,7 +49,7 @@ public struct LabelSelector: Hashable, Sendable {
     public var isValid: Bool { matchExpressions.allSatisfy(\.isValid) }
 
     /// Whether an object with these labels is selected.
-    public func matches(_ labels: [String: String]) -> Bool {
-        matchLabels.allSatisfy { labels[$0.key] == $0.value } && matchExpressions.allSatisfy { $0.matches(labels) }
+    public func matches(_ labels: Labels) -> Bool {
+        matchLabels.pairs.allSatisfy { labels[$0.key] == $0.value } && matchExpressions.allSatisfy { $0.matches(labels) }
     }
 }

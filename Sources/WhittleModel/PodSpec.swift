@@ -1,14 +1,24 @@
 /// The parts of a pod spec that decide which API credentials its containers hold.
 public struct PodSpec: Hashable, Sendable {
+    /// The lists of a spec that hold containers.
+    public enum ContainerList: String, Sendable, CaseIterable {
+        /// The containers of the pod's life.
+        case containers
+        /// Run before, or beside them as sidecars.
+        case initContainers
+        /// Added to a running pod.
+        case ephemeralContainers
+    }
+
     /// One container of any list.
     public struct Container: Hashable, Sendable {
-        /// `containers`, `initContainers` or `ephemeralContainers`.
-        public var list: String
+        /// The list it stands in.
+        public var list: ContainerList
         /// Whether a volume is mounted at exactly the place where the token would be injected.
         public var mountsTokenPath: Bool
 
         /// Creates a container.
-        public init(list: String, mountsTokenPath: Bool) {
+        public init(list: ContainerList, mountsTokenPath: Bool) {
             self.list = list
             self.mountsTokenPath = mountsTokenPath
         }
@@ -103,8 +113,8 @@ public struct PodIdentity: Hashable, Sendable {
     public var isRejected = false
     /// The account it runs as; `nil` for a mirror pod.
     public var serviceAccountName: String?
-    /// Places (`containers/0`) that get the injected token.
-    public var injectedInto: [String] = []
+    /// Places in the spec's `containers` that get the injected token.
+    public var injectedInto: [Int] = []
     /// Names of imagePullSecrets after admission.
     public var imagePullSecrets: [String] = []
     /// Credentials that the containers can read.
@@ -138,13 +148,8 @@ public struct PodIdentity: Hashable, Sendable {
         serviceAccountName = name
         imagePullSecrets = spec.imagePullSecrets.isEmpty ? found?.imagePullSecrets ?? [] : spec.imagePullSecrets
         if spec.automount ?? found?.automount ?? true {
-            var counts: [String: Int] = [:]
-            for container in spec.containers {
-                let index = counts[container.list, default: 0]
-                counts[container.list] = index + 1
-                if container.list != "ephemeralContainers", !container.mountsTokenPath {
-                    injectedInto.append("\(container.list)/\(index)")
-                }
+            injectedInto = spec.containers.indices.filter {
+                spec.containers[$0].list != .ephemeralContainers && !spec.containers[$0].mountsTokenPath
             }
         }
         let wasInjected = !injectedInto.isEmpty || spec.tokenProjections.contains(where: \.isInjected)

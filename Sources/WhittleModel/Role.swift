@@ -9,14 +9,14 @@ public struct ObjectMeta: Hashable, Sendable {
     /// metadata.creationTimestamp, seconds since 1970 UTC; `nil` unknown.
     public var creationTimestamp: Int64?
     /// metadata.labels.
-    public var labels: [String: String]
+    public var labels: Labels
     /// Where the object is written; `nil` for built-in ones.
     public var location: SourceLocation?
 
     /// Creates the metadata of an object.
     public init(
         namespace: String = "", name: String, uid: String? = nil, creationTimestamp: Int64? = nil,
-        labels: [String: String] = [:], location: SourceLocation? = nil
+        labels: Labels = [:], location: SourceLocation? = nil
     ) {
         self.namespace = namespace
         self.name = name

@@ -91,21 +91,31 @@ public enum RuleLint {
         public var help: String
     }
 
+    private static func holdsWhiteSpace(_ text: String) -> Bool {
+        text.utf8.contains { $0 <= 0x20 || $0 >= 0x80 } && text.unicodeScalars.contains(where: \.properties.isWhitespace)
+    }
+
+    private static func holdsRepetition(_ list: [String]) -> Bool {
+        // Most lists hold a handful of entries: comparing them is cheaper than hashing.
+        guard list.count <= 8 else { return list.uniqued().count < list.count }
+        return list.indices.contains { index in list[..<index].contains { $0.isSameBytes(as: list[index]) } }
+    }
+
     /// Findings of one rule, in the order of its fields.
     public static func findings(_ rule: PolicyRule) -> [Finding] {
         var result: [Finding] = []
         let lists = [rule.verbs, rule.apiGroups, rule.resources, rule.resourceNames, rule.nonResourceURLs].map { $0 ?? [] }
-        for entry in lists.joined() where entry.unicodeScalars.contains(where: \.properties.isWhitespace) {
+        for entry in lists.joined() where holdsWhiteSpace(entry) {
             result.append(
                 Finding(
                     id: "white-space-in-rule", message: "`\(entry)` holds white space, which is part of it", help: "remove the white space")
             )
         }
-        for list in lists where list.uniqued().count < list.count {
+        for list in lists where holdsRepetition(list) {
             result.append(
                 Finding(id: "duplicate-entry-in-rule", message: "a list of the rule names an entry twice", help: "keep one of them"))
         }
-        for resource in rule.resources ?? [] where resource.contains("*") && resource != "*" {
+        for resource in rule.resources ?? [] where resource.utf8.contains(UInt8(ascii: "*")) && resource != "*" {
             let isSubresourcePattern = resource.hasPrefix("*/") && resource.count > 2 && !resource.dropFirst(2).contains("*")
             if !isSubresourcePattern {
                 result.append(
@@ -114,7 +124,7 @@ public enum RuleLint {
                         help: "only `*`, `pods/exec` and `*/exec` have a meaning; name the subresources meant"))
             }
         }
-        for url in rule.nonResourceURLs ?? [] where url.dropLast().contains("*") && url.contains(where: { $0 != "*" }) {
+        for url in rule.nonResourceURLs ?? [] where url.utf8.contains(UInt8(ascii: "*")) && url.dropLast().contains("*") && url.contains(where: { $0 != "*" }) {
             let inner = url.reversed().drop { $0 == "*" }
             if inner.contains("*") {
                 result.append(
@@ -123,10 +133,9 @@ public enum RuleLint {
                 )
             }
         }
-        let nameless: Set<String> = ["create", "list", "watch", "deletecollection"]
         if !(rule.resourceNames ?? []).isEmpty, !(rule.resourceNames ?? []).contains("") {
             let topLevel = (rule.resources ?? []).contains { !$0.contains("/") }
-            for verb in rule.verbs ?? [] where nameless.contains(verb) && topLevel {
+            for verb in rule.verbs ?? [] where topLevel && ["create", "list", "watch", "deletecollection"].contains(verb) {
                 let when =
                     switch verb {
                     case "create": "creation by apply or PUT, never POST"

@@ -34,7 +34,7 @@ public struct RoleProposal: Sendable {
         let scopes = RoleMinimizer.minimize(self.needs.filter { !given.contains($0) })
         isProvenMinimal = scopes.allSatisfy(\.isProvenMinimal)
         let objectName = "whittle:\(namespace):\(name)"
-        let labels = ["app.kubernetes.io/managed-by": "whittle"]
+        let labels: Labels = ["app.kubernetes.io/managed-by": "whittle"]
         roles = scopes.map { scope in
             Role(
                 meta: ObjectMeta(namespace: scope.namespace, name: objectName, labels: labels),

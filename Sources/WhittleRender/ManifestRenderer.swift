@@ -55,8 +55,7 @@ public enum ManifestRenderer {
             "name": .string(meta.name), "namespace": meta.namespace.isEmpty ? nil : .string(meta.namespace),
             "labels": meta.labels.isEmpty
                 ? nil
-                : .object(
-                    meta.labels.sorted { $0.key < $1.key }.map { JSONValue.Member(key: $0.key, value: .string($0.value)) }),
+                : .object(meta.labels.pairs.map { JSONValue.Member(key: $0.key, value: .string($0.value)) }),
         ])
     }
 }

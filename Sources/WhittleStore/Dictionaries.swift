@@ -13,11 +13,16 @@ final class Dictionaries {
     private var identities: OrderedSet<Identity> = []
     private var names: OrderedSet<ByteString> = []
     private var atoms: OrderedSet<AtomKey> = []
+    private var parts: OrderedSet<ByteString> = []
+
+    /// A verb, group, resource or URL, numbered so that an atom is found without hashing its texts again.
+    typealias Part = Int32
 
     private struct AtomKey: Hashable {
-        var verb: ByteString
-        var apiGroup: ByteString?
-        var target: ByteString
+        var verb: Part
+        /// -1 for a URL, which `target` then is.
+        var apiGroup: Part
+        var target: Part
     }
 
     /// Opens the dictionaries of a database; a new one gets its rows with id 0.
@@ -27,7 +32,8 @@ final class Dictionaries {
         insertIdentity = try BulkStatement(database, "INSERT INTO identity VALUES (?, ?, ?)")
         insertName = try BulkStatement(database, "INSERT INTO object_name VALUES (?, ?)")
         insertAtom = try BulkStatement(database, "INSERT INTO atom (atom_id, verb, api_group, resource, url) VALUES (?, ?, ?, ?, ?)")
-        atoms.append(AtomKey(verb: ByteString(""), apiGroup: nil, target: ByteString("")))
+        let nothing = part("")
+        atoms.append(AtomKey(verb: nothing, apiGroup: -1, target: nothing))
         if isNew {
             _ = try namespace("")
             _ = try identity(Identity(.user, ""))
@@ -45,7 +51,7 @@ final class Dictionaries {
         }
         for row in try Row.fetchAll(database, sql: "SELECT verb, api_group, coalesce(resource, url) FROM atom ORDER BY atom_id") {
             let apiGroup: String? = row[1]
-            atoms.append(AtomKey(verb: ByteString(row[0]), apiGroup: apiGroup.map(ByteString.init), target: ByteString(row[2])))
+            atoms.append(AtomKey(verb: part(row[0]), apiGroup: apiGroup.map(part) ?? -1, target: part(row[2])))
         }
         let last = try Row.fetchOne(
             database,
@@ -61,32 +67,40 @@ final class Dictionaries {
 
     func namespace(_ name: String) throws -> Int64 {
         let (isNew, id) = namespaces.append(ByteString(name))
-        if isNew { try insertNamespace.run(.integer(Int64(id)), .text(name)) }
+        if isNew { try insertNamespace.run(id, name) }
         return Int64(id)
     }
 
     func identity(_ identity: Identity) throws -> Int64 {
         let (isNew, id) = identities.append(identity)
-        if isNew { try insertIdentity.run(.integer(Int64(id)), .text(identity.kind.rawValue), .text(identity.name)) }
+        if isNew { try insertIdentity.run(id, identity.kind.rawValue, identity.name) }
         return Int64(id)
     }
 
     func objectName(_ name: String) throws -> Int64 {
         let (isNew, id) = names.append(ByteString(name))
-        if isNew { try insertName.run(.integer(Int64(id)), .text(name)) }
+        if isNew { try insertName.run(id, name) }
+        return Int64(id)
+    }
+
+    /// The number of a verb, group, resource or URL.
+    func part(_ text: String) -> Part { Part(parts.append(ByteString(text)).index) }
+
+    /// - Parameter apiGroup: `nil` for a URL, which `target` then is.
+    func atom(verb: Part, apiGroup: Part?, target: Part) throws -> Int64 {
+        let (isNew, id) = atoms.append(AtomKey(verb: verb, apiGroup: apiGroup ?? -1, target: target))
+        if isNew {
+            let text = parts[Int(target)].string
+            try insertAtom.run(
+                id, parts[Int(verb)].string, apiGroup.map { parts[Int($0)].string }, apiGroup == nil ? nil : text,
+                apiGroup == nil ? text : nil)
+        }
         return Int64(id)
     }
 
     /// - Parameter apiGroup: `nil` for a URL, which `target` then is.
     func atom(verb: String, apiGroup: String?, target: String) throws -> Int64 {
-        let key = AtomKey(verb: ByteString(verb), apiGroup: apiGroup.map(ByteString.init), target: ByteString(target))
-        let (isNew, id) = atoms.append(key)
-        if isNew {
-            try insertAtom.run(
-                .integer(Int64(id)), .text(verb), .optional(apiGroup), apiGroup == nil ? .null : .text(target),
-                apiGroup == nil ? .text(target) : .null)
-        }
-        return Int64(id)
+        try atom(verb: part(verb), apiGroup: apiGroup.map(part), target: part(target))
     }
 
     /// The atom of a request, all parts literal.

@@ -7,26 +7,45 @@ struct InventoryWriter {
     private let state: ClusterState
     private let dictionaries: Dictionaries
     private var sourceIDs: [String: Int64] = [:]
-    private var accounts: [String: [ByteString: ServiceAccount]] = [:]
-    private var accountsWithRow: Set<Int64> = []
+    private var accounts: [ObjectKey: Account] = [:]
+    private var tokenSecrets: [ObjectKey: TokenSecret] = [:]
+    private let insertUndeclaredAccount: BulkStatement
 
-    init(_ database: Database, _ state: ClusterState, _ dictionaries: Dictionaries) {
+    /// Namespace and name.
+    private struct ObjectKey: Hashable {
+        var namespace: ByteString
+        var name: ByteString
+
+        init(_ namespace: String, _ name: String) {
+            self.namespace = ByteString(namespace)
+            self.name = ByteString(name)
+        }
+    }
+
+    private struct Account {
+        var id: Int64
+        /// Place in the state; `nil` when the account is only referred to.
+        var place: Int?
+    }
+
+    init(_ database: Database, _ state: ClusterState, _ dictionaries: Dictionaries) throws {
         self.database = database
         self.state = state
         self.dictionaries = dictionaries
+        insertUndeclaredAccount = try BulkStatement(
+            database,
+            "INSERT INTO service_account (identity_id, namespace_id, namespace, name, declared, labels) VALUES (?, ?, ?, ?, 0, '{}')")
         for (index, source) in state.sources.enumerated() { sourceIDs[source.path] = Int64(index + 1) }
-        for account in state.serviceAccounts {
-            accounts[account.meta.namespace, default: [:]][ByteString(account.meta.name)] = account
-        }
     }
 
     mutating func write() throws {
         try writeSources()
         try writeNamespaces()
         try writeServiceAccounts()
-        try writeNodes()
+        findTokenSecrets()
+        let nodes = try writeNodes()
         let workloads = try writeWorkloads()
-        try writePods(workloads)
+        try writePods(workloads, nodes)
         let roles = try writeRoles()
         try writeBindings(roles)
         try writeMemberships()
@@ -34,18 +53,33 @@ struct InventoryWriter {
         try writeStatements()
     }
 
-    private func place(_ location: SourceLocation?) -> (BulkValue, BulkValue, BulkValue) {
-        guard let location, let source = sourceIDs[location.file] else { return (.null, .null, .null) }
-        return (.integer(source), .integer(Int64(location.line)), .integer(Int64(location.column)))
+    /// Where an object is written: source, line and column.
+    private struct Place: BulkValue {
+        static let none = Place()
+        var source: Int64?
+        var line: Int?
+        var column: Int?
+
+        @inline(__always)
+        func bind(to binder: inout BulkBinder) {
+            source.bind(to: &binder)
+            line.bind(to: &binder)
+            column.bind(to: &binder)
+        }
     }
 
-    private func time(_ seconds: Int64?) -> BulkValue { .optional(seconds.map { $0 * 1_000_000 }) }
+    private func place(_ location: SourceLocation?) -> Place {
+        guard let location else { return Place.none }
+        let isOnly = state.sources.count == 1 && state.sources[0].path == location.file
+        guard let source = isOnly ? 1 : sourceIDs[location.file] else { return Place.none }
+        return Place(source: source, line: location.line, column: location.column)
+    }
+
+    private func time(_ seconds: Int64?) -> Int64? { seconds.map { $0 * 1_000_000 } }
 
     private func writeSources() throws {
         let insert = try BulkStatement(database, "INSERT INTO source VALUES (?, ?, ?, ?)")
-        for (index, source) in state.sources.enumerated() {
-            try insert.run(.integer(Int64(index + 1)), .text(source.path), .text(source.sha256), .integer(Int64(source.byteCount)))
-        }
+        for (index, source) in state.sources.enumerated() { try insert.run(index + 1, source.path, source.sha256, source.byteCount) }
     }
 
     private func writeNamespaces() throws {
@@ -54,192 +88,190 @@ struct InventoryWriter {
             "UPDATE namespace SET declared = 1, uid = ?2, created_at = ?3, labels = ?4, source_id = ?5, line = ?6, column = ?7 WHERE namespace_id = ?1"
         )
         for meta in state.namespaces {
-            let (source, line, column) = place(meta.location)
             try update.run(
-                .integer(try dictionaries.namespace(meta.name)), .optional(meta.uid), time(meta.creationTimestamp),
-                .text(jsonObject(meta.labels)), source, line, column)
+                try dictionaries.namespace(meta.name), meta.uid, time(meta.creationTimestamp), meta.labels.json, place(meta.location))
         }
     }
 
     private mutating func writeServiceAccounts() throws {
         let insert = try BulkStatement(
             database, "INSERT INTO service_account VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)")
-        for account in state.serviceAccounts {
+        for (index, account) in state.serviceAccounts.enumerated() {
             let meta = account.meta
             let id = try dictionaries.identity(
                 Identity(.user, ServiceAccountName.username(namespace: meta.namespace, name: meta.name)))
-            accountsWithRow.insert(id)
-            let (source, line, column) = place(meta.location)
+            accounts[ObjectKey(meta.namespace, meta.name)] = Account(id: id, place: index)
             try insert.run(
-                .integer(id), .integer(try dictionaries.namespace(meta.namespace)), .text(meta.namespace), .text(meta.name),
-                .flag(account.automount), .optional(meta.uid), time(meta.creationTimestamp), .text(jsonObject(meta.labels)),
-                source, line, column)
+                id, try dictionaries.namespace(meta.namespace), meta.namespace, meta.name, account.automount, meta.uid,
+                time(meta.creationTimestamp), meta.labels.json, place(meta.location))
         }
     }
 
     /// The identity of an account that something refers to; it gets a row even when its object is not in the input.
     private mutating func account(_ namespace: String, _ name: String) throws -> Int64 {
+        let key = ObjectKey(namespace, name)
+        if let known = accounts[key] { return known.id }
         let id = try dictionaries.identity(Identity(.user, ServiceAccountName.username(namespace: namespace, name: name)))
-        guard accountsWithRow.insert(id).inserted else { return id }
-        let insert = try BulkStatement(
-            database,
-            "INSERT INTO service_account (identity_id, namespace_id, namespace, name, declared, labels) VALUES (?, ?, ?, ?, 0, '{}')"
-        )
-        try insert.run(.integer(id), .integer(try dictionaries.namespace(namespace)), .text(namespace), .text(name))
+        accounts[key] = Account(id: id, place: nil)
+        try insertUndeclaredAccount.run(id, try dictionaries.namespace(namespace), namespace, name)
         return id
     }
 
-    private func writeNodes() throws {
+    private func declaredAccount(_ namespace: String, _ name: String) -> ServiceAccount? {
+        accounts[ObjectKey(namespace, name)]?.place.map { state.serviceAccounts[$0] }
+    }
+
+    private mutating func findTokenSecrets() {
+        for secret in state.tokenSecrets {
+            // A token Secret counts only while its account is the one it was made for (semantics POD-8).
+            if let uid = secret.serviceAccountUID, let live = declaredAccount(secret.namespace, secret.serviceAccountName)?.meta.uid,
+                uid != live
+            {
+                continue
+            }
+            let key = ObjectKey(secret.namespace, secret.name)
+            if tokenSecrets[key] == nil { tokenSecrets[key] = secret }
+        }
+    }
+
+    private func writeNodes() throws -> [ByteString: Int64] {
         let insert = try BulkStatement(database, "INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        var known: Set<String> = []
+        var ids: [ByteString: Int64] = [:]
         func add(_ meta: ObjectMeta, isDeclared: Bool) throws {
-            guard known.insert(meta.name).inserted else { return }
-            let (source, line, column) = place(meta.location)
+            guard ids[ByteString(meta.name)] == nil else { return }
+            let id = Int64(ids.count + 1)
+            ids[ByteString(meta.name)] = id
             try insert.run(
-                .integer(Int64(known.count)), .text(meta.name), .flag(isDeclared),
-                .integer(try dictionaries.identity(Identity(.user, ImplicitGroup.nodeUserPrefix + meta.name))),
-                .optional(meta.uid), time(meta.creationTimestamp), source, line, column)
+                id, meta.name, isDeclared, try dictionaries.identity(Identity(.user, ImplicitGroup.nodeUserPrefix + meta.name)), meta.uid,
+                time(meta.creationTimestamp), place(meta.location))
         }
         for node in state.nodes { try add(node, isDeclared: true) }
-        for pod in state.pods { if let name = pod.spec.nodeName { try add(ObjectMeta(name: name), isDeclared: false) } }
+        for pod in state.pods {
+            if let name = pod.spec.nodeName, ids[ByteString(name)] == nil { try add(ObjectMeta(name: name), isDeclared: false) }
+        }
+        return ids
     }
 
     private struct WorkloadKey: Hashable {
-        var namespace: String
-        var kind: String
-        var name: String
+        var kind: ByteString
+        var object: ObjectKey
+
+        init(_ namespace: String, _ kind: String, _ name: String) {
+            self.kind = ByteString(kind)
+            object = ObjectKey(namespace, name)
+        }
+
+        init(_ namespace: String, _ owner: OwnerReference) { self.init(namespace, owner.kind, owner.name) }
     }
 
-    private mutating func writeWorkloads() throws -> [WorkloadKey: Int64] {
-        var ids: [WorkloadKey: Int64] = [:]
-        var owners: [WorkloadKey: WorkloadKey] = [:]
-        var order: [WorkloadKey] = []
-        func add(_ key: WorkloadKey) {
-            guard ids[key] == nil else { return }
-            ids[key] = Int64(ids.count + 1)
-            order.append(key)
+    private mutating func writeWorkloads() throws -> [WorkloadKey: Int] {
+        // Places in `order`; ids are one more.
+        var places: [WorkloadKey: Int] = [:]
+        var order: [(key: WorkloadKey, declared: Int?)] = []
+        func add(_ key: WorkloadKey, declared: Int?) -> Int {
+            let next = order.count
+            if let known = places[key] { return known }
+            places[key] = next
+            order.append((key, declared))
+            return next
         }
-        func key(_ namespace: String, _ owner: OwnerReference) -> WorkloadKey {
-            WorkloadKey(namespace: namespace, kind: owner.kind, name: owner.name)
+        for (index, workload) in state.workloads.enumerated() {
+            _ = add(WorkloadKey(workload.meta.namespace, workload.kind, workload.meta.name), declared: index)
         }
-        var declared: [WorkloadKey: Workload] = [:]
-        for workload in state.workloads {
-            let own = WorkloadKey(namespace: workload.meta.namespace, kind: workload.kind, name: workload.meta.name)
-            add(own)
-            declared[own] = workload
-            if let owner = workload.owner { owners[own] = key(workload.meta.namespace, owner) }
+        // Undeclared owners have no owner themselves.
+        var owners = [Int?](repeating: nil, count: order.count)
+        for place in owners.indices {
+            guard let workload = order[place].declared.map({ state.workloads[$0] }), let owner = workload.owner else { continue }
+            owners[place] = add(WorkloadKey(workload.meta.namespace, owner), declared: nil)
         }
-        for own in order { if let owner = owners[own] { add(owner) } }
-        for pod in state.pods { if let owner = pod.owner { add(key(pod.meta.namespace, owner)) } }
+        for pod in state.pods { if let owner = pod.owner { _ = add(WorkloadKey(pod.meta.namespace, owner), declared: nil) } }
         let insert = try BulkStatement(
             database, "INSERT INTO workload VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         let insertToken = try BulkStatement(database, "INSERT INTO workload_token VALUES (?, ?, ?, ?, ?)")
-        for own in order {
-            var root = own
+        for (place, entry) in order.enumerated() {
+            func owner(of place: Int) -> Int? { place < owners.count ? owners[place] : nil }
+            var root = place
             // An owner chain has a handful of links; a cycle in bad input must not hang.
-            for _ in 0..<16 { root = owners[root] ?? root }
-            let workload = declared[own]
-            let identity = try workload.map { try account(own.namespace, $0.spec.effectiveServiceAccountName) }
-            let (source, line, column) = place(workload?.meta.location)
+            for _ in 0..<16 { root = owner(of: root) ?? root }
+            let namespace = entry.key.object.namespace.string
+            let workload = entry.declared.map { state.workloads[$0] }
+            let identity = try workload.map { try account(namespace, $0.spec.effectiveServiceAccountName) }
             try insert.run(
-                .optional(ids[own]), .text(own.kind), .integer(try dictionaries.namespace(own.namespace)), .text(own.namespace),
-                .text(own.name), .flag(workload != nil), .optional(owners[own].flatMap { ids[$0] }), .optional(ids[root]),
-                .optional(identity), .flag(workload?.spec.automount), .optional(workload?.replicas.map(Int64.init)),
-                .optional(workload?.meta.uid), time(workload?.meta.creationTimestamp),
-                .text(jsonObject(workload?.meta.labels ?? [:])), source, line, column)
+                place + 1, entry.key.kind.string, try dictionaries.namespace(namespace), namespace, entry.key.object.name.string,
+                workload != nil, owner(of: place).map { $0 + 1 }, root + 1, identity, workload?.spec.automount, workload?.replicas,
+                workload?.meta.uid, time(workload?.meta.creationTimestamp), workload?.meta.labels.json ?? "{}",
+                self.place(workload?.meta.location))
             guard let workload else { continue }
-            let tokens = self.identity(of: workload.spec, namespace: own.namespace, isMirror: false).tokens
+            let tokens = self.identity(of: workload.spec, namespace: namespace, isMirror: false).tokens
             for (ordinal, token) in tokens.enumerated() {
                 try insertToken.run(
-                    .optional(ids[own]), .integer(Int64(ordinal)), .integer(try account(own.namespace, token.serviceAccountName)),
-                    .text(token.exposure.rawValue), .optional(token.audience))
+                    place + 1, ordinal, try account(namespace, token.serviceAccountName), token.exposure.rawValue, token.audience)
             }
         }
-        return ids
+        return places
     }
 
     private func identity(of spec: PodSpec, namespace: String, isMirror: Bool) -> PodIdentity {
         PodIdentity(
-            spec: spec, isMirror: isMirror, account: { accounts[namespace]?[ByteString($0)] },
-            tokenAccount: { secret in
-                state.tokenSecrets.first { candidate in
-                    guard candidate.namespace == namespace, candidate.name == secret else { return false }
-                    // A token Secret counts only while its account is the one it was made for (semantics POD-8).
-                    guard let uid = candidate.serviceAccountUID,
-                        let live = accounts[namespace]?[ByteString(candidate.serviceAccountName)]?.meta.uid
-                    else { return true }
-                    return uid == live
-                }?.serviceAccountName
-            })
+            spec: spec, isMirror: isMirror, account: { declaredAccount(namespace, $0) },
+            tokenAccount: { tokenSecrets.isEmpty ? nil : tokenSecrets[ObjectKey(namespace, $0)]?.serviceAccountName })
     }
 
-    private mutating func writePods(_ workloads: [WorkloadKey: Int64]) throws {
+    private mutating func writePods(_ workloads: [WorkloadKey: Int], _ nodes: [ByteString: Int64]) throws {
         let insert = try BulkStatement(
-            database, "INSERT INTO pod VALUES (?, ?, ?, ?, ?, ?, (SELECT node_id FROM node WHERE name = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            database, "INSERT INTO pod VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         let insertToken = try BulkStatement(database, "INSERT INTO pod_token VALUES (?, ?, ?, ?, ?)")
         for (index, pod) in state.pods.enumerated() {
             let meta = pod.meta
             let identity = identity(of: pod.spec, namespace: meta.namespace, isMirror: pod.isMirror)
-            let owner = pod.owner.flatMap {
-                workloads[WorkloadKey(namespace: meta.namespace, kind: $0.kind, name: $0.name)]
-            }
-            let (source, line, column) = place(meta.location)
+            let owner = pod.owner.flatMap { workloads[WorkloadKey(meta.namespace, $0)] }
             try insert.run(
-                .integer(Int64(index + 1)), .integer(try dictionaries.namespace(meta.namespace)), .text(meta.namespace),
-                .text(meta.name), .optional(meta.uid), time(meta.creationTimestamp), .optional(pod.spec.nodeName),
-                .optional(owner), .optional(try identity.serviceAccountName.map { try account(meta.namespace, $0) }),
-                .flag(pod.spec.automount), .optional(pod.phase), .flag(pod.spec.hostNetwork), .flag(pod.spec.privileged),
-                .text(jsonObject(meta.labels)), source, line, column)
+                index + 1, try dictionaries.namespace(meta.namespace), meta.namespace, meta.name, meta.uid, time(meta.creationTimestamp),
+                pod.spec.nodeName.flatMap { nodes[ByteString($0)] }, owner.map { $0 + 1 },
+                try identity.serviceAccountName.map { try account(meta.namespace, $0) }, pod.spec.automount, pod.phase,
+                pod.spec.hostNetwork, pod.spec.privileged, meta.labels.json, place(meta.location))
             for (ordinal, token) in identity.tokens.enumerated() {
                 try insertToken.run(
-                    .integer(Int64(index + 1)), .integer(Int64(ordinal)),
-                    .integer(try account(meta.namespace, token.serviceAccountName)), .text(token.exposure.rawValue),
-                    .optional(token.audience))
+                    index + 1, ordinal, try account(meta.namespace, token.serviceAccountName), token.exposure.rawValue, token.audience)
             }
         }
-    }
-
-    private struct RoleKey: Hashable {
-        var namespace: ByteString
-        var name: ByteString
     }
 
     private static let bootstrapLabel = "kubernetes.io/bootstrapping"
 
-    private func writeRoles() throws -> [RoleKey: Int64] {
-        var ids: [RoleKey: Int64] = [:]
+    private func writeRoles() throws -> [ObjectKey: Int64] {
+        var ids: [ObjectKey: Int64] = [:]
         let insert = try BulkStatement(database, "INSERT INTO role VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         let insertSelector = try BulkStatement(database, "INSERT INTO aggregation_selector VALUES (?, ?, ?)")
-        let writer = try RuleWriter(database, dictionaries)
+        let insertRule = try BulkStatement(database, "INSERT INTO rule VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        var writer = try RuleWriter(database, dictionaries)
         for (index, role) in state.roles.enumerated() {
             let id = Int64(index + 1)
             let meta = role.meta
             let namespaceID = try dictionaries.namespace(meta.namespace)
-            ids[RoleKey(namespace: ByteString(meta.namespace), name: ByteString(meta.name))] = id
-            let (source, line, column) = place(meta.location)
+            ids[ObjectKey(meta.namespace, meta.name)] = id
             try insert.run(
-                .integer(id), .text(role.kind), .integer(namespaceID), .text(meta.namespace), .text(meta.name), .optional(meta.uid),
-                time(meta.creationTimestamp), .text(jsonObject(meta.labels)), .flag(role.aggregationSelectors != nil),
-                .text(role.computedRules == nil ? "stored" : "computed"),
-                .flag(meta.labels[Self.bootstrapLabel] == "rbac-defaults"), .flag(role.isAssumed), source, line, column)
+                id, role.kind, namespaceID, meta.namespace, meta.name, meta.uid, time(meta.creationTimestamp), meta.labels.json,
+                role.aggregationSelectors != nil, role.computedRules == nil ? "stored" : "computed",
+                meta.labels[Self.bootstrapLabel] == "rbac-defaults", role.isAssumed, place(meta.location))
             for (ordinal, selector) in (role.aggregationSelectors ?? []).enumerated() {
-                try insertSelector.run(.integer(id), .integer(Int64(ordinal)), .text(selector?.json ?? "null"))
+                try insertSelector.run(id, ordinal, selector?.json ?? "null")
             }
-            for (ordinal, written) in role.rules.enumerated() {
-                try writer.write(
-                    written, role: id, namespace: namespaceID, ordinal: ordinal, isComputed: false,
-                    counts: role.computedRules == nil, place: place(written.location))
+            for (ordinal, written) in (role.rules + (role.computedRules ?? [])).enumerated() {
+                let rule = written.rule
+                let isComputed = ordinal >= role.rules.count
+                func list(_ list: [String]?) -> String? { list.map(jsonArray) }
+                try insertRule.run(
+                    id, ordinal, isComputed ? "computed" : "stored", list(rule.verbs), list(rule.apiGroups), list(rule.resources),
+                    list(rule.resourceNames), list(rule.nonResourceURLs), written.aggregatedFrom, place(written.location))
+                if isComputed == (role.computedRules != nil) { try writer.collect(rule, ordinal: ordinal) }
             }
-            for (offset, written) in (role.computedRules ?? []).enumerated() {
-                try writer.write(
-                    written, role: id, namespace: namespaceID, ordinal: role.rules.count + offset, isComputed: true, counts: true,
-                    place: place(written.location))
-            }
+            try writer.write(role: id, namespace: namespaceID)
         }
         return ids
     }
 
-    private mutating func writeBindings(_ roles: [RoleKey: Int64]) throws {
+    private mutating func writeBindings(_ roles: [ObjectKey: Int64]) throws {
         let insert = try BulkStatement(database, "INSERT INTO binding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         let insertSubject = try BulkStatement(database, "INSERT INTO binding_subject VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
         for (index, binding) in state.bindings.enumerated() {
@@ -247,35 +279,44 @@ struct InventoryWriter {
             let meta = binding.meta
             let roleID: Int64? =
                 switch (binding.roleRef.kind, meta.namespace.isEmpty) {
-                case ("ClusterRole", _): roles[RoleKey(namespace: ByteString(""), name: ByteString(binding.roleRef.name))]
-                case ("Role", false):
-                    roles[RoleKey(namespace: ByteString(meta.namespace), name: ByteString(binding.roleRef.name))]
+                case ("ClusterRole", _): roles[ObjectKey("", binding.roleRef.name)]
+                case ("Role", false): roles[ObjectKey(meta.namespace, binding.roleRef.name)]
                 default: nil
                 }
-            let (source, line, column) = place(meta.location)
             try insert.run(
-                .integer(id), .text(binding.kind), .integer(try dictionaries.namespace(meta.namespace)), .text(meta.namespace),
-                .text(meta.name), .text(binding.roleRef.kind), .text(binding.roleRef.name), .optional(roleID),
-                .optional(meta.uid), time(meta.creationTimestamp), .text(jsonObject(meta.labels)),
-                .flag(meta.labels[Self.bootstrapLabel] == "rbac-defaults"), .flag(binding.isAssumed), source, line, column)
+                id, binding.kind, try dictionaries.namespace(meta.namespace), meta.namespace, meta.name, binding.roleRef.kind,
+                binding.roleRef.name, roleID, meta.uid, time(meta.creationTimestamp), meta.labels.json,
+                meta.labels[Self.bootstrapLabel] == "rbac-defaults", binding.isAssumed, place(meta.location))
             for (ordinal, written) in binding.subjects.enumerated() {
-                let identity = written.subject.identity(inBindingOf: meta.namespace)
-                if let identity, identity.kind == .user, let name = ServiceAccountName.split(identity.name) {
-                    _ = try account(name.namespace, name.name)
-                }
-                let (source, line, column) = place(written.location)
+                let subject = written.subject
                 try insertSubject.run(
-                    .integer(id), .integer(Int64(ordinal)), .text(written.subject.kind), .optional(written.subject.namespace),
-                    .text(written.subject.name), .optional(try identity.map { try dictionaries.identity($0) }), source, line, column)
+                    id, ordinal, subject.kind, subject.namespace, subject.name, try identity(of: subject, in: meta.namespace),
+                    place(written.location))
             }
         }
     }
 
+    /// The identity that a subject means, and a row for its service account.
+    private mutating func identity(of subject: Subject, in namespace: String) throws -> Int64? {
+        if subject.kind == "ServiceAccount" {
+            let own = (subject.namespace ?? "").isEmpty ? namespace : subject.namespace ?? ""
+            if let known = accounts[ObjectKey(own, subject.name)] { return known.id }
+        }
+        guard let identity = subject.identity(inBindingOf: namespace) else { return nil }
+        if identity.kind == .user, let name = ServiceAccountName.split(identity.name) { return try account(name.namespace, name.name) }
+        return try dictionaries.identity(identity)
+    }
+
     private func writeMemberships() throws {
         let insert = try BulkStatement(database, "INSERT INTO group_membership VALUES (?, ?)")
+        var groupsOfNamespace: [String: [Int64]] = [:]
         for (name, id) in dictionaries.users {
-            let groups = try ImplicitGroup.groups(ofUser: name).map { try dictionaries.identity(Identity(.group, $0)) }
-            for group in groups.sorted() { try insert.run(.integer(id), .integer(group)) }
+            let namespace = ServiceAccountName.split(name)?.namespace
+            let known = namespace.flatMap { groupsOfNamespace[$0] }
+            let groups =
+                try known ?? ImplicitGroup.groups(ofUser: name).map { try dictionaries.identity(Identity(.group, $0)) }.sorted()
+            if let namespace { groupsOfNamespace[namespace] = groups }
+            for group in groups { try insert.run(id, group) }
         }
     }
 
@@ -283,9 +324,8 @@ struct InventoryWriter {
         let insert = try BulkStatement(database, "INSERT OR REPLACE INTO api_resource VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
         for resource in state.apiResources {
             try insert.run(
-                .text(resource.apiGroup), .text(resource.resource), .text(resource.version), .text(resource.kind),
-                .text(resource.singular), .text(jsonArray(resource.shortNames)), .flag(resource.isNamespaced),
-                .text(jsonArray(resource.verbs)), .text(resource.origin.rawValue))
+                resource.apiGroup, resource.resource, resource.version, resource.kind, resource.singular, jsonArray(resource.shortNames),
+                resource.isNamespaced, jsonArray(resource.verbs), resource.origin.rawValue)
         }
     }
 
@@ -293,68 +333,79 @@ struct InventoryWriter {
         let insert = try BulkStatement(database, "INSERT INTO completeness VALUES (?, ?, ?)")
         let completeness = Completeness(state)
         for entry in completeness.entries {
-            try insert.run(.text(entry.kind), .optional(entry.namespace), .integer(Int64(entry.objects)))
+            try insert.run(entry.kind, entry.namespace, entry.objects)
         }
         if completeness.unreadable > 0 {
-            try insert.run(.text(WhittleDatabase.unreadableKind), .null, .integer(Int64(completeness.unreadable)))
+            try insert.run(WhittleDatabase.unreadableKind, String?.none, completeness.unreadable)
         }
         let insertSkipped = try BulkStatement(database, "INSERT INTO skipped_kind VALUES (?, ?)")
         for (kind, count) in state.skipped.sorted(by: { bytesPrecede($0.key, $1.key) }) where count > 0 {
-            try insertSkipped.run(.text(kind), .integer(Int64(count)))
+            try insertSkipped.run(kind, count)
         }
-        if state.notObjects > 0 { try insertSkipped.run(.text(""), .integer(Int64(state.notObjects))) }
+        if state.notObjects > 0 { try insertSkipped.run("", state.notObjects) }
         let insertDiagnostic = try BulkStatement(database, "INSERT INTO diagnostic VALUES (?, ?, ?, ?, ?, ?, ?)")
         for (index, diagnostic) in state.diagnostics.enumerated() {
             try insertDiagnostic.run(
-                .integer(Int64(index + 1)), .text(diagnostic.severity.rawValue), .text(diagnostic.id), .text(diagnostic.message),
-                .optional(diagnostic.location?.file), .optional(diagnostic.location.map { Int64($0.line) }),
-                .optional(diagnostic.location.map { Int64($0.column) }))
+                index + 1, diagnostic.severity.rawValue, diagnostic.id, diagnostic.message,
+                diagnostic.location?.file, diagnostic.location?.line,
+                diagnostic.location?.column)
         }
     }
 }
 
-/// Writes rules, as written and multiplied out.
+/// Writes the rules of one role after the other multiplied out, in the order of the table's key: appending to a B-tree is
+/// several times cheaper than inserting into its middle.
 private struct RuleWriter {
-    let dictionaries: Dictionaries
-    let insertRule: BulkStatement
-    let insertAtom: BulkStatement
-    let insertName: BulkStatement
+    private let dictionaries: Dictionaries
+    private let insertAtom: BulkStatement
+    private let insertName: BulkStatement
+    private var atoms: [Atom] = []
+
+    private struct Atom {
+        var id: Int64
+        var ordinal: Int
+        var isNamed: Bool
+    }
 
     init(_ database: Database, _ dictionaries: Dictionaries) throws {
         self.dictionaries = dictionaries
-        insertRule = try BulkStatement(database, "INSERT INTO rule VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        insertAtom = try BulkStatement(database, "INSERT OR IGNORE INTO rule_atom VALUES (?, ?, ?, ?, ?)")
-        insertName = try BulkStatement(database, "INSERT OR IGNORE INTO rule_name VALUES (?, ?, ?)")
+        insertAtom = try BulkStatement(database, "INSERT INTO rule_atom VALUES (?, ?, ?, ?, ?)")
+        insertName = try BulkStatement(database, "INSERT INTO rule_name VALUES (?, ?, ?)")
     }
 
-    func write(
-        _ written: WrittenRule, role: Int64, namespace: Int64, ordinal: Int, isComputed: Bool, counts: Bool,
-        place: (BulkValue, BulkValue, BulkValue)
-    ) throws {
-        let rule = written.rule
-        func list(_ list: [String]?) -> BulkValue { .optional(list.map(jsonArray)) }
-        let ordinal = Int64(ordinal)
-        try insertRule.run(
-            .integer(role), .integer(ordinal), .text(isComputed ? "computed" : "stored"), list(rule.verbs), list(rule.apiGroups),
-            list(rule.resources), list(rule.resourceNames), list(rule.nonResourceURLs), .optional(written.aggregatedFrom), place.0,
-            place.1, place.2)
-        guard counts else { return }
+    private var names: [(ordinal: Int, id: Int64)] = []
+
+    /// Takes a rule of the role that is written next.
+    mutating func collect(_ rule: PolicyRule, ordinal: Int) throws {
         let isNamed = !(rule.resourceNames ?? []).isEmpty
-        for verb in rule.verbs ?? [] {
-            for apiGroup in rule.apiGroups ?? [] {
-                for resource in rule.resources ?? [] {
+        let apiGroups = (rule.apiGroups ?? []).map(dictionaries.part)
+        let resources = (rule.resources ?? []).map(dictionaries.part)
+        let urls = (rule.nonResourceURLs ?? []).map(dictionaries.part)
+        for verb in (rule.verbs ?? []).map(dictionaries.part) {
+            for apiGroup in apiGroups {
+                for resource in resources {
                     let atom = try dictionaries.atom(verb: verb, apiGroup: apiGroup, target: resource)
-                    try insertAtom.run(.integer(role), .integer(atom), .integer(ordinal), .integer(namespace), .flag(isNamed))
+                    atoms.append(Atom(id: atom, ordinal: ordinal, isNamed: isNamed))
                 }
             }
-            for url in rule.nonResourceURLs ?? [] {
-                let atom = try dictionaries.atom(verb: verb, apiGroup: nil, target: url)
-                try insertAtom.run(.integer(role), .integer(atom), .integer(ordinal), .integer(namespace), .integer(0))
+            for url in urls {
+                atoms.append(Atom(id: try dictionaries.atom(verb: verb, apiGroup: nil, target: url), ordinal: ordinal, isNamed: false))
             }
         }
-        for name in rule.resourceNames ?? [] {
-            try insertName.run(.integer(role), .integer(ordinal), .integer(try dictionaries.objectName(name)))
+        for name in (rule.resourceNames ?? []).uniqued() { names.append((ordinal, try dictionaries.objectName(name))) }
+    }
+
+    /// Writes the collected rules as those of `role`; of an entry that a rule lists twice, once.
+    mutating func write(role: Int64, namespace: Int64) throws {
+        atoms.sort { ($0.id, $0.ordinal) < ($1.id, $1.ordinal) }
+        var last: Atom?
+        for atom in atoms where last?.id != atom.id || last?.ordinal != atom.ordinal {
+            try insertAtom.run(role, atom.id, atom.ordinal, namespace, atom.isNamed)
+            last = atom
         }
+        for name in names { try insertName.run(role, name.ordinal, name.id) }
+        atoms.removeAll(keepingCapacity: true)
+        names.removeAll(keepingCapacity: true)
     }
 }
 
@@ -368,7 +419,7 @@ extension LabelSelector {
             }
             parts.append("\"matchExpressions\":[\(list.joined(separator: ","))]")
         }
-        if !matchLabels.isEmpty { parts.append("\"matchLabels\":\(jsonObject(matchLabels))") }
+        if !matchLabels.isEmpty { parts.append("\"matchLabels\":\(matchLabels.json)") }
         return "{\(parts.joined(separator: ","))}"
     }
 }

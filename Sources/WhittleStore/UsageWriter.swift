@@ -82,7 +82,8 @@ struct UsageWriter {
             database,
             sql: "SELECT verb, api_group, coalesce(resource, url) FROM old.atom WHERE atom_id IN (\(Self.used("atom_id"))) ORDER BY 1, 2, 3"
         ) {
-            _ = try dictionaries.atom(verb: row[0], apiGroup: row[1], target: row[2])
+            let verb: String = row[0]
+            _ = try dictionaries.atom(verb: verb, apiGroup: row[1], target: row[2])
         }
         for row in try Row.fetchAll(
             database, sql: "SELECT name FROM old.namespace WHERE namespace_id IN (\(Self.used("namespace_id"))) ORDER BY 1")
@@ -224,35 +225,35 @@ private final class FactWriter {
 
     func write(_ key: UsageKey, _ count: UsageCount) throws {
         let grant = GrantReason(key.reason)
-        let caller = try id(upsertCaller.integers(.text(key.podNamespace), .text(key.pod), .text(key.podUID)))
-        let agent = try id(upsertAgent.integers(.text(key.userAgent)))
+        let caller = try id(upsertCaller.integers(key.podNamespace, key.pod, key.podUID))
+        let agent = try id(upsertAgent.integers(key.userAgent))
         let reason = try id(
             upsertReason.integers(
-                .text(key.reason), .optional(grant?.bindingKind), .optional(grant?.bindingNamespace), .optional(grant?.bindingName)))
+                key.reason, grant?.bindingKind, grant?.bindingNamespace, grant?.bindingName))
         let usage = try id(
             upsertUsage.integers(
-                .integer(try user(key.user)), .integer(key.impersonator.isEmpty ? 0 : try user(key.impersonator)),
-                .integer(caller), .integer(agent), .integer(try dictionaries.atom(key.request)),
-                .integer(try dictionaries.namespace(key.request.namespace)),
-                .integer(try dictionaries.objectName(key.request.name)), .text(key.decision.rawValue),
-                .integer(Int64(key.codeClass)), .integer(reason), .integer(Int64(count.count)), .integer(Int64(count.started)),
-                .integer(count.firstSeen), .integer(count.lastSeen)))
+                try user(key.user), key.impersonator.isEmpty ? 0 : try user(key.impersonator),
+                caller, agent, try dictionaries.atom(key.request),
+                try dictionaries.namespace(key.request.namespace),
+                try dictionaries.objectName(key.request.name), key.decision.rawValue,
+                Int64(key.codeClass), reason, Int64(count.count), Int64(count.started),
+                count.firstSeen, count.lastSeen))
         for (day, requests) in count.days.sorted(by: { $0.key < $1.key }) {
-            try upsertDay.run(.integer(usage), .integer(day), .integer(Int64(requests)))
+            try upsertDay.run(usage, day, Int64(requests))
         }
     }
 
     func write(_ need: ImpliedNeed, _ count: UsageCount) throws {
         try upsertImplied.run(
-            .integer(try user(need.user)), .integer(try dictionaries.atom(need.request)),
-            .integer(try dictionaries.namespace(need.request.namespace)), .integer(try dictionaries.objectName(need.request.name)),
-            .text(need.cause.rawValue), .text(need.isAllowed ? "allow" : "forbid"), .integer(Int64(max(count.count, 0))),
-            .integer(count.firstSeen), .integer(count.lastSeen))
+            try user(need.user), try dictionaries.atom(need.request),
+            try dictionaries.namespace(need.request.namespace), try dictionaries.objectName(need.request.name),
+            need.cause.rawValue, need.isAllowed ? "allow" : "forbid", Int64(max(count.count, 0)),
+            count.firstSeen, count.lastSeen)
     }
 
     func write(_ flag: UsageFlag, _ count: UsageCount) throws {
         try upsertFlag.run(
-            .integer(try user(flag.user)), .text(flag.flag), .integer(Int64(count.count)), .integer(count.firstSeen),
-            .integer(count.lastSeen))
+            try user(flag.user), flag.flag, Int64(count.count), count.firstSeen,
+            count.lastSeen)
     }
 }

@@ -123,7 +123,11 @@ public final class WhittleDatabase: Sendable {
             let queue = try DatabaseQueue(path: temporary, configuration: bulkConfiguration)
             try queue.writeWithoutTransaction { database in
                 // Nothing but this process sees the file before the rename, so it needs no journal.
-                try database.execute(sql: "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE")
+                try database.execute(
+                    sql: """
+                        PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
+                        PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY
+                        """)
                 try build(database, state, options, oldPath: oldPath)
             }
             try queue.close()
@@ -170,8 +174,9 @@ public final class WhittleDatabase: Sendable {
                 sql: "INSERT INTO cluster VALUES (1, ?, ?, ?)", arguments: [state.clusterUID, options.clusterName, state.serverVersion])
             let dictionaries = try Dictionaries(database, isNew: true)
             try UsageWriter.writeEmptyRows(database)
-            var inventory = InventoryWriter(database, state, dictionaries)
+            var inventory = try InventoryWriter(database, state, dictionaries)
             try inventory.write()
+            try script("Indexes.sql")
             if oldPath != nil { try UsageWriter(database, dictionaries).carryOver() }
             try database.execute(
                 sql: """
@@ -180,12 +185,11 @@ public final class WhittleDatabase: Sendable {
                 arguments: [
                     options.loadedAt, options.toolVersion, schemaVersion, options.catalogueVersion, state.inputSHA256, state.objectCount,
                 ])
-            try script("Indexes.sql")
             return .commit
         }
         if oldPath != nil { try database.execute(sql: "DETACH DATABASE old") }
         // Load runs are history, not state: they must not make equal inputs differ.
-        try database.execute(sql: "ANALYZE; DELETE FROM sqlite_stat1 WHERE tbl = 'load_run'")
+        try database.execute(sql: "PRAGMA analysis_limit = 1000; ANALYZE; DELETE FROM sqlite_stat1 WHERE tbl = 'load_run'")
     }
 
     private func checkCluster(_ state: ClusterState, _ options: LoadOptions) throws(StoreError) {

@@ -76,7 +76,10 @@ package indirect enum JSON: Sendable, Hashable {
     package var array: [JSON] { if case .list(let list) = self { list } else { [] } }
     package var strings: [String] { array.compactMap(\.string) }
     package var stringsIfPresent: [String]? { if case .list = self { strings } else { nil } }
-    package var stringMap: [String: String] { if case .map(let map) = self { map.compactMapValues(\.string) } else { [:] } }
+    package var labels: Labels {
+        guard case .map(let map) = self else { return [:] }
+        return Labels(map.compactMapValues(\.string).map { (key: $0.key, value: $0.value) })
+    }
     package var keys: [String] { if case .map(let map) = self { map.keys.sorted() } else { [] } }
 
     /// The value as JSON text.
@@ -128,7 +131,7 @@ extension JSON {
             let selectors = role["aggregationRule"]
             return Role(
                 meta: ObjectMeta(
-                    namespace: role["namespace"].string ?? "", name: role["name"].string ?? "", labels: role["labels"].stringMap),
+                    namespace: role["namespace"].string ?? "", name: role["name"].string ?? "", labels: role["labels"].labels),
                 rules: role["rules"].rules.map { WrittenRule($0) },
                 aggregationSelectors: selectors == .null ? nil : selectors["clusterRoleSelectors"].array.map(\.selector))
         }
@@ -146,7 +149,7 @@ extension JSON {
     private var selector: LabelSelector? {
         guard case .map = self else { return nil }
         return LabelSelector(
-            matchLabels: self["matchLabels"].stringMap,
+            matchLabels: self["matchLabels"].labels,
             matchExpressions: self["matchExpressions"].array.map {
                 LabelSelector.Requirement(
                     key: $0["key"].string ?? "", operator: $0["operator"].string ?? "", values: $0["values"].strings)

@@ -1,4 +1,10 @@
 -- After the bulk load, before ANALYZE.
+CREATE UNIQUE INDEX identity_name    ON identity (kind, name);
+CREATE UNIQUE INDEX service_account_name ON service_account (namespace, name);
+CREATE UNIQUE INDEX workload_name    ON workload (namespace, kind, name);
+CREATE UNIQUE INDEX pod_name         ON pod (namespace, name);
+CREATE UNIQUE INDEX role_name        ON role (namespace, name);
+CREATE UNIQUE INDEX binding_name     ON binding (namespace, name);
 CREATE UNIQUE INDEX atom_resource    ON atom (resource, verb, api_group) WHERE resource IS NOT NULL;
 CREATE UNIQUE INDEX atom_url         ON atom (url, verb)                 WHERE url IS NOT NULL;
 CREATE INDEX atom_url_prefix         ON atom (url_prefix, verb)          WHERE url_prefix IS NOT NULL;

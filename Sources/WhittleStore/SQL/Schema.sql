@@ -62,8 +62,7 @@ CREATE TABLE namespace (
 CREATE TABLE identity (                              -- what a subject or caller is to the authorizer: a user name or a group name
   identity_id      INTEGER PRIMARY KEY,              -- 0 = nobody (no impersonator)
   kind             TEXT NOT NULL CHECK (kind IN ('User','Group')),  -- service accounts are Users
-  name             TEXT NOT NULL,                    -- 'system:serviceaccount:<namespace>:<name>' for a service account
-  UNIQUE (kind, name)
+  name             TEXT NOT NULL                     -- 'system:serviceaccount:<namespace>:<name>' for a service account
 ) STRICT;
 CREATE TABLE object_name (                           -- names in requests and in resourceNames
   object_name_id   INTEGER PRIMARY KEY,              -- 0 = '' = a request that carries no name
@@ -103,8 +102,7 @@ CREATE TABLE service_account (
   labels           TEXT NOT NULL,                    -- JSON object
   source_id        INTEGER,                          -- place
   line             INTEGER,                          -- place
-  column           INTEGER,                          -- place
-  UNIQUE (namespace, name)
+  column           INTEGER                           -- place
 ) STRICT;
 CREATE TABLE group_membership (                      -- the groups that authentication adds by itself
   identity_id      INTEGER NOT NULL REFERENCES identity,  -- the member, kind User
@@ -133,8 +131,7 @@ CREATE TABLE workload (                              -- controllers and other ow
   labels           TEXT NOT NULL,                    -- JSON object
   source_id        INTEGER,                          -- place
   line             INTEGER,                          -- place
-  column           INTEGER,                          -- place
-  UNIQUE (namespace, kind, name)
+  column           INTEGER                           -- place
 ) STRICT;
 CREATE TABLE pod (
   pod_id           INTEGER PRIMARY KEY,              -- 1, 2, …
@@ -153,8 +150,7 @@ CREATE TABLE pod (
   labels           TEXT NOT NULL,                    -- JSON object
   source_id        INTEGER,                          -- place
   line             INTEGER,                          -- place
-  column           INTEGER,                          -- place
-  UNIQUE (namespace, name)
+  column           INTEGER                           -- place
 ) STRICT;
 CREATE TABLE pod_token (                             -- credentials for the API that a pod's containers can read
   pod_id           INTEGER NOT NULL REFERENCES pod,  -- the pod
@@ -189,8 +185,7 @@ CREATE TABLE role (
   assumed          INTEGER NOT NULL,                 -- flag: from the built-in defaults, not from the input
   source_id        INTEGER,                          -- place
   line             INTEGER,                          -- place
-  column           INTEGER,                          -- place
-  UNIQUE (namespace, name)
+  column           INTEGER                           -- place
 ) STRICT;
 CREATE TABLE rule (                                  -- rules as written, duplicates and empty ones included
   role_id          INTEGER NOT NULL REFERENCES role, -- the role
@@ -243,8 +238,7 @@ CREATE TABLE binding (
   assumed          INTEGER NOT NULL,                 -- flag: from the built-in defaults, not from the input
   source_id        INTEGER,                          -- place
   line             INTEGER,                          -- place
-  column           INTEGER,                          -- place
-  UNIQUE (namespace, name)
+  column           INTEGER                           -- place
 ) STRICT;
 CREATE TABLE binding_subject (
   binding_id       INTEGER NOT NULL REFERENCES binding,  -- the binding
