@@ -61,6 +61,8 @@ struct LoadCommand: ParsableCommand {
         options.toolVersion = whittleVersion
         options.catalogueVersion = ResourceCatalogue.builtInVersion
         options.loadedAt = Int64(Date().timeIntervalSince1970 * 1_000_000)
+        // What was read is left to the end of the process: taking it apart object by object would cost as much as a query.
+        _ = Unmanaged.passRetained(Kept(state))
         try WhittleDatabase.load(state, to: path, options: options)
         logger.debug("wrote \(path)")
         console.error(summary(of: state, path: path))
@@ -71,8 +73,8 @@ struct LoadCommand: ParsableCommand {
 
     private func summary(of state: ClusterState, path: String) -> String {
         func count(_ number: Int, _ one: String, _ many: String? = nil) -> String { "\(number) \(number == 1 ? one : many ?? one + "s")" }
-        let roles = state.roles.filter { !$0.isAssumed }.count
-        let bindings = state.bindings.filter { !$0.isAssumed }.count
+        let roles = state.roles.count { !$0.isAssumed }
+        let bindings = state.bindings.count { !$0.isAssumed }
         let assumed = state.roles.count - roles + state.bindings.count - bindings
         var lines = [
             "loaded \(count(roles, "role")), \(count(bindings, "binding")), "
@@ -97,6 +99,13 @@ struct LoadCommand: ParsableCommand {
         if errors + warnings > 0 { lines.append("\(count(errors, "error")), \(count(warnings, "warning"))") }
         return lines.joined(separator: "\n") + "\n"
     }
+}
+
+/// A value that is never freed.
+private final class Kept<Value> {
+    private let value: Value
+
+    init(_ value: Value) { self.value = value }
 }
 
 /// Log messages on the console's standard error.

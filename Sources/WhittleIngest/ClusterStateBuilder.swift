@@ -4,17 +4,43 @@ import WhittleModel
 struct ClusterStateBuilder {
     /// What has been collected.
     var state = ClusterState()
-    private var places: [Key: Int] = [:]
+    private var places: Places
 
-    private struct Key: Hashable {
-        var type: ObjectType
-        var namespace: ByteString
-        var name: ByteString
+    /// - Parameter isPart: whether every object is kept: this is a part of an input, and `merge` into the whole looks for
+    ///   duplicates.
+    init(isPart: Bool = false) { places = Places(isPart: isPart) }
+
+    /// Where the object of a type, namespace and name stands in its list.
+    private struct Places {
+        private struct Key: Hashable {
+            var type: ObjectType
+            var namespace: ByteString
+            var name: ByteString
+        }
+
+        let isPart: Bool
+        private var places: [Key: Int] = [:]
+
+        init(isPart: Bool) { self.isPart = isPart }
+
+        mutating func reserve(_ more: Int) { places.reserveCapacity(places.count + more) }
+
+        /// The place of an earlier object; `nil` when there is none, and `next` is its place from now on.
+        mutating func earlier(_ type: ObjectType, _ meta: ObjectMeta, else next: Int) -> Int? {
+            guard !isPart else { return nil }
+            let key = Key(type: type, namespace: ByteString(meta.namespace), name: ByteString(meta.name))
+            let place = { (place: inout Int) in
+                if place < 0 { place = next }
+                return place
+            }(&places[key, default: -1])
+            return place == next ? nil : place
+        }
     }
 
-    mutating func add(_ role: Role, _ type: ObjectType) {
-        note(Self.put(role, type, role.kind, into: &state.roles, &places))
-    }
+    /// Makes room for what an input of so many bytes may hold.
+    mutating func reserve(forBytes count: Int) { places.reserve(min(count / 1_024, 1 << 17)) }
+
+    mutating func add(_ role: Role, _ type: ObjectType) { note(Self.put(role, type, role.kind, into: &state.roles, &places)) }
     mutating func add(_ binding: Binding, _ type: ObjectType) {
         note(Self.put(binding, type, binding.kind, into: &state.bindings, &places))
     }
@@ -29,20 +55,37 @@ struct ClusterStateBuilder {
     mutating func add(node: ObjectMeta) { note(Self.put(node, .node, "Node", into: &state.nodes, &places)) }
     mutating func add(_ secret: TokenSecret) { state.tokenSecrets.append(secret) }
 
+    /// Adds what `later` collected, in its order.
+    mutating func merge(_ later: ClusterStateBuilder) {
+        let more = later.state
+        state.diagnostics += more.diagnostics
+        for role in more.roles { add(role, role.meta.namespace.isEmpty ? .clusterRole : .role) }
+        for binding in more.bindings { add(binding, binding.meta.namespace.isEmpty ? .clusterRoleBinding : .roleBinding) }
+        for account in more.serviceAccounts { add(account) }
+        for namespace in more.namespaces { add(namespace: namespace) }
+        for node in more.nodes { add(node: node) }
+        for pod in more.pods { add(pod) }
+        for workload in more.workloads { add(workload, ObjectType(workloadKind: workload.kind)) }
+        state.tokenSecrets += more.tokenSecrets
+        state.apiResources += more.apiResources
+        state.serverVersion = more.serverVersion ?? state.serverVersion
+        state.listedKinds.formUnion(more.listedKinds)
+        state.skipped.merge(more.skipped, uniquingKeysWith: +)
+        state.notObjects += more.notObjects
+    }
+
     private mutating func note(_ diagnostic: Diagnostic?) {
         if let diagnostic { state.diagnostics.append(diagnostic) }
     }
 
     private static func put<Object: PlacedObject>(
-        _ object: Object, _ type: ObjectType, _ kind: String, into list: inout [Object], _ places: inout [Key: Int]
+        _ object: Object, _ type: ObjectType, _ kind: String, into list: inout [Object], _ places: inout Places
     ) -> Diagnostic? {
         let own = object.meta
-        let place = places.updateValue(list.count, forKey: Key(type: type, namespace: ByteString(own.namespace), name: ByteString(own.name)))
-        guard let place else {
+        guard let place = places.earlier(type, own, else: list.count) else {
             list.append(object)
             return nil
         }
-        places[Key(type: type, namespace: ByteString(own.namespace), name: ByteString(own.name))] = place
         let earlier = list[place]
         list[place] = object
         guard earlier.withoutPlaces != object.withoutPlaces else { return nil }

@@ -9,9 +9,9 @@ enum DefaultRoles {
     /// the identities that the input has: its service accounts with their implicit groups, and the subjects it names.
     static func addReferenced(to state: inout ClusterState) {
         guard state.objectCount > 0 else { return }
-        let defaults = load()
-        let isLive = (state.roles.map(\.meta) + state.bindings.map(\.meta)).contains { $0.uid != nil }
+        let isLive = state.roles.contains { $0.meta.uid != nil } || state.bindings.contains { $0.meta.uid != nil }
         guard !isLive else { return }
+        let defaults = load()
         let identities = identities(of: state)
         let existing = Set(state.bindings.map { key($0.meta) })
         var wanted = Set<ByteString>()

@@ -94,6 +94,8 @@ struct NodeList {
         nonmutating set { header.pointee.text = newValue }
     }
 
+    var file: String { header.pointee.file }
+
     var count: Int { header.pointee.count }
 
     subscript(index: Int) -> DocumentTree.Node {

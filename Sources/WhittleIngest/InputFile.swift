@@ -59,9 +59,34 @@ final class InputFile {
         }
     }
 
-    /// Hex SHA-256 of the bytes.
-    var sha256: String { SHA256.hash(data: UnsafeRawBufferPointer(bytes)).map(hexByte).joined() }
+    /// Starts to compute the hex SHA-256 of the bytes; of many bytes on another core.
+    func startDigest() -> Digest { Digest(of: self) }
+
+    /// A SHA-256 that is being computed.
+    final class Digest: @unchecked Sendable {
+        private static let smallSize = 1 << 20
+        private let done = DispatchGroup()
+        private var text = ""
+
+        fileprivate init(of file: InputFile) {
+            let bytes = UnsafeRawBufferPointer(file.bytes)
+            if bytes.count < Self.smallSize {
+                text = hexDigest(of: bytes)
+            } else {
+                nonisolated(unsafe) let bytes = bytes
+                DispatchQueue.global().async(group: done) { self.text = hexDigest(of: bytes) }
+            }
+        }
+
+        /// The digest in hex; the file must be open until then.
+        func wait() -> String {
+            done.wait()
+            return text
+        }
+    }
 }
+
+private func hexDigest(of bytes: UnsafeRawBufferPointer) -> String { SHA256.hash(data: bytes).map(hexByte).joined() }
 
 /// Two lower-case hex digits.
 func hexByte(_ byte: UInt8) -> String {

@@ -5,7 +5,7 @@ import WhittleModel
 /// Only what Whittle uses is read. Of a Secret that is its type and two annotations: data never leaves the input.
 final class ManifestDecoder {
     /// What objects are collected in.
-    var builder = ClusterStateBuilder()
+    var builder: ClusterStateBuilder
     /// Where objects without a namespace go.
     let defaultNamespace: String
 
@@ -14,7 +14,11 @@ final class ManifestDecoder {
     /// Mappings that were handed in so far.
     private(set) var decodedCount = 0
 
-    init(defaultNamespace: String) { self.defaultNamespace = defaultNamespace }
+    /// - Parameter isPart: whether what is decoded is merged into the whole later.
+    init(defaultNamespace: String, isPart: Bool = false) {
+        self.defaultNamespace = defaultNamespace
+        builder = ClusterStateBuilder(isPart: isPart)
+    }
 
     /// Decodes an object, a list of objects or a discovery document.
     ///
@@ -65,6 +69,12 @@ final class ManifestDecoder {
             return TypeMeta(apiVersion: own, kind: list.kind)
         }
         return types.meta(apiVersion: object.value("apiVersion"), kind: kind, in: list)
+    }
+
+    /// Takes over what another decoder read of the same input, behind what this one has read so far.
+    func merge(_ later: ManifestDecoder) {
+        decodedCount += later.decodedCount
+        builder.merge(later.builder)
     }
 
     /// Notes that a list of `kind` was read, even when it has no items.
@@ -228,18 +238,17 @@ final class ManifestDecoder {
     }
 
     private func lint(_ role: Role) {
-        var places: [PolicyRule: SourceLocation?] = [:]
-        for written in role.rules {
+        for (index, written) in role.rules.enumerated() {
             for finding in RuleLint.findings(written.rule) {
                 builder.state.diagnostics.append(
                     Diagnostic(.note, id: finding.id, finding.message, at: written.location, help: finding.help))
             }
-            guard role.rules.count > 1 else { return }
-            if let first = places.updateValue(written.location, forKey: written.rule.normalized) {
+            // Roles have few rules: comparing is cheaper than hashing, as most differ in their first list.
+            if let first = role.rules[..<index].first(where: { $0.rule.isSame(as: written.rule) }) {
                 builder.state.diagnostics.append(
                     Diagnostic(
                         .note, id: "duplicate-rule", "the role has this rule twice", at: written.location,
-                        notes: first.map { ["first at \($0)"] } ?? [], help: "keep one of them"))
+                        notes: first.location.map { ["first at \($0)"] } ?? [], help: "keep one of them"))
             }
         }
     }

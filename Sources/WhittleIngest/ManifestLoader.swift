@@ -9,6 +9,8 @@ public struct ManifestLoader: Sendable {
     public var usesDefaults: Bool
     /// Called with the bytes read so far and in all.
     public var progress: (@Sendable (Int, Int) -> Void)?
+    /// Bytes of the parts that a big input is read in, on all cores; tests make it small.
+    package var partSize = AheadReader.partSize
 
     /// Creates a loader.
     public init(
@@ -32,9 +34,11 @@ public struct ManifestLoader: Sendable {
         for (file, size) in zip(files, sizes) {
             do {
                 let input = try InputFile(path: file.path)
+                let digest = input.startDigest()
+                decoder.builder.reserve(forBytes: input.bytes.count)
+                ManifestReader.read(input.bytes, file: file.path, into: decoder, partSize: partSize)
                 decoder.builder.state.sources.append(
-                    InputSource(path: file.path, sha256: input.sha256, byteCount: input.bytes.count))
-                ManifestReader.read(input.bytes, file: file.path, into: decoder)
+                    InputSource(path: file.path, sha256: digest.wait(), byteCount: input.bytes.count))
             } catch {
                 guard !file.isNamed else { throw error }
                 decoder.builder.state.diagnostics.append(
@@ -54,7 +58,7 @@ public struct ManifestLoader: Sendable {
     public func load(text: String, file: String = "-") -> ClusterState {
         let decoder = ManifestDecoder(defaultNamespace: defaultNamespace)
         var text = text
-        text.withUTF8 { ManifestReader.read($0, file: file, into: decoder) }
+        text.withUTF8 { ManifestReader.read($0, file: file, into: decoder, partSize: partSize) }
         return Self.finish(decoder.builder.state, usesDefaults: usesDefaults)
     }
 

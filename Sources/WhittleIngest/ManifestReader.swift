@@ -1,9 +1,13 @@
+import Dispatch
+import Foundation
 import WhittleModel
 
 /// The bytes of one input → objects: JSON values or YAML documents, lists streamed item by item.
 enum ManifestReader {
     /// Reads everything in `bytes` into `decoder`; what cannot be read becomes a diagnostic there.
-    static func read(_ bytes: UnsafeBufferPointer<UInt8>, file: String, into decoder: ManifestDecoder) {
+    static func read(
+        _ bytes: UnsafeBufferPointer<UInt8>, file: String, into decoder: ManifestDecoder, partSize: Int = AheadReader.partSize
+    ) {
         var bytes = bytes
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = UnsafeBufferPointer(rebasing: bytes[3...]) }
         if let offset = firstInvalidUTF8(in: bytes) {
@@ -16,11 +20,12 @@ enum ManifestReader {
         }
         guard let first = bytes.first(where: { $0 > 0x20 }) else { return }
         if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
-            switch readJSON(bytes, file: file, into: decoder) {
+            switch readJSON(bytes, file: file, into: decoder, partSize: partSize) {
             case .done: return
             case .yamlFrom(let offset):
                 let rest = UnsafeBufferPointer(rebasing: bytes[offset...])
-                return readYAML(rest, file: file, linesBefore: position(of: offset, in: bytes).line - 1, into: decoder)
+                return readYAML(
+                    rest, file: file, linesBefore: position(of: offset, in: bytes).line - 1, into: decoder, partSize: partSize)
             case .failed(let failure) where failure.hasRead || file.hasSuffix(".json"):
                 let (line, column) = position(of: failure.offset, in: bytes)
                 decoder.builder.state.diagnostics.append(
@@ -32,7 +37,7 @@ enum ManifestReader {
             case .failed: break
             }
         }
-        readYAML(bytes, file: file, linesBefore: 0, into: decoder)
+        readYAML(bytes, file: file, linesBefore: 0, into: decoder, partSize: partSize)
     }
 
     private static func position(of offset: Int, in bytes: UnsafeBufferPointer<UInt8>) -> (line: Int, column: Int) {
@@ -58,7 +63,7 @@ enum ManifestReader {
     }
 
     private static func readJSON(
-        _ bytes: UnsafeBufferPointer<UInt8>, file: String, into decoder: ManifestDecoder
+        _ bytes: UnsafeBufferPointer<UInt8>, file: String, into decoder: ManifestDecoder, partSize: Int
     ) -> JSONOutcome {
         guard let base = bytes.baseAddress else { return .done }
         let tree = DocumentTree(file: file, base: base)
@@ -71,7 +76,7 @@ enum ManifestReader {
                 if start > 0, json.peek() != UInt8(ascii: "{"), json.peek() != UInt8(ascii: "["), decoder.decodedCount > decodedBefore {
                     return .yamlFrom(offset: start)
                 }
-                if try streamItems(&json, tree, &anchor, into: decoder) {
+                if try streamItems(&json, tree, &anchor, into: decoder, partSize: partSize) {
                     continue
                 }
                 json.position = start
@@ -96,7 +101,8 @@ enum ManifestReader {
     ///
     /// - Returns: `false` when the value is no such list; the caller then reads it whole.
     private static func streamItems(
-        _ json: inout JSONText, _ tree: DocumentTree, _ anchor: inout DocumentTree.LineCursor, into decoder: ManifestDecoder
+        _ json: inout JSONText, _ tree: DocumentTree, _ anchor: inout DocumentTree.LineCursor, into decoder: ManifestDecoder,
+        partSize: Int
     ) throws(JSONText.Failure) -> Bool {
         guard json.take(UInt8(ascii: "{")) else { return false }
         var hasStreamed = false
@@ -108,7 +114,16 @@ enum ManifestReader {
             let name = UnsafeBufferPointer(start: json.base + key.start, count: key.count)
             if !hasStreamed, name.elementsEqual("items".utf8), json.take(UInt8(ascii: "[")) {
                 guard json.peek() != UInt8(ascii: "]") else { return false }
+                let ahead = AheadReader(
+                    UnsafeBufferPointer(start: json.base, count: json.end), first: json.position, file: tree.nodes.file,
+                    defaultNamespace: decoder.defaultNamespace, partSize: partSize)
                 repeat {
+                    _ = json.peek()
+                    if json.position >= ahead.nextStart, let read = ahead.take(at: json.position, into: decoder) {
+                        (json.position, list) = read
+                        hasStreamed = true
+                        continue
+                    }
                     anchor.advance(to: max(anchor.offset, json.position), in: json.base)
                     tree.reset(anchor: anchor)
                     try json.parseValue(into: tree)
@@ -136,9 +151,23 @@ enum ManifestReader {
     }
 
     private static func readYAML(
+        _ bytes: UnsafeBufferPointer<UInt8>, file: String, linesBefore: Int, into decoder: ManifestDecoder, partSize: Int
+    ) {
+        // Whole documents on all cores: a line that starts with `---` is never inside one.
+        let parts = YAMLParts(bytes, linesBefore: linesBefore, partSize: partSize / 8).parts
+        guard parts.count > 1 else { return readYAMLPart(bytes, file: file, linesBefore: linesBefore, into: decoder) }
+        nonisolated(unsafe) let decoders = parts.map { _ in ManifestDecoder(defaultNamespace: decoder.defaultNamespace, isPart: true) }
+        nonisolated(unsafe) let shared = parts
+        DispatchQueue.concurrentPerform(iterations: parts.count) { index in
+            readYAMLPart(shared[index].bytes, file: file, linesBefore: shared[index].linesBefore, into: decoders[index])
+        }
+        for part in decoders { decoder.merge(part) }
+    }
+
+    private static func readYAMLPart(
         _ bytes: UnsafeBufferPointer<UInt8>, file: String, linesBefore: Int, into decoder: ManifestDecoder
     ) {
-        let yaml = YAMLText(bytes, file: file, linesBefore: linesBefore)
+        var yaml = YAMLText(bytes, file: file, linesBefore: linesBefore)
         var lastFailure: SourceLocation?
         yaml.parse(
             onItem: { decoder.decode($0) },
@@ -172,5 +201,43 @@ extension ManifestDecoder {
         } else {
             decode(document)
         }
+    }
+}
+
+/// A YAML stream cut at document separators into parts of about equal size.
+private struct YAMLParts {
+    struct Part {
+        var bytes: UnsafeBufferPointer<UInt8>
+        var linesBefore: Int
+    }
+
+    private(set) var parts: [Part] = []
+
+    init(_ bytes: UnsafeBufferPointer<UInt8>, linesBefore: Int, partSize: Int) {
+        var start = 0
+        var lines = linesBefore
+        while let next = Self.separator(in: bytes, from: start + partSize) {
+            // The separator ends this part and starts the next, so that a document left open is noticed where it would be.
+            parts.append(Part(bytes: UnsafeBufferPointer(rebasing: bytes[start..<next.end]), linesBefore: lines))
+            lines += bytes[start..<next.start].reduce(0) { $0 &+ ($1 == UInt8(ascii: "\n") ? 1 : 0) }
+            start = next.start
+        }
+        parts.append(Part(bytes: UnsafeBufferPointer(rebasing: bytes[start...]), linesBefore: lines))
+    }
+
+    /// The first bare `---` line after `from` that no directive stands before.
+    private static func separator(in bytes: UnsafeBufferPointer<UInt8>, from: Int) -> (start: Int, end: Int)? {
+        guard let base = bytes.baseAddress else { return nil }
+        let newline = UInt8(ascii: "\n")
+        var position = from
+        while position + 5 < bytes.count, let found = memchr(base + position, Int32(newline), bytes.count - position - 5) {
+            let start = UnsafeRawPointer(base).distance(to: found) + 1
+            position = start
+            guard memcmp(base + start, "---\n", 4) == 0 else { continue }
+            var line = start - 1
+            while line > 0, bytes[line - 1] != newline { line -= 1 }
+            if bytes[line] != UInt8(ascii: "%") { return (start, start + 4) }
+        }
+        return nil
     }
 }

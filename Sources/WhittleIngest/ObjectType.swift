@@ -37,6 +37,11 @@ enum ObjectType: UInt8 {
             }
     }
 
+    /// The type of a workload, whose kind decides it.
+    init(workloadKind kind: String) {
+        self = ["", "apps", "batch"].lazy.map { ObjectType(group: $0, kind: kind) }.first { $0 != .other } ?? .other
+    }
+
     /// Whether this is an RBAC object.
     var isRBAC: Bool { rawValue <= Self.clusterRoleBinding.rawValue }
 

@@ -5,7 +5,7 @@ import WhittleModel
 ///
 /// Elements of a top-level `items` sequence are handed out one by one, so a list of a whole cluster never stands in memory
 /// at once. After an error the parser goes on at the next line that starts with `---`.
-final class YAMLText {
+struct YAMLText: ~Copyable {
     /// What is wrong and where (1-based).
     struct Failure: Error {
         var line: Int
@@ -64,7 +64,7 @@ final class YAMLText {
     ///   - onItem: called with each element of a top-level `items` sequence that names its own kind.
     ///   - onDocument: called with each whole document, its handed-out items left out.
     ///   - onFailure: called for each document that cannot be read.
-    func parse(
+    mutating func parse(
         onItem: (DocumentValue) -> Void, onDocument: (DocumentValue) -> Void, onFailure: (Failure, Int) -> Void
     ) {
         var start = 0
@@ -143,7 +143,7 @@ final class YAMLText {
         return nil
     }
 
-    private func parseStream(
+    private mutating func parseStream(
         from start: Int, to end: Int, onItem: (DocumentValue) -> Void, onDocument: (DocumentValue) -> Void
     ) -> Failure? {
         guard let base = bytes.baseAddress else { return nil }
@@ -224,11 +224,11 @@ final class YAMLText {
         return tree.nodes[open].kind == .object && count.isMultiple(of: 2)
     }
 
-    private func noteChild() {
+    private mutating func noteChild() {
         if !childCounts.isEmpty { childCounts[childCounts.count - 1] += 1 }
     }
 
-    private func startDocument() {
+    private mutating func startDocument() {
         tree.reset(anchor: DocumentTree.LineCursor())
         text.count = 0
         stack = []
@@ -262,7 +262,7 @@ final class YAMLText {
         return DocumentValue(tree: tree, index: tree.nodes.count - 1).isText(key)
     }
 
-    private func appendScalar(_ event: yaml_event_t, _ mark: yaml_mark_t) {
+    private mutating func appendScalar(_ event: yaml_event_t, _ mark: yaml_mark_t) {
         let scalar = event.data.scalar
         let start = text.count
         if let value = scalar.value, scalar.length > 0 { text.append(value, count: scalar.length) }
@@ -272,7 +272,7 @@ final class YAMLText {
         tree.nodes.append(node(kind, mark, start: start, count: scalar.length))
     }
 
-    private func closeAnchor(_ anchor: UnsafeMutablePointer<yaml_char_t>?, isOpen: Bool) -> String? {
+    private mutating func closeAnchor(_ anchor: UnsafeMutablePointer<yaml_char_t>?, isOpen: Bool) -> String? {
         if isOpen, let (name, index) = openAnchors.popLast() {
             anchors[name] = relocate(tree.nodes[index..<tree.nodes.count], by: -index)
         } else if let anchor, tree.nodes.count > 0 {
@@ -290,7 +290,7 @@ final class YAMLText {
         }
     }
 
-    private func appendAlias(_ name: String, isKey: Bool) -> String? {
+    private mutating func appendAlias(_ name: String, isKey: Bool) -> String? {
         guard let fragment = anchors[name] else { return "an alias stands inside its own anchor or has none" }
         if isKey, fragment.first?.kind == .object || fragment.first?.kind == .array { return "a mapping or list cannot be a key" }
         aliasNodes += fragment.count
@@ -300,7 +300,7 @@ final class YAMLText {
     }
 
     /// Appends what `<<` brings to the mapping at `open` (the last subtree); own keys win.
-    private func mergeKeys(of open: Int) {
+    private mutating func mergeKeys(of open: Int) {
         tree.base = UnsafePointer(text.base)
         let mapping = DocumentValue(tree: tree, index: open)
         guard let merged = mapping["<<"] else { return }

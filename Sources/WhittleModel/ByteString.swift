@@ -1,3 +1,9 @@
+#if canImport(Darwin)
+    import Darwin
+#else
+    import Glibc
+#endif
+
 /// A string as a dictionary key that is compared byte by byte, as Kubernetes and SQLite do.
 ///
 /// Swift's own `==` treats canonically equivalent strings as equal (`é` in one and in two scalars); the API server does not.
@@ -6,15 +12,12 @@ public struct ByteString: Hashable, Sendable {
     public let string: String
 
     /// Wraps a string.
-    @inlinable
     public init(_ string: String) { self.string = string }
 
     /// Byte-wise equality.
-    @inlinable
     public static func == (left: ByteString, right: ByteString) -> Bool { left.string.isSameBytes(as: right.string) }
 
     /// Hashes the UTF-8 bytes.
-    @inlinable
     public func hash(into hasher: inout Hasher) {
         let done: Void? = string.utf8.withContiguousStorageIfAvailable { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
         if done == nil { for byte in string.utf8 { hasher.combine(byte) } }
@@ -23,16 +26,20 @@ public struct ByteString: Hashable, Sendable {
 
 extension String {
     /// Whether both strings have the same UTF-8 bytes.
-    @inlinable
     package func isSameBytes(as other: String) -> Bool {
-        // Canonical equality is fast and necessary; only what passes it is compared byte by byte.
-        self == other && utf8.elementsEqual(other.utf8)
+        guard utf8.count == other.utf8.count else { return false }
+        let same = utf8.withContiguousStorageIfAvailable { left in
+            other.utf8.withContiguousStorageIfAvailable { right in
+                guard let left = left.baseAddress, let right = right.baseAddress else { return true }
+                return memcmp(left, right, utf8.count) == 0
+            }
+        }
+        return (same ?? nil) ?? utf8.elementsEqual(other.utf8)
     }
 }
 
 extension Array where Element == String {
     /// Whether an element has the same UTF-8 bytes.
-    @inlinable
     package func containsBytes(_ element: String) -> Bool { contains { $0.isSameBytes(as: element) } }
 
     /// Whether both lists have the same elements in the same order, byte-wise.

@@ -38,8 +38,10 @@ public struct Completeness: Hashable, Sendable {
     /// role that does not occur at all.
     public init(_ state: ClusterState) {
         var entries: [Entry] = []
-        func add(_ kind: String, _ metas: some Collection<ObjectMeta>, isNamespaced: Bool) {
-            let isLive = metas.contains { $0.uid != nil }
+        typealias Known = (namespace: String, isLive: Bool)
+        func known(_ meta: ObjectMeta) -> Known { (meta.namespace, meta.uid != nil) }
+        func add(_ kind: String, _ metas: some Collection<Known>, isNamespaced: Bool) {
+            let isLive = metas.contains(where: \.isLive)
             let isListed = !isNamespaced && state.listedKinds.contains(kind)
             if isListed || (!metas.isEmpty && (!isNamespaced || !isLive)) {
                 entries.append(Entry(kind: kind, namespace: nil, objects: metas.count))
@@ -56,12 +58,12 @@ public struct Completeness: Hashable, Sendable {
         }
         let roles = state.roles.lazy.filter { !$0.isAssumed }
         let bindings = state.bindings.lazy.filter { !$0.isAssumed }
-        add("ClusterRole", roles.filter { $0.kind == "ClusterRole" }.map(\.meta), isNamespaced: false)
-        add("Role", roles.filter { $0.kind == "Role" }.map(\.meta), isNamespaced: true)
-        add("ClusterRoleBinding", bindings.filter { $0.kind == "ClusterRoleBinding" }.map(\.meta), isNamespaced: false)
-        add("RoleBinding", bindings.filter { $0.kind == "RoleBinding" }.map(\.meta), isNamespaced: true)
-        add("ServiceAccount", state.serviceAccounts.lazy.map(\.meta), isNamespaced: true)
-        add("Pod", state.pods.lazy.map(\.meta), isNamespaced: true)
+        add("ClusterRole", roles.filter { $0.kind == "ClusterRole" }.map { known($0.meta) }, isNamespaced: false)
+        add("Role", roles.filter { $0.kind == "Role" }.map { known($0.meta) }, isNamespaced: true)
+        add("ClusterRoleBinding", bindings.filter { $0.kind == "ClusterRoleBinding" }.map { known($0.meta) }, isNamespaced: false)
+        add("RoleBinding", bindings.filter { $0.kind == "RoleBinding" }.map { known($0.meta) }, isNamespaced: true)
+        add("ServiceAccount", state.serviceAccounts.lazy.map { known($0.meta) }, isNamespaced: true)
+        add("Pod", state.pods.lazy.map { known($0.meta) }, isNamespaced: true)
         let isAtRest = !roles.contains { $0.meta.uid != nil } && !bindings.contains { $0.meta.uid != nil }
         if isAtRest, !roles.isEmpty || state.roles.contains(where: \.isAssumed), !bindings.isEmpty {
             // A kind of role that a binding refers to in vain, and of which there is no object, was left out of the input.
@@ -76,7 +78,8 @@ public struct Completeness: Hashable, Sendable {
         // A dump of an API server is whole, whatever lies in files beside it, unless the dump itself is cut off.
         let losses: Set = ["invalid-yaml", "invalid-json", "not-utf8", "cannot-open"]
         let isUnreadable = state.diagnostics.contains { losses.contains($0.id) }
-        let liveFiles = isUnreadable ? Set((roles.map(\.meta) + bindings.map(\.meta)).filter { $0.uid != nil }.compactMap(\.location?.file)) : []
+        let liveFiles =
+            isUnreadable ? Set((roles.map(\.meta) + bindings.map(\.meta)).filter { $0.uid != nil }.compactMap(\.location?.file)) : []
         unreadable =
             state.diagnostics.filter { diagnostic in
                 losses.contains(diagnostic.id) && (isAtRest || diagnostic.location.map { liveFiles.contains($0.file) } ?? true)

@@ -46,5 +46,17 @@ public struct Labels: Hashable, Sendable, ExpressibleByDictionaryLiteral {
     }
 
     /// The value of a label; `nil` absent.
-    public subscript(key: String) -> String? { pairs.first { $0.key.isSameBytes(as: key) }?.value }
+    public subscript(key: String) -> String? {
+        // An object without the label is told by its text alone: inside a string a quote is escaped.
+        isEmpty || !mentions(key) ? nil : pairs.first { $0.key.isSameBytes(as: key) }?.value
+    }
+
+    private func mentions(_ key: String) -> Bool {
+        let pattern = Array((jsonQuoted(key) + ":").utf8)
+        return json.utf8.withContiguousStorageIfAvailable { text in
+            (0..<max(text.count - pattern.count, 0)).contains { start in
+                text[start] == pattern[0] && text[start..<start + pattern.count].elementsEqual(pattern)
+            }
+        } ?? true
+    }
 }

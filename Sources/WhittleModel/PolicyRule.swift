@@ -56,6 +56,13 @@ public struct PolicyRule: Hashable, Sendable {
             resourceNames: emptied(resourceNames), nonResourceURLs: emptied(nonResourceURLs))
     }
 
+    /// Whether both say the same; absent and empty lists are equal.
+    public func isSame(as other: PolicyRule) -> Bool {
+        func same(_ left: [String]?, _ right: [String]?) -> Bool { (left ?? []).isSameBytes(as: right ?? []) }
+        return same(resources, other.resources) && same(verbs, other.verbs) && same(apiGroups, other.apiGroups)
+            && same(resourceNames, other.resourceNames) && same(nonResourceURLs, other.nonResourceURLs)
+    }
+
     /// Every verb × apiGroup × resource (× name) and every verb × URL of the rule, in the order of upstream's breakdown.
     public var atoms: [RuleAtom] {
         var result: [RuleAtom] = []

@@ -7,12 +7,19 @@ public enum RoleAggregation {
     /// Selectors in order; candidates by name, the role itself excluded; each rule once, whole rules compared.
     public static func rules(for role: Role, among candidates: [Role]) -> [WrittenRule]? {
         guard let selectors = role.aggregationSelectors, selectors.allSatisfy({ $0?.isValid ?? true }) else { return nil }
-        let sorted = candidates.filter { $0.meta.namespace.isEmpty }.sorted { bytesPrecede($0.meta.name, $1.meta.name) }
+        return rules(of: selectors, for: role.meta.name, among: byName(candidates))
+    }
+
+    private static func byName(_ candidates: some Sequence<Role>) -> [Role] {
+        candidates.filter { $0.meta.namespace.isEmpty }.sorted { bytesPrecede($0.meta.name, $1.meta.name) }
+    }
+
+    private static func rules(of selectors: [LabelSelector?], for name: String, among sorted: [Role]) -> [WrittenRule] {
         var result: [WrittenRule] = []
         var seen: Set<PolicyRule> = []
         for selector in selectors {
             guard let selector else { continue }
-            for candidate in sorted where !candidate.meta.name.isSameBytes(as: role.meta.name) {
+            for candidate in sorted where !candidate.meta.name.isSameBytes(as: name) {
                 guard selector.matches(candidate.meta.labels) else { continue }
                 for written in candidate.effectiveRules where seen.insert(written.rule.normalized).inserted {
                     result.append(
@@ -30,25 +37,28 @@ public enum RoleAggregation {
     /// - Parameter roles: every role of the cluster; Roles are ignored.
     /// - Returns: computed rules by place in `roles`; a role whose selector is invalid is absent, its stored rules stay.
     public static func fixPoint(_ roles: [Role]) -> [Int: [WrittenRule]] {
-        var current = roles
         let aggregated = roles.indices
-            .filter { roles[$0].meta.namespace.isEmpty && roles[$0].aggregationSelectors != nil }
-            .sorted { bytesPrecede(roles[$0].meta.name, roles[$1].meta.name) }
-            .filter { rules(for: roles[$0], among: []) != nil }
-        for index in aggregated { current[index].computedRules = [] }
+            .filter { roles[$0].meta.namespace.isEmpty && roles[$0].aggregationSelectors?.allSatisfy { $0?.isValid ?? true } ?? false }
+        guard !aggregated.isEmpty else { return [:] }
+        var sorted = byName(roles)
+        let names = Set(aggregated.map { ByteString(roles[$0].meta.name) })
+        let places = sorted.indices.filter { names.contains(ByteString(sorted[$0].meta.name)) }
+        for place in places { sorted[place].computedRules = [] }
         // Rules are only ever added, so this ends after as many rounds as the longest chain of aggregation.
         var changed = true
         while changed {
             changed = false
-            for index in aggregated {
-                guard let next = rules(for: current[index], among: current) else { continue }
-                if next.map(\.rule) != (current[index].computedRules ?? []).map(\.rule) {
-                    current[index].computedRules = next
+            for place in places {
+                let next = rules(of: sorted[place].aggregationSelectors ?? [], for: sorted[place].meta.name, among: sorted)
+                if next.map(\.rule) != (sorted[place].computedRules ?? []).map(\.rule) {
+                    sorted[place].computedRules = next
                     changed = true
                 }
             }
         }
-        return Dictionary(uniqueKeysWithValues: aggregated.map { ($0, current[$0].computedRules ?? []) })
+        let computed = Dictionary(
+            places.map { (ByteString(sorted[$0].meta.name), sorted[$0].computedRules ?? []) }, uniquingKeysWith: { first, _ in first })
+        return Dictionary(uniqueKeysWithValues: aggregated.map { ($0, computed[ByteString(roles[$0].meta.name)] ?? []) })
     }
 }
 

@@ -124,7 +124,8 @@ public enum RuleLint {
                         help: "only `*`, `pods/exec` and `*/exec` have a meaning; name the subresources meant"))
             }
         }
-        for url in rule.nonResourceURLs ?? [] where url.utf8.contains(UInt8(ascii: "*")) && url.dropLast().contains("*") && url.contains(where: { $0 != "*" }) {
+        for url in rule.nonResourceURLs ?? []
+        where url.utf8.contains(UInt8(ascii: "*")) && url.dropLast().contains("*") && url.contains(where: { $0 != "*" }) {
             let inner = url.reversed().drop { $0 == "*" }
             if inner.contains("*") {
                 result.append(

@@ -26,12 +26,11 @@ final class Dictionaries {
     }
 
     /// Opens the dictionaries of a database; a new one gets its rows with id 0.
-    init(_ database: Database, isNew: Bool) throws {
-        insertNamespace = try BulkStatement(
-            database, "INSERT INTO namespace (namespace_id, name, declared, labels) VALUES (?, ?, 0, '{}')")
-        insertIdentity = try BulkStatement(database, "INSERT INTO identity VALUES (?, ?, ?)")
-        insertName = try BulkStatement(database, "INSERT INTO object_name VALUES (?, ?)")
-        insertAtom = try BulkStatement(database, "INSERT INTO atom (atom_id, verb, api_group, resource, url) VALUES (?, ?, ?, ?, ?)")
+    init(_ database: Database, _ writer: BulkWriter, isNew: Bool) throws {
+        insertNamespace = writer.statement("INSERT INTO namespace (namespace_id, name, declared, labels) VALUES (?, ?, 0, '{}')")
+        insertIdentity = writer.insert(into: "identity", columns: 3)
+        insertName = writer.insert(into: "object_name", columns: 2)
+        insertAtom = writer.statement("INSERT INTO atom (atom_id, verb, api_group, resource, url) VALUES (?, ?, ?, ?, ?)")
         let nothing = part("")
         atoms.append(AtomKey(verb: nothing, apiGroup: -1, target: nothing))
         if isNew {
@@ -64,6 +63,9 @@ final class Dictionaries {
             throw StoreError.sql(code: 0, message: "the dictionaries of the file were changed by hand")
         }
     }
+
+    /// Makes room for so many identities.
+    func reserve(identities count: Int) { identities.reserveCapacity(identities.count + count) }
 
     func namespace(_ name: String) throws -> Int64 {
         let (isNew, id) = namespaces.append(ByteString(name))

@@ -1,15 +1,16 @@
-import GRDB
 import WhittleModel
 
 /// Writes a `ClusterState` into an empty database, in input order so that equal inputs give equal files.
 struct InventoryWriter {
-    private let database: Database
+    private let writer: BulkWriter
     private let state: ClusterState
     private let dictionaries: Dictionaries
     private var sourceIDs: [String: Int64] = [:]
     private var accounts: [ObjectKey: Account] = [:]
     private var tokenSecrets: [ObjectKey: TokenSecret] = [:]
     private let insertUndeclaredAccount: BulkStatement
+    /// Pods that hold an API token, by the identity that it speaks for.
+    private var podsOfIdentity: [Int64: Int] = [:]
 
     /// Namespace and name.
     private struct ObjectKey: Hashable {
@@ -28,12 +29,11 @@ struct InventoryWriter {
         var place: Int?
     }
 
-    init(_ database: Database, _ state: ClusterState, _ dictionaries: Dictionaries) throws {
-        self.database = database
+    init(_ writer: BulkWriter, _ state: ClusterState, _ dictionaries: Dictionaries) {
+        self.writer = writer
         self.state = state
         self.dictionaries = dictionaries
-        insertUndeclaredAccount = try BulkStatement(
-            database,
+        insertUndeclaredAccount = writer.statement(
             "INSERT INTO service_account (identity_id, namespace_id, namespace, name, declared, labels) VALUES (?, ?, ?, ?, 0, '{}')")
         for (index, source) in state.sources.enumerated() { sourceIDs[source.path] = Int64(index + 1) }
     }
@@ -61,10 +61,10 @@ struct InventoryWriter {
         var column: Int?
 
         @inline(__always)
-        func bind(to binder: inout BulkBinder) {
-            source.bind(to: &binder)
-            line.bind(to: &binder)
-            column.bind(to: &binder)
+        func write(to block: inout RowBlock) {
+            source.write(to: &block)
+            line.write(to: &block)
+            column.write(to: &block)
         }
     }
 
@@ -78,13 +78,12 @@ struct InventoryWriter {
     private func time(_ seconds: Int64?) -> Int64? { seconds.map { $0 * 1_000_000 } }
 
     private func writeSources() throws {
-        let insert = try BulkStatement(database, "INSERT INTO source VALUES (?, ?, ?, ?)")
+        let insert = writer.insert(into: "source", columns: 4)
         for (index, source) in state.sources.enumerated() { try insert.run(index + 1, source.path, source.sha256, source.byteCount) }
     }
 
     private func writeNamespaces() throws {
-        let update = try BulkStatement(
-            database,
+        let update = writer.statement(
             "UPDATE namespace SET declared = 1, uid = ?2, created_at = ?3, labels = ?4, source_id = ?5, line = ?6, column = ?7 WHERE namespace_id = ?1"
         )
         for meta in state.namespaces {
@@ -94,15 +93,16 @@ struct InventoryWriter {
     }
 
     private mutating func writeServiceAccounts() throws {
-        let insert = try BulkStatement(
-            database, "INSERT INTO service_account VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?)")
+        let insert = writer.insert(into: "service_account", columns: 12)
+        accounts.reserveCapacity(state.serviceAccounts.count)
+        dictionaries.reserve(identities: state.serviceAccounts.count + state.nodes.count)
         for (index, account) in state.serviceAccounts.enumerated() {
             let meta = account.meta
             let id = try dictionaries.identity(
                 Identity(.user, ServiceAccountName.username(namespace: meta.namespace, name: meta.name)))
             accounts[ObjectKey(meta.namespace, meta.name)] = Account(id: id, place: index)
             try insert.run(
-                id, try dictionaries.namespace(meta.namespace), meta.namespace, meta.name, account.automount, meta.uid,
+                id, try dictionaries.namespace(meta.namespace), meta.namespace, meta.name, true, account.automount, meta.uid,
                 time(meta.creationTimestamp), meta.labels.json, place(meta.location))
         }
     }
@@ -135,7 +135,7 @@ struct InventoryWriter {
     }
 
     private func writeNodes() throws -> [ByteString: Int64] {
-        let insert = try BulkStatement(database, "INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        let insert = writer.insert(into: "node", columns: 9)
         var ids: [ByteString: Int64] = [:]
         func add(_ meta: ObjectMeta, isDeclared: Bool) throws {
             guard ids[ByteString(meta.name)] == nil else { return }
@@ -185,9 +185,8 @@ struct InventoryWriter {
             owners[place] = add(WorkloadKey(workload.meta.namespace, owner), declared: nil)
         }
         for pod in state.pods { if let owner = pod.owner { _ = add(WorkloadKey(pod.meta.namespace, owner), declared: nil) } }
-        let insert = try BulkStatement(
-            database, "INSERT INTO workload VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        let insertToken = try BulkStatement(database, "INSERT INTO workload_token VALUES (?, ?, ?, ?, ?)")
+        let insert = writer.insert(into: "workload", columns: 17)
+        let insertToken = writer.insert(into: "workload_token", columns: 5)
         for (place, entry) in order.enumerated() {
             func owner(of place: Int) -> Int? { place < owners.count ? owners[place] : nil }
             var root = place
@@ -218,9 +217,8 @@ struct InventoryWriter {
     }
 
     private mutating func writePods(_ workloads: [WorkloadKey: Int], _ nodes: [ByteString: Int64]) throws {
-        let insert = try BulkStatement(
-            database, "INSERT INTO pod VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        let insertToken = try BulkStatement(database, "INSERT INTO pod_token VALUES (?, ?, ?, ?, ?)")
+        let insert = writer.insert(into: "pod", columns: 17)
+        let insertToken = writer.insert(into: "pod_token", columns: 5)
         for (index, pod) in state.pods.enumerated() {
             let meta = pod.meta
             let identity = identity(of: pod.spec, namespace: meta.namespace, isMirror: pod.isMirror)
@@ -230,10 +228,13 @@ struct InventoryWriter {
                 pod.spec.nodeName.flatMap { nodes[ByteString($0)] }, owner.map { $0 + 1 },
                 try identity.serviceAccountName.map { try account(meta.namespace, $0) }, pod.spec.automount, pod.phase,
                 pod.spec.hostNetwork, pod.spec.privileged, meta.labels.json, place(meta.location))
+            var holders: [Int64] = []
             for (ordinal, token) in identity.tokens.enumerated() {
-                try insertToken.run(
-                    index + 1, ordinal, try account(meta.namespace, token.serviceAccountName), token.exposure.rawValue, token.audience)
+                let holder = try account(meta.namespace, token.serviceAccountName)
+                try insertToken.run(index + 1, ordinal, holder, token.exposure.rawValue, token.audience)
+                if token.audience == nil, !holders.contains(holder) { holders.append(holder) }
             }
+            for holder in holders { podsOfIdentity[holder, default: 0] += 1 }
         }
     }
 
@@ -241,10 +242,10 @@ struct InventoryWriter {
 
     private func writeRoles() throws -> [ObjectKey: Int64] {
         var ids: [ObjectKey: Int64] = [:]
-        let insert = try BulkStatement(database, "INSERT INTO role VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        let insertSelector = try BulkStatement(database, "INSERT INTO aggregation_selector VALUES (?, ?, ?)")
-        let insertRule = try BulkStatement(database, "INSERT INTO rule VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        var writer = try RuleWriter(database, dictionaries)
+        let insert = writer.insert(into: "role", columns: 15)
+        let insertSelector = writer.insert(into: "aggregation_selector", columns: 3)
+        let insertRule = writer.insert(into: "rule", columns: 12)
+        var rules = RuleWriter(writer, dictionaries)
         for (index, role) in state.roles.enumerated() {
             let id = Int64(index + 1)
             let meta = role.meta
@@ -264,16 +265,16 @@ struct InventoryWriter {
                 try insertRule.run(
                     id, ordinal, isComputed ? "computed" : "stored", list(rule.verbs), list(rule.apiGroups), list(rule.resources),
                     list(rule.resourceNames), list(rule.nonResourceURLs), written.aggregatedFrom, place(written.location))
-                if isComputed == (role.computedRules != nil) { try writer.collect(rule, ordinal: ordinal) }
+                if isComputed == (role.computedRules != nil) { try rules.collect(rule, ordinal: ordinal) }
             }
-            try writer.write(role: id, namespace: namespaceID)
+            try rules.write(role: id, namespace: namespaceID)
         }
         return ids
     }
 
     private mutating func writeBindings(_ roles: [ObjectKey: Int64]) throws {
-        let insert = try BulkStatement(database, "INSERT INTO binding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        let insertSubject = try BulkStatement(database, "INSERT INTO binding_subject VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        let insert = writer.insert(into: "binding", columns: 16)
+        let insertSubject = writer.insert(into: "binding_subject", columns: 9)
         for (index, binding) in state.bindings.enumerated() {
             let id = Int64(index + 1)
             let meta = binding.meta
@@ -308,20 +309,29 @@ struct InventoryWriter {
     }
 
     private func writeMemberships() throws {
-        let insert = try BulkStatement(database, "INSERT INTO group_membership VALUES (?, ?)")
+        let insert = writer.insert(into: "group_membership", columns: 2)
         var groupsOfNamespace: [String: [Int64]] = [:]
+        let accountIDs = Set(accounts.values.map(\.id))
+        var sizes: [Int64: (accounts: Int, pods: Int)] = [:]
         for (name, id) in dictionaries.users {
             let namespace = ServiceAccountName.split(name)?.namespace
             let known = namespace.flatMap { groupsOfNamespace[$0] }
             let groups =
                 try known ?? ImplicitGroup.groups(ofUser: name).map { try dictionaries.identity(Identity(.group, $0)) }.sorted()
             if let namespace { groupsOfNamespace[namespace] = groups }
-            for group in groups { try insert.run(id, group) }
+            for group in groups {
+                try insert.run(id, group)
+                guard accountIDs.contains(id) else { continue }
+                sizes[group, default: (0, 0)].accounts += 1
+                sizes[group, default: (0, 0)].pods += podsOfIdentity[id] ?? 0
+            }
         }
+        let insertSize = writer.insert(into: "group_size", columns: 3)
+        for (group, size) in sizes.sorted(by: { $0.key < $1.key }) { try insertSize.run(group, size.accounts, size.pods) }
     }
 
     private func writeAPIResources() throws {
-        let insert = try BulkStatement(database, "INSERT OR REPLACE INTO api_resource VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        let insert = writer.statement("INSERT OR REPLACE INTO api_resource VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
         for resource in state.apiResources {
             try insert.run(
                 resource.apiGroup, resource.resource, resource.version, resource.kind, resource.singular, jsonArray(resource.shortNames),
@@ -330,7 +340,7 @@ struct InventoryWriter {
     }
 
     private func writeStatements() throws {
-        let insert = try BulkStatement(database, "INSERT INTO completeness VALUES (?, ?, ?)")
+        let insert = writer.insert(into: "completeness", columns: 3)
         let completeness = Completeness(state)
         for entry in completeness.entries {
             try insert.run(entry.kind, entry.namespace, entry.objects)
@@ -338,12 +348,12 @@ struct InventoryWriter {
         if completeness.unreadable > 0 {
             try insert.run(WhittleDatabase.unreadableKind, String?.none, completeness.unreadable)
         }
-        let insertSkipped = try BulkStatement(database, "INSERT INTO skipped_kind VALUES (?, ?)")
+        let insertSkipped = writer.insert(into: "skipped_kind", columns: 2)
         for (kind, count) in state.skipped.sorted(by: { bytesPrecede($0.key, $1.key) }) where count > 0 {
             try insertSkipped.run(kind, count)
         }
         if state.notObjects > 0 { try insertSkipped.run("", state.notObjects) }
-        let insertDiagnostic = try BulkStatement(database, "INSERT INTO diagnostic VALUES (?, ?, ?, ?, ?, ?, ?)")
+        let insertDiagnostic = writer.insert(into: "diagnostic", columns: 7)
         for (index, diagnostic) in state.diagnostics.enumerated() {
             try insertDiagnostic.run(
                 index + 1, diagnostic.severity.rawValue, diagnostic.id, diagnostic.message,
@@ -367,10 +377,10 @@ private struct RuleWriter {
         var isNamed: Bool
     }
 
-    init(_ database: Database, _ dictionaries: Dictionaries) throws {
+    init(_ writer: BulkWriter, _ dictionaries: Dictionaries) {
         self.dictionaries = dictionaries
-        insertAtom = try BulkStatement(database, "INSERT INTO rule_atom VALUES (?, ?, ?, ?, ?)")
-        insertName = try BulkStatement(database, "INSERT INTO rule_name VALUES (?, ?, ?)")
+        insertAtom = writer.insert(into: "rule_atom", columns: 5)
+        insertName = writer.insert(into: "rule_name", columns: 3)
     }
 
     private var names: [(ordinal: Int, id: Int64)] = []

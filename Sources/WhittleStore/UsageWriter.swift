@@ -4,10 +4,12 @@ import WhittleModel
 /// Adds usage facts to a database and carries them from an old one to a new one.
 struct UsageWriter {
     private let database: Database
+    private let writer: BulkWriter
     private let dictionaries: Dictionaries
 
-    init(_ database: Database, _ dictionaries: Dictionaries) {
+    init(_ database: Database, _ writer: BulkWriter, _ dictionaries: Dictionaries) {
         self.database = database
+        self.writer = writer
         self.dictionaries = dictionaries
     }
 
@@ -30,11 +32,11 @@ struct UsageWriter {
         {
             return
         }
-        let writer = try FactWriter(database, dictionaries)
-        for (key, count) in fold.facts.sorted(by: { Self.order($0.key, $1.key) }) { try writer.write(key, count) }
-        for (need, count) in fold.implied.sorted(by: { Self.order($0.key, $1.key) }) { try writer.write(need, count) }
+        let facts = FactWriter(writer, dictionaries)
+        for (key, count) in fold.facts.sorted(by: { Self.order($0.key, $1.key) }) { try facts.write(key, count) }
+        for (need, count) in fold.implied.sorted(by: { Self.order($0.key, $1.key) }) { try facts.write(need, count) }
         for (flag, count) in fold.flags.sorted(by: { ($0.key.user, $0.key.flag) < ($1.key.user, $1.key.flag) }) {
-            try writer.write(flag, count)
+            try facts.write(flag, count)
         }
         for log in fold.logs where log.events > 0 || log.rejected > 0 {
             try database.execute(
@@ -175,10 +177,9 @@ private final class FactWriter {
     private let upsertAgent: BulkStatement
     private let upsertReason: BulkStatement
 
-    init(_ database: Database, _ dictionaries: Dictionaries) throws {
+    init(_ writer: BulkWriter, _ dictionaries: Dictionaries) {
         self.dictionaries = dictionaries
-        upsertUsage = try BulkStatement(
-            database,
+        upsertUsage = writer.statement(
             """
             INSERT INTO usage (identity_id, impersonator_id, caller_id, agent_id, atom_id, namespace_id, object_name_id, decision,
                                code_class, reason_id, count, started, first_seen, last_seen)
@@ -188,28 +189,23 @@ private final class FactWriter {
               first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)
             RETURNING usage_id
             """)
-        upsertDay = try BulkStatement(
-            database, "INSERT INTO usage_day VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count")
-        upsertImplied = try BulkStatement(
-            database,
+        upsertDay = writer.statement("INSERT INTO usage_day VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count")
+        upsertImplied = writer.statement(
             """
             INSERT INTO implied_need VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count,
               first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)
             """)
-        upsertFlag = try BulkStatement(
-            database,
+        upsertFlag = writer.statement(
             """
             INSERT INTO usage_flag VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count,
               first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)
             """)
         // A conflict that changes nothing still returns the row's id.
-        upsertCaller = try BulkStatement(
-            database,
+        upsertCaller = writer.statement(
             "INSERT INTO caller (namespace, pod, pod_uid) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET pod = pod RETURNING caller_id")
-        upsertAgent = try BulkStatement(
-            database, "INSERT INTO agent (user_agent) VALUES (?) ON CONFLICT DO UPDATE SET user_agent = user_agent RETURNING agent_id")
-        upsertReason = try BulkStatement(
-            database,
+        upsertAgent = writer.statement(
+            "INSERT INTO agent (user_agent) VALUES (?) ON CONFLICT DO UPDATE SET user_agent = user_agent RETURNING agent_id")
+        upsertReason = writer.statement(
             """
             INSERT INTO reason (reason, binding_kind, binding_namespace, binding_name) VALUES (?, ?, ?, ?)
             ON CONFLICT DO UPDATE SET reason = reason RETURNING reason_id

@@ -126,7 +126,7 @@ public final class WhittleDatabase: Sendable {
                 try database.execute(
                     sql: """
                         PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
-                        PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY
+                        PRAGMA page_size = 16384; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY
                         """)
                 try build(database, state, options, oldPath: oldPath)
             }
@@ -172,12 +172,13 @@ public final class WhittleDatabase: Sendable {
         try database.inTransaction {
             try database.execute(
                 sql: "INSERT INTO cluster VALUES (1, ?, ?, ?)", arguments: [state.clusterUID, options.clusterName, state.serverVersion])
-            let dictionaries = try Dictionaries(database, isNew: true)
             try UsageWriter.writeEmptyRows(database)
-            var inventory = try InventoryWriter(database, state, dictionaries)
-            try inventory.write()
+            let writer = BulkWriter(database)
+            let dictionaries = try Dictionaries(database, writer, isNew: true)
+            var inventory = InventoryWriter(writer, state, dictionaries)
+            try writer.pipelined { try inventory.write() }
             try script("Indexes.sql")
-            if oldPath != nil { try UsageWriter(database, dictionaries).carryOver() }
+            if oldPath != nil { try UsageWriter(database, writer, dictionaries).carryOver() }
             try database.execute(
                 sql: """
                     INSERT INTO load_run SELECT coalesce(max(load_run_id), 0) + 1, ?, ?, ?, ?, ?, ? FROM load_run
@@ -209,7 +210,8 @@ public final class WhittleDatabase: Sendable {
     public func add(_ fold: UsageFold) throws(StoreError) {
         do {
             try queue.write { database in
-                try UsageWriter(database, try Dictionaries(database, isNew: false)).write(fold)
+                let writer = BulkWriter(database)
+                try UsageWriter(database, writer, try Dictionaries(database, writer, isNew: false)).write(fold)
             }
         } catch {
             throw Self.wrap(error, path: path)

@@ -53,7 +53,11 @@ struct IngestVectorTests {
         guard !identity.isRejected else { return }
         #expect(identity.serviceAccountName ?? "" == vector.expect["serviceAccountName"].string)
         #expect(identity.injectedInto.isEmpty == !(vector.expect["injectedVolume"].bool ?? false))
-        #expect(identity.injectedInto == vector.expect["injectedInto"].strings)
+        let places = identity.injectedInto.map { place in
+            let list = spec.containers[place].list
+            return "\(list.rawValue)/\(spec.containers[..<place].count { $0.list == list })"
+        }
+        #expect(places == vector.expect["injectedInto"].strings)
         #expect(identity.imagePullSecrets == vector.expect["imagePullSecrets"].strings)
         let explicit = identity.tokens.filter { $0.exposure == .projected }.map { $0.audience ?? "" }
         #expect(explicit == vector.expect["explicitTokens"].array.map { $0["audience"].string ?? "" })

@@ -109,7 +109,7 @@ CREATE TABLE group_membership (                      -- the groups that authenti
   group_id         INTEGER NOT NULL REFERENCES identity,  -- the group, kind Group
   PRIMARY KEY (identity_id, group_id)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE group_size (                            -- filled at the end of a load: what stands behind a group without expanding it
+CREATE TABLE group_size (                            -- what stands behind a group without expanding it
   group_id         INTEGER PRIMARY KEY REFERENCES identity,  -- the group
   service_accounts INTEGER NOT NULL,                 -- count of member service accounts
   pods             INTEGER NOT NULL                  -- count of pods that hold an API token of one of them
