@@ -32,10 +32,17 @@ lint:
 format:
 	swift format --in-place --recursive Sources Tests Package.swift
 
+# One static binary, also as `kubectl whittle`, with completions for three shells.
 install: setup
 	swift build -c release --product whittle --static-swift-stdlib --scratch-path .build-static
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 .build-static/release/whittle $(DESTDIR)$(PREFIX)/bin/whittle
+	install -s -m 755 .build-static/release/whittle $(DESTDIR)$(PREFIX)/bin/whittle
+	ln -sf whittle $(DESTDIR)$(PREFIX)/bin/kubectl-whittle
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(DESTDIR)$(PREFIX)/bin/whittle --generate-completion-script bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/whittle
+	$(DESTDIR)$(PREFIX)/bin/whittle --generate-completion-script zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_whittle
+	$(DESTDIR)$(PREFIX)/bin/whittle --generate-completion-script fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/whittle.fish
 
 clean:
 	rm -rf .build .build-static .build-test

@@ -2,7 +2,7 @@
 -- answers: each binding that names the subject itself or a group it is in, with its role
 -- param:   :user               text     user name; a service account is 'system:serviceaccount:<namespace>:<name>'; '' for a group alone
 -- param:   :groups             text     JSON array of groups
--- unset:   no subject; set both
+-- unset:   both left out: every subject that a binding names
 -- column:  subject_kind        text     User, Group or ServiceAccount, the one that is named
 -- column:  subject_namespace   text?    namespace of a ServiceAccount; NULL for the others
 -- column:  subject_name        text     name of the subject
@@ -21,6 +21,8 @@ WITH who AS MATERIALIZED (
   SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user
   UNION
   SELECT identity_id FROM identity WHERE kind = 'Group' AND name IN (SELECT value FROM json_each(:groups))
+  UNION
+  SELECT identity_id FROM identity WHERE :user IS NULL AND :groups IS NULL
 )
 SELECT CASE WHEN sa.identity_id IS NULL THEN i.kind ELSE 'ServiceAccount' END AS subject_kind, sa.namespace AS subject_namespace,
        coalesce(sa.name, i.name) AS subject_name, nullif(b.namespace, '') AS scope_namespace, b.kind AS binding_kind, b.name AS binding,

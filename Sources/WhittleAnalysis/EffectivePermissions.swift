@@ -15,6 +15,8 @@ public struct EffectivePermissions: Sendable {
         case user(String, groups: [String])
         /// A group alone.
         case group(String)
+        /// The union over several.
+        indirect case all([Target])
     }
 
     /// One atom with scope and path.
@@ -47,16 +49,8 @@ public struct EffectivePermissions: Sendable {
         missingKinds = try database.completeness().missingKinds(forNamespace: nil)
         permissions = []
         identities = []
-        var users: [UserInfo] = []
-        switch target {
-        case .runner(let kind, let namespace, let name):
-            users = try Self.acting(kind: kind, namespace: namespace, name: name, in: database)
-        case .node(let name): users = try Self.acting(kind: "Node", namespace: "", name: name, in: database)
-        case .serviceAccount(let namespace, let name): users = [ServiceAccountName.user(namespace: namespace, name: name)]
-        case .user(let name, let groups): users = [UserInfo(name: name, groups: ImplicitGroup.groups(ofUser: name, explicit: groups))]
-        case .group(let name): users = [UserInfo(name: "", groups: [name])]
-        }
-        for user in users {
+        var seen: Set<UserInfo> = []
+        for user in try Self.users(of: target, in: database) where seen.insert(user).inserted {
             if !user.name.isEmpty { identities.append(user.name) }
             let result = try database.run("subject-permissions", ["user": .text(user.name), "groups": .list(user.groups)])
             permissions += result.named.map { row in
@@ -64,6 +58,17 @@ public struct EffectivePermissions: Sendable {
                     actsAs: user.name.isEmpty ? nil : user.name, verb: row["verb"].string ?? "", apiGroup: row["api_group"].string,
                     resource: row["resource"].string, url: row["url"].string, grant: Grant(row))
             }
+        }
+    }
+
+    private static func users(of target: Target, in database: WhittleDatabase) throws -> [UserInfo] {
+        switch target {
+        case .runner(let kind, let namespace, let name): try acting(kind: kind, namespace: namespace, name: name, in: database)
+        case .node(let name): try acting(kind: "Node", namespace: "", name: name, in: database)
+        case .serviceAccount(let namespace, let name): [ServiceAccountName.user(namespace: namespace, name: name)]
+        case .user(let name, let groups): [UserInfo(name: name, groups: ImplicitGroup.groups(ofUser: name, explicit: groups))]
+        case .group(let name): [UserInfo(name: "", groups: [name])]
+        case .all(let targets): try targets.flatMap { try users(of: $0, in: database) }
         }
     }
 

@@ -43,6 +43,7 @@ struct CanICommand: ParsableCommand {
                 throw ValidationError("needs VERB and TYPE[/X] or /PATH, or --requests FILE")
             }
             guard self.as != nil || !asGroup.isEmpty else { throw ValidationError("needs --as or --as-group") }
+            if let identity = self.as, identity.name.isEmpty { throw ValidationError("--as needs a name: sa/NAME, pod/NAME, user/NAME") }
         }
     }
 

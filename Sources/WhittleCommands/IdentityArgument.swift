@@ -4,13 +4,14 @@ import WhittleModel
 
 /// A person or thing as people write it: `sa/NAME`, `pod/NAME`, `deploy/NAME`, `user/NAME`, `group/NAME`, `node/NAME`.
 ///
-/// Namespaced ones may carry their namespace: `sa/NS/NAME`.
+/// Namespaced ones may carry their namespace: `sa/NS/NAME`. `NS:NAME`, `NS/NAME` and `system:serviceaccount:NS:NAME` are
+/// service accounts. A TYPE alone means all of them that the other options select.
 struct IdentityArgument: ExpressibleByArgument {
     /// `ServiceAccount`, `Pod`, `User`, `Group`, `Node`, or a workload kind.
     var kind: String
     /// `nil` = not written.
     var namespace: String?
-    /// The name.
+    /// The name; `""` = every one that is selected.
     var name: String
 
     private static let kinds: [String: String] = {
@@ -34,10 +35,17 @@ struct IdentityArgument: ExpressibleByArgument {
             (kind, namespace, name) = ("ServiceAccount", account.namespace, account.name)
             return
         }
-        guard let slash = argument.firstIndex(of: "/") else { return nil }
-        let word = argument[..<slash].lowercased()
+        if let kind = Self.kinds[argument.lowercased()] {
+            (self.kind, name) = (kind, "")
+            return
+        }
+        guard let slash = argument.firstIndex(of: "/"), let kind = Self.kinds[argument[..<slash].lowercased()] else {
+            guard let account = Self.account(argument) else { return nil }
+            (kind, namespace, name) = ("ServiceAccount", account.namespace, account.name)
+            return
+        }
         let rest = argument[argument.index(after: slash)...]
-        guard let kind = Self.kinds[word], !rest.isEmpty else { return nil }
+        guard !rest.isEmpty else { return nil }
         self.kind = kind
         // Names of users and groups may hold slashes themselves.
         guard kind != "User", kind != "Group", kind != "Node", let second = rest.firstIndex(where: { $0 == "/" || $0 == ":" })
@@ -51,11 +59,19 @@ struct IdentityArgument: ExpressibleByArgument {
         name = String(after)
     }
 
+    /// `NS:NAME` and `NS/NAME`, as other tools write accounts.
+    private static func account(_ text: String) -> (namespace: String, name: String)? {
+        let parts = text.split(omittingEmptySubsequences: false) { $0 == ":" || $0 == "/" }
+        // What starts with `system:` is a user or a group.
+        guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty, parts[0] != "system" else { return nil }
+        return (String(parts[0]), String(parts[1]))
+    }
+
     /// The namespace as written here, else as given by `-n`, else `default`.
     func namespace(or given: String?) -> String { namespace ?? given ?? "default" }
 }
 
 extension ArgumentHelp {
     static let identity: ArgumentHelp =
-        "sa/NAME, pod/NAME, deploy/NAME (any workload kind), user/NAME, group/NAME or node/NAME; sa/NS/NAME carries its namespace."
+        "sa/NAME, NS:NAME, pod/NAME, deploy/NAME (any workload kind), user/NAME, group/NAME or node/NAME; sa/NS/NAME carries its namespace; TYPE alone with -l or -A."
 }

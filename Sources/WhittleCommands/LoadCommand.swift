@@ -49,8 +49,8 @@ struct LoadCommand: ParsableCommand {
         let loader = ManifestLoader(
             defaultNamespace: namespace, usesDefaults: !noDefaults, progress: { progress.update($0, of: $1) })
         let state = try loader.load(paths)
-        progress.finish()
         logger.debug("read \(state.sources.count) inputs")
+        progress.finish()
         DiagnosticReport.write(state.diagnostics, withNotes: verbose)
         guard state.objectCount > 0 else {
             throw CommandFailure("nothing loaded: no Kubernetes objects that RBAC needs in \(paths.joined(separator: ", "))")
@@ -62,6 +62,8 @@ struct LoadCommand: ParsableCommand {
         options.catalogueVersion = ResourceCatalogue.builtInVersion
         options.loadedAt = Int64(Date().timeIntervalSince1970 * 1_000_000)
         // What was read is left to the end of the process: taking it apart object by object would cost as much as a query.
+        progress.say("writing \(path)")
+        defer { progress.finish() }
         _ = Unmanaged.passRetained(Kept(state))
         try WhittleDatabase.load(state, to: path, options: options)
         logger.debug("wrote \(path)")
@@ -147,6 +149,12 @@ final class Progress: @unchecked Sendable {
         hasWritten = true
         let share = total.map { $0 > 0 ? " (\(done * 100 / $0) %)" : "" } ?? ""
         console.error("\r\(title): \(done / 1_000_000) MB\(share)\u{1B}[K")
+    }
+
+    /// Says what is done now, if the work has taken long so far.
+    func say(_ text: String) {
+        guard hasWritten else { return }
+        console.error("\r\(text)\u{1B}[K")
     }
 
     func finish() {

@@ -28,13 +28,23 @@ struct PermissionsCommand: ParsableCommand {
     @Flag(help: "Leave out the header of tables.")
     var noHeaders = false
 
+    @OptionGroup var selection: SelectionOptions
     @OptionGroup var input: InputOptions
+
+    func validate() throws {
+        if identity.name.isEmpty, ["User", "Group", "Node"].contains(identity.kind) {
+            throw ValidationError("needs a name; -l selects pods, workloads and service accounts")
+        }
+        if !identity.name.isEmpty, selection.selector != nil || selection.allNamespaces {
+            throw ValidationError("give either a name or -l and -A")
+        }
+    }
 
     func run() throws {
         let database = try input.open(namespace: namespace)
         let permissions: EffectivePermissions
         do {
-            permissions = try EffectivePermissions(of: target, in: database)
+            permissions = try EffectivePermissions(of: target(in: database), in: database)
         } catch let error as AnalysisError {
             throw CommandFailure("\(error)")
         }
@@ -51,25 +61,30 @@ struct PermissionsCommand: ParsableCommand {
                 isMatrix ? permissions.matrixDocument : permissions.document, as: format, hasHeader: !noHeaders,
                 isColoured: console.isColoured))
         if permissions.permissions.isEmpty {
-            console.error("\(identity.kind) \(identity.name) may do nothing through RBAC\n")
+            console.error("\(identity.kind)\(identity.name.isEmpty ? "s selected" : " \(identity.name)") may do nothing through RBAC\n")
             throw CommandFailure("", code: .no)
         }
     }
 
-    private var target: EffectivePermissions.Target {
-        let space = identity.namespace(or: namespace)
-        return switch identity.kind {
-        case "ServiceAccount": .serviceAccount(namespace: space, name: identity.name)
-        case "User": .user(identity.name, groups: asGroup)
-        case "Group": .group(identity.name)
-        case "Node": .node(identity.name)
-        default: .runner(kind: identity.kind, namespace: space, name: identity.name)
+    private func target(in database: WhittleDatabase) throws -> EffectivePermissions.Target {
+        guard identity.name.isEmpty else { return target(namespace: identity.namespace(or: namespace), name: identity.name) }
+        let objects = try selection.objects(of: identity.kind, namespace: namespace, in: database)
+        return .all(objects.map { target(namespace: $0.namespace, name: $0.name) })
+    }
+
+    private func target(namespace space: String, name: String) -> EffectivePermissions.Target {
+        switch identity.kind {
+        case "ServiceAccount": .serviceAccount(namespace: space, name: name)
+        case "User": .user(name, groups: asGroup)
+        case "Group": .group(name)
+        case "Node": .node(name)
+        default: .runner(kind: identity.kind, namespace: space, name: name)
         }
     }
 
     /// A service account or user that nothing names may be a typing error; what it may do through groups is true all the same.
     private func warnIfUnknown(in database: WhittleDatabase) throws {
-        guard ["ServiceAccount", "User", "Group"].contains(identity.kind) else { return }
+        guard !identity.name.isEmpty, ["ServiceAccount", "User", "Group"].contains(identity.kind) else { return }
         let space = identity.kind == "ServiceAccount" ? identity.namespace(or: namespace) : ""
         if try !database.exists(kind: identity.kind, namespace: space, name: identity.name) {
             Console.current.error(

@@ -18,7 +18,7 @@ struct ProposeCommand: ParsableCommand {
             namespaces kept, and nothing that the API server's own default bindings give already. Apply with `kubectl apply -f`.
             """)
 
-    @Argument(help: "sa/NAME or sa/NS/NAME.")
+    @Argument(help: "sa/NAME, sa/NS/NAME or NS:NAME.")
     var identity: IdentityArgument?
 
     @Option(name: [.short, .customLong("namespace")], help: "Namespace of the service account (default: default).")
@@ -33,19 +33,23 @@ struct ProposeCommand: ParsableCommand {
     @Option(name: [.short, .customLong("output")], help: "yaml or json.")
     var output: Format = .yaml
 
+    @OptionGroup var matching: MatchOptions
     @OptionGroup var input: InputOptions
 
     func validate() throws {
         if allNamespaces {
             guard identity == nil, declared == nil else { throw ValidationError("-A takes neither an account nor --declared") }
         } else {
-            guard let identity, identity.kind == "ServiceAccount" else { throw ValidationError("needs sa/NAME, or -A") }
+            guard let identity, identity.kind == "ServiceAccount", !identity.name.isEmpty else {
+                throw ValidationError("needs sa/NAME, or -A")
+            }
         }
     }
 
     func run() throws {
         let database = try input.open(namespace: namespace)
         let accounts = try ProposalInput.accounts(identity, namespace: namespace, in: database)
+            .filter { matching.matches(namespace: $0.namespace, name: $0.name) }
         guard !accounts.isEmpty else { throw CommandFailure("no usage of any service account; read audit logs with `whittle usage load`") }
         let staying = try database.authorizer(onlyBootstrap: true)
         var proposals: [RoleProposal] = []

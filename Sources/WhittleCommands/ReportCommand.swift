@@ -11,20 +11,21 @@ struct ReportCommand: ParsableCommand {
         commandName: "report", abstract: "Tell everything about a service account: who runs as it, what it may do, what it does.",
         discussion: "With -A, every service account of the input. -o table|json|yaml|markdown|csv.")
 
-    @Argument(help: "sa/NAME or sa/NS/NAME.")
+    @Argument(help: "sa/NAME, sa/NS/NAME or NS:NAME; sa alone with -l.")
     var identity: IdentityArgument?
 
     @Option(name: [.short, .customLong("namespace")], help: "Namespace of the service account (default: default).")
     var namespace: String?
 
-    @Flag(name: [.customShort("A"), .customLong("all-namespaces")], help: "Every service account of the input.")
-    var allNamespaces = false
-
+    @OptionGroup var selection: SelectionOptions
+    @OptionGroup var matching: MatchOptions
     @OptionGroup var input: InputOptions
     @OptionGroup var format: OutputOptions
 
     func validate() throws {
-        guard allNamespaces == (identity == nil) else { throw ValidationError("needs sa/NAME, or -A") }
+        guard selection.allNamespaces == (identity?.name ?? "").isEmpty || selection.selector != nil else {
+            throw ValidationError("needs sa/NAME, or -A")
+        }
         if let identity, identity.kind != "ServiceAccount" { throw ValidationError("reports are about service accounts: sa/NAME") }
     }
 
@@ -32,10 +33,8 @@ struct ReportCommand: ParsableCommand {
         let database = try input.open(namespace: namespace)
         let catalogue = ResourceCatalogue.builtIn(extendedBy: try database.apiResources())
         let staying = try database.authorizer(onlyBootstrap: true)
-        let accounts =
-            try identity.map { [ProposalInput.Account(namespace: $0.namespace(or: namespace), name: $0.name)] }
-            ?? database.serviceAccounts().map { ProposalInput.Account(namespace: $0.namespace, name: $0.name) }
-        guard !accounts.isEmpty else { throw CommandFailure("the input has no service accounts") }
+        let accounts = try accounts(in: database).filter { matching.matches(namespace: $0.namespace, name: $0.name) }
+        guard !accounts.isEmpty else { throw CommandFailure("the input has no such service accounts") }
         var reports: [ReportRenderer] = []
         for account in accounts {
             do {
@@ -50,6 +49,21 @@ struct ReportCommand: ParsableCommand {
                 throw CommandFailure("\(error)")
             }
         }
+        try write(reports)
+    }
+
+    private func accounts(in database: WhittleDatabase) throws -> [ProposalInput.Account] {
+        if let identity, !identity.name.isEmpty {
+            return [ProposalInput.Account(namespace: identity.namespace(or: namespace), name: identity.name)]
+        }
+        guard selection.selector == nil else {
+            return try selection.objects(of: "ServiceAccount", namespace: namespace, in: database)
+                .map { ProposalInput.Account(namespace: $0.namespace, name: $0.name) }
+        }
+        return try database.serviceAccounts().map { ProposalInput.Account(namespace: $0.namespace, name: $0.name) }
+    }
+
+    private func write(_ reports: [ReportRenderer]) throws {
         let console = Console.current
         switch format.output {
         case .table, .wide: console.output(reports.map(\.text).joined(separator: "\n"))
@@ -57,7 +71,7 @@ struct ReportCommand: ParsableCommand {
         case .csv: format.write(Table(columns: ["account", "section", "fact"], rows: reports.flatMap(\.table.rows)), .null)
         case .json, .yaml:
             let documents = reports.map(\.document)
-            format.write(Table(columns: [], rows: []), identity == nil ? .array(documents) : documents.first ?? .null)
+            format.write(Table(columns: [], rows: []), (identity?.name ?? "").isEmpty ? .array(documents) : documents.first ?? .null)
         }
     }
 }

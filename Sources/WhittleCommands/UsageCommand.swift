@@ -83,6 +83,10 @@ struct UsageListCommand: ParsableCommand {
     @Option(name: .long, help: "Database made by `whittle load` (default: $WHITTLE_DB, then ./whittle.db).")
     var db: String?
 
+    func validate() throws {
+        if let identity, identity.name.isEmpty { throw ValidationError("needs a name: sa/NAME, user/NAME") }
+    }
+
     func run() throws {
         let console = Console.current
         let database = try WhittleDatabase.open(db ?? console.environment["WHITTLE_DB"] ?? "whittle.db")

@@ -29,6 +29,10 @@ struct VerifyCommand: ParsableCommand {
     @Option(name: .long, help: "Database made by `whittle load` (default: $WHITTLE_DB, then ./whittle.db).")
     var db: String?
 
+    func validate() throws {
+        if let identity, identity.name.isEmpty { throw ValidationError("--as needs a name: sa/NS/NAME") }
+    }
+
     func run() throws {
         let console = Console.current
         let database = try WhittleDatabase.open(db ?? console.environment["WHITTLE_DB"] ?? "whittle.db")

@@ -14,6 +14,7 @@ struct WhoCanCommand: ParsableCommand {
     var words: [String]
 
     @OptionGroup var request: RequestOptions
+    @OptionGroup var matching: MatchOptions
     @OptionGroup var input: InputOptions
     @OptionGroup var format: OutputOptions
 
@@ -39,12 +40,13 @@ struct WhoCanCommand: ParsableCommand {
                 .resource(
                     verb: verb, apiGroup: apiGroup, resource: resource, subresource: subresource, name: name, namespace: namespace)
             }
-        let answer = try WhoCan(question, in: database, expandsGroups: expand, listsPods: pods)
+        var answer = try WhoCan(question, in: database, expandsGroups: expand, listsPods: pods)
+        answer.answers = answer.answers.filter { matching.matches(namespace: $0.grant.subject.namespace, name: $0.grant.subject.name) }
         if answer.answers.isEmpty, !answer.missingKinds.isEmpty { throw couldNotJudge(answer.missingKinds) }
         warnIncomplete(answer.missingKinds)
         if !answer.answers.isEmpty || format.output != .table { format.write(answer.table, answer.document) }
         if answer.answers.isEmpty {
-            Console.current.error("nobody can \(verb) \(target)\n")
+            Console.current.error("nobody\(matching.match.map { " that matches `\($0)`" } ?? "") can \(verb) \(target)\n")
             throw CommandFailure("", code: .no)
         }
     }

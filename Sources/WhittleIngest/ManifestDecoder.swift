@@ -10,6 +10,8 @@ final class ManifestDecoder {
     let defaultNamespace: String
 
     private var types = TypeMetaCache()
+    /// Called now and then with the bytes read since it was called last.
+    var onProgress: (@Sendable (Int) -> Void)?
 
     /// Mappings that were handed in so far.
     private(set) var decodedCount = 0

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import WhittleModel
 
 /// Files, directories and standard input → one `ClusterState`.
@@ -30,6 +31,8 @@ public struct ManifestLoader: Sendable {
         let files = try Self.expand(paths)
         let sizes = files.map { Self.size(of: $0.path) }
         let total = sizes.reduce(0, +)
+        let counter = ProgressCounter(total: total, report: progress)
+        decoder.onProgress = { counter.add($0) }
         var done = 0
         for (file, size) in zip(files, sizes) {
             do {
@@ -47,7 +50,7 @@ public struct ManifestLoader: Sendable {
                         at: SourceLocation(file: file.path, line: 1, column: 1), help: "check the permissions of the file"))
             }
             done += size
-            progress?(done, total)
+            counter.set(done)
         }
         decoder.builder.state.inputSHA256 = sha256(
             of: decoder.builder.state.sources.map { "\($0.sha256)  \($0.path)\n" }.joined())
@@ -67,6 +70,32 @@ public struct ManifestLoader: Sendable {
         if usesDefaults { DefaultRoles.addReferenced(to: &state) }
         state.resolveAggregation()
         return state
+    }
+
+    /// Bytes read so far, counted on any thread.
+    private final class ProgressCounter: Sendable {
+        private let total: Int
+        private let report: (@Sendable (Int, Int) -> Void)?
+        private let done = Mutex(0)
+
+        init(total: Int, report: (@Sendable (Int, Int) -> Void)?) {
+            self.total = total
+            self.report = report
+        }
+
+        func add(_ count: Int) {
+            done.withLock {
+                $0 += count
+                report?($0, total)
+            }
+        }
+
+        func set(_ count: Int) {
+            done.withLock {
+                $0 = count
+                report?($0, total)
+            }
+        }
     }
 
     private struct File {

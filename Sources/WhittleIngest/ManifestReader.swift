@@ -117,8 +117,13 @@ enum ManifestReader {
                 let ahead = AheadReader(
                     UnsafeBufferPointer(start: json.base, count: json.end), first: json.position, file: tree.nodes.file,
                     defaultNamespace: decoder.defaultNamespace, partSize: partSize)
+                var reported = 0
                 repeat {
                     _ = json.peek()
+                    if json.position - reported > 1 << 20 {
+                        decoder.onProgress?(json.position - reported)
+                        reported = json.position
+                    }
                     if json.position >= ahead.nextStart, let read = ahead.take(at: json.position, into: decoder) {
                         (json.position, list) = read
                         hasStreamed = true
@@ -158,8 +163,10 @@ enum ManifestReader {
         guard parts.count > 1 else { return readYAMLPart(bytes, file: file, linesBefore: linesBefore, into: decoder) }
         nonisolated(unsafe) let decoders = parts.map { _ in ManifestDecoder(defaultNamespace: decoder.defaultNamespace, isPart: true) }
         nonisolated(unsafe) let shared = parts
+        let onProgress = decoder.onProgress
         DispatchQueue.concurrentPerform(iterations: parts.count) { index in
             readYAMLPart(shared[index].bytes, file: file, linesBefore: shared[index].linesBefore, into: decoders[index])
+            onProgress?(shared[index].bytes.count)
         }
         for part in decoders { decoder.merge(part) }
     }

@@ -26,6 +26,9 @@ public struct Labels: Hashable, Sendable, ExpressibleByDictionaryLiteral {
         json = text + "}"
     }
 
+    /// Labels from what `json` gave.
+    package init(json: String) { self.json = json }
+
     /// Labels as a literal.
     public init(dictionaryLiteral elements: (String, String)...) { self.init(elements.map { (key: $0.0, value: $0.1) }) }
 

@@ -57,10 +57,17 @@ public struct QueryResult: Sendable {
     /// Values in the order of `columns`.
     public var rows: [[SQLValue]]
 
+    /// Creates a result.
+    public init(columns: [String], rows: [[SQLValue]]) {
+        self.columns = columns
+        self.rows = rows
+    }
+
     /// One row whose values are read by column name.
     public struct Row {
         let result: QueryResult
-        let values: [SQLValue]
+        /// The values in the order of the result's columns.
+        public let values: [SQLValue]
 
         /// The value of a column; NULL when there is none of this name.
         public subscript(_ column: String) -> SQLValue {

@@ -114,9 +114,11 @@ public final class WhittleDatabase: Sendable {
         unlink(temporary)
         let descriptor = Foundation.open(temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .cannotOpen(path: path, reason: String(cString: strerror(errno))) }
+        UnfinishedFiles.add(temporary)
         defer {
             close(descriptor)
             unlink(temporary)
+            UnfinishedFiles.remove(temporary)
             unlink("\(temporary)-journal")
         }
         do {

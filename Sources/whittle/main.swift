@@ -1,4 +1,5 @@
 import Foundation
 import WhittleCommands
 
+Interruption.handle()
 exit(WhittleCommand.run(Array(CommandLine.arguments.dropFirst())))
