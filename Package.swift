@@ -31,7 +31,7 @@ let package = Package(
                 "WhittleModel", "CYAML", "CZlib",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
-            exclude: ["BuiltIn"],
+            exclude: ["BuiltIn", "generate-api-resources.py"],
             plugins: ["EmbedPlugin"]
         ),
         .target(name: "WhittleQueries", plugins: ["EmbedPlugin"]),

@@ -19,6 +19,8 @@ public struct PrivilegeReport: Sendable {
         public var isAssumed: Bool
         /// Rules of the role with a wildcard, and how many served resources each matches.
         public var wildcards: [String]
+        /// Resources that its rules name and the catalogue does not know, with the rule.
+        public var unknownResources: [String]
     }
 
     /// A rule of its roles of which some part can never match.
@@ -55,7 +57,7 @@ public struct PrivilegeReport: Sendable {
     public var deadRules: [DeadRule]
     /// What was seen, refused requests too.
     public var uses: [Use]
-    /// Grants of own bindings that no request needed: `list secrets in shop through RoleBinding cart`; `nil` = no usage was seen.
+    /// Grants of own bindings that no request needed: `list,watch secrets in shop through RoleBinding cart`; `nil` = no usage was seen.
     public var unused: [String]?
     /// Kinds the input did not hold although the report needs them.
     public var missingKinds: [String]
@@ -96,7 +98,8 @@ public struct PrivilegeReport: Sendable {
                     name: row["subject_name"].string ?? ""),
                 scopeNamespace: scope, binding: "\(row["binding_kind"].string ?? "") \(row["binding"].string ?? "")",
                 role: "\(kind) \(row["role"].string ?? "")", isDangling: row["dangling"].isTrue, isAssumed: row["assumed"].isTrue,
-                wildcards: role.map { Self.wildcards(of: $0, catalogue) } ?? [])
+                wildcards: role.map { Self.wildcards(of: $0, catalogue) } ?? [],
+                unknownResources: role.map { Self.unknownResources(of: $0, catalogue) } ?? [])
         }
         let own = Set(bindings.map { "\($0.role) \($0.role.hasPrefix("Role ") ? $0.scopeNamespace ?? "" : "")" })
         deadRules = try database.run("rules-that-never-match").named.compactMap { row in
@@ -109,12 +112,29 @@ public struct PrivilegeReport: Sendable {
         }
         unused =
             try uses.contains { !$0.isRefused }
-            ? database.run("unused-permissions", ["user": .text(user.name)]).named.map { row in
-                let target = targetText(resource: row["resource"].string, apiGroup: row["api_group"].string, url: row["url"].string)
-                let scope = row["scope_namespace"].string.map { " in \($0)" } ?? " in all namespaces"
-                return
-                    "\(row["verb"].string ?? "") \(target)\(row["url"].string == nil ? scope : "") through \(row["binding_kind"].string ?? "") \(row["binding"].string ?? "")"
-            } : nil
+            ? Self.unused(database.run("unused-permissions", ["user": .text(user.name)])) : nil
+    }
+
+    /// One line per resource or URL, scope and binding.
+    private static func unused(_ result: QueryResult) -> [String] {
+        var verbs: [String: [String]] = [:]
+        var order: [String] = []
+        for row in result.named {
+            let target = targetText(resource: row["resource"].string, apiGroup: row["api_group"].string, url: row["url"].string)
+            let scope = row["scope_namespace"].string.map { " in \($0)" } ?? " in all namespaces"
+            let line =
+                "\(target)\(row["url"].string == nil ? scope : "") through \(row["binding_kind"].string ?? "") \(row["binding"].string ?? "")"
+            if verbs[line] == nil { order.append(line) }
+            verbs[line, default: []].append(row["verb"].string ?? "")
+        }
+        return order.map { line in "\((verbs[line] ?? []).uniqued().joined(separator: ",")) \(line)" }
+    }
+
+    private static func unknownResources(of role: Role, _ catalogue: ResourceCatalogue) -> [String] {
+        role.effectiveRules.enumerated().compactMap { index, written in
+            let unknown = catalogue.unknownResources(of: written.rule)
+            return unknown.isEmpty ? nil : "rule \(index): \(unknown.joined(separator: ", "))"
+        }
     }
 
     private static func request(_ row: QueryResult.Row) -> String {

@@ -46,7 +46,11 @@ package struct Console: Sendable {
                 if written < 0, errno == EINTR { continue }
                 // The reader has gone: nobody is left to tell, and what was asked for is done.
                 if written < 0, errno == EPIPE { exit(0) }
-                guard written > 0 else { exit(WhittleExitCode.couldNotJudge.rawValue) }
+                guard written > 0 else {
+                    let reason = String(cString: strerror(errno))
+                    if descriptor != 2 { write("whittle: error: cannot write the answer: \(reason)\n", to: 2) }
+                    exit(WhittleExitCode.couldNotJudge.rawValue)
+                }
                 start += written
             }
         }

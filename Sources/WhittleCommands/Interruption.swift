@@ -6,6 +6,8 @@ import WhittleStore
 package enum Interruption {
     /// Handles SIGINT and SIGTERM from now on; the exit status is 128 + the signal, as the shell expects.
     package static func handle() {
+        // A file that grows beyond its limit is an error of the write, not the end of the process.
+        signal(SIGXFSZ, SIG_IGN)
         for number in [SIGINT, SIGTERM] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInteractive))

@@ -96,6 +96,17 @@ public struct ResourceCatalogue: Sendable {
             ?? Resolution(apiGroup: group, resource: String(text[..<dot]), isNamespaced: nil)
     }
 
+    /// Entries of a rule's resources that no known API serves in any of its apiGroups, with their group.
+    ///
+    /// They are unknown, not dead: the server checks some resources that no discovery document lists (semantics HID-5).
+    public func unknownResources(of rule: PolicyRule) -> [String] {
+        (rule.apiGroups ?? []).filter { $0 != "*" }.flatMap { group in
+            (rule.resources ?? []).filter { entry in
+                entry != "*" && !entry.hasPrefix("*/") && !resources.contains { $0.apiGroup == group && $0.resource == entry }
+            }.map { group.isEmpty ? $0 : "\($0).\(group)" }
+        }
+    }
+
     /// Whether `resource/subresource` is served in `apiGroup`.
     ///
     /// `finalizers` is checked for every resource and served by no discovery document (semantics HID-5). Of a resource that

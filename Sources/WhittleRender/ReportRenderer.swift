@@ -22,7 +22,7 @@ public struct ReportRenderer: Sendable {
     private var sections: [Section] {
         let uses = { (isRefused: Bool) in
             report.uses.filter { $0.isRefused == isRefused }.map { use in
-                "\(use.request): \(use.count) times, \(TimeText.rfc3339(Int64(use.firstSeen))) to \(TimeText.rfc3339(Int64(use.lastSeen)))"
+                "\(use.request): \(use.count == 1 ? "once" : "\(use.count) times"), \(TimeText.rfc3339(Int64(use.firstSeen))) to \(TimeText.rfc3339(Int64(use.lastSeen)))"
             }
         }
         return [
@@ -32,6 +32,9 @@ public struct ReportRenderer: Sendable {
             Section(title: "Bindings", lines: report.bindings.map(Self.text), empty: "none"),
             Section(
                 title: "Wildcards", lines: report.bindings.flatMap { line in line.wildcards.map { "\(line.role) \($0)" } }, empty: "none"),
+            Section(
+                title: "Not in the catalogue",
+                lines: report.bindings.flatMap { line in line.unknownResources.map { "\(line.role) \($0)" } }.uniqued(), empty: "nothing"),
             Section(title: "Never matches", lines: report.deadRules.map { "\($0.rule): \($0.reason)" }, empty: "nothing"),
             Section(title: "Used", lines: uses(false), empty: "no usage was seen"),
             Section(title: "Refused", lines: uses(true), empty: "nothing was seen"),
@@ -102,6 +105,7 @@ public struct ReportRenderer: Sendable {
                         "subject": $0.subject.document, "scope": $0.scopeNamespace.map(JSONValue.string) ?? .null,
                         "binding": .string($0.binding), "role": .string($0.role), "dangling": .bool($0.isDangling),
                         "assumed": .bool($0.isAssumed), "wildcards": .strings($0.wildcards),
+                        "unknownResources": .strings($0.unknownResources),
                     ])
                 }),
             "neverMatches": .array(report.deadRules.map { .members(["rule": .string($0.rule), "reason": .string($0.reason)]) }),

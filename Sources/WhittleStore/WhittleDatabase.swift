@@ -127,8 +127,8 @@ public final class WhittleDatabase: Sendable {
                 // Nothing but this process sees the file before the rename, so it needs no journal.
                 try database.execute(
                     sql: """
-                        PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
-                        PRAGMA page_size = 16384; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY
+                        PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF; PRAGMA main.locking_mode = EXCLUSIVE;
+                        PRAGMA page_size = \(state.objectCount > 5_000 ? 16_384 : 4_096); PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY
                         """)
                 try build(database, state, options, oldPath: oldPath)
             }

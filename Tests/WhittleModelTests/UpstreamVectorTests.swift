@@ -85,6 +85,21 @@ struct UpstreamVectorTests {
                 == vector.expect["covers"].bool)
     }
 
+    @Test("compact: what upstream merges means the same to us", arguments: Vector.cases("compact"))
+    func compact(_ vector: Vector) {
+        let (before, after) = (vector.given["rules"].rules, vector.expect["rules"].rules)
+        #expect(RuleCoverage.uncovered(owner: before, servant: after).isEmpty)
+        #expect(RuleCoverage.uncovered(owner: after, servant: before).isEmpty)
+    }
+
+    @Test("rule-lint: what the rule builder refuses is a problem or a finding", arguments: Vector.cases("rule-lint"))
+    func ruleLint(_ vector: Vector) {
+        let rule = vector.given["rule"].rule
+        let isClean =
+            Validation.problems(of: rule, at: "rule", isNamespaced: false).isEmpty && RuleLint.findings(rule).isEmpty
+        #expect(isClean == vector.expect["ok"].bool)
+    }
+
     @Test("allowed-subjects", arguments: Vector.cases("allowed-subjects"))
     func allowedSubjects(_ vector: Vector) {
         var subjects = [Subject(kind: "Group", name: ImplicitGroup.masters, apiGroup: "rbac.authorization.k8s.io")]

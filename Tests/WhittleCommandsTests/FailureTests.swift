@@ -1,0 +1,155 @@
+import Foundation
+import Testing
+import WhittleTestSupport
+
+/// What goes wrong outside of Whittle is said in words, ends with 2, and leaves what was there as it was.
+@Suite("Failures")
+struct FailureTests {
+    private static let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: cart}\n"
+
+    /// Runs the built binary in a shell, because limits, standard input and signals belong to a process.
+    private func shell(_ script: String, in folder: String) throws -> CommandResult {
+        let process = Process()
+        process.executableURL = URL(filePath: "/bin/bash")
+        process.arguments = ["-c", script]
+        process.currentDirectoryURL = URL(filePath: folder)
+        process.environment = ["PATH": "/usr/bin:/bin", "WHITTLE": try Self.binary()]
+        let (output, errors) = (Pipe(), Pipe())
+        process.standardOutput = output
+        process.standardError = errors
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let more = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return CommandResult(output: text, errors: more, code: process.terminationStatus)
+    }
+
+    private static func binary() throws -> String {
+        let folder = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+        let path = folder.appending(path: "whittle").path
+        guard FileManager.default.isExecutableFile(atPath: path) else { throw Missing(path: path) }
+        return path
+    }
+
+    private struct Missing: Error { var path: String }
+
+    @Test("a file that cannot be opened: named it ends the load, found in a folder the others are loaded")
+    func unreadableFile() throws {
+        let workspace = try Workspace()
+        _ = try workspace.write(Self.account, to: "in/good.yaml")
+        try FileManager.default.createSymbolicLink(atPath: workspace.file("in/loop.yaml"), withDestinationPath: "loop.yaml")
+        let named = whittle("load", workspace.file("in/loop.yaml"), "-o", workspace.file("w.db"))
+        #expect(named.code == 2)
+        #expect(named.errors.contains("loop.yaml"))
+        #expect(!FileManager.default.fileExists(atPath: workspace.file("w.db")))
+        let folder = whittle("load", workspace.file("in"), "-o", workspace.file("w.db"))
+        #expect(folder.code == 0)
+        #expect(folder.errors.contains("[cannot-open]"))
+        #expect(folder.errors.contains("1 service account"))
+    }
+
+    @Test("a file that breaks while it is read", .enabled(if: FileManager.default.fileExists(atPath: "/proc/self/mem")))
+    func brokenFile() throws {
+        let workspace = try Workspace()
+        let result = whittle("load", "/proc/self/mem", "-o", workspace.file("w.db"))
+        #expect(result.code == 2)
+        #expect(result.errors.contains("/proc/self/mem"))
+    }
+
+    @Test("a folder without manifests, and empty standard input")
+    func nothing() throws {
+        let workspace = try Workspace()
+        _ = try workspace.write("hello", to: "in/readme.txt")
+        for command in [
+            ["load", workspace.file("in"), "-o", workspace.file("w.db")], ["who-can", "get", "pods", "-f", workspace.file("in")],
+        ] {
+            let result = whittle(command)
+            #expect(result.code == 2)
+            #expect(result.errors.contains("no Kubernetes objects"))
+        }
+        for command in ["load - -o w.db", "who-can get pods -f -"] {
+            let result = try shell("$WHITTLE \(command) < /dev/null", in: workspace.folder.path)
+            #expect(result.code == 2)
+            #expect(result.errors.contains("no Kubernetes objects"))
+            #expect(result.output.isEmpty)
+        }
+    }
+
+    @Test("a folder that cannot be written", .enabled(if: FileManager.default.fileExists(atPath: "/sys/kernel")))
+    func readOnlyFolder() throws {
+        let workspace = try Workspace()
+        let input = try workspace.write(Self.account, to: "in.yaml")
+        let result = whittle("load", input, "-o", "/sys/kernel/whittle.db")
+        #expect(result.code == 2)
+        #expect(result.errors.contains("/sys/kernel/whittle.db"))
+    }
+
+    @Test("a full disk: the load ends with 2, the old database stays, nothing is left beside it")
+    func fullDisk() throws {
+        let workspace = try Workspace()
+        _ = try workspace.write(Self.account, to: "in.yaml")
+        let accounts = (0..<20_000).map { "{\"apiVersion\":\"v1\",\"kind\":\"ServiceAccount\",\"metadata\":{\"name\":\"a\($0)\"}}" }
+        _ = try workspace.write("{\"kind\":\"List\",\"items\":[\(accounts.joined(separator: ","))]}", to: "big.json")
+        let result = try shell(
+            """
+            set -e; $WHITTLE load in.yaml -o w.db 2> /dev/null; cp w.db before.db
+            (ulimit -f 400; $WHITTLE load big.json -o w.db) && exit 9 || echo "status $?"
+            cmp w.db before.db; ls
+            """, in: workspace.folder.path)
+        #expect(result.code == 0, "\(result.errors)")
+        #expect(result.output == "status 2\nbefore.db\nbig.json\nin.yaml\nw.db\n")
+        #expect(result.errors.contains("whittle: error:"))
+        let answer = try shell("$WHITTLE query labelled-objects --db w.db > /dev/full", in: workspace.folder.path)
+        #expect(answer.code == 2)
+        #expect(answer.errors.contains("cannot write the answer"))
+    }
+
+    @Test("a reader that goes away is no error, an interrupt leaves nothing behind")
+    func closedPipeAndInterrupt() throws {
+        let workspace = try Workspace()
+        let pods = (0..<3_000).map { "{\"apiVersion\":\"v1\",\"kind\":\"ServiceAccount\",\"metadata\":{\"name\":\"a\($0)\"}}" }
+        _ = try workspace.write("{\"kind\":\"List\",\"items\":[\(pods.joined(separator: ","))]}", to: "in.json")
+        let pipe = try shell(
+            "$WHITTLE load in.json -o w.db 2> /dev/null; $WHITTLE query labelled-objects --db w.db 2> err | head -1; echo ${PIPESTATUS[0]}; grep -v note err",
+            in: workspace.folder.path)
+        #expect(pipe.output.hasSuffix("\n0\n"))
+        let interrupted = try shell(
+            "mkfifo in; $WHITTLE load in -o new.db 2> /dev/null & p=$!; exec 3> in; sleep 0.3; kill -INT $p; wait $p; echo $?; ls | grep new",
+            in: workspace.folder.path)
+        #expect(interrupted.output == "130\n")
+    }
+
+    @Test("two loads into one file at once: both end well and the file is one of the two")
+    func twoLoads() throws {
+        let workspace = try Workspace()
+        for name in ["a", "b"] {
+            let accounts = (0..<5_000).map {
+                "{\"apiVersion\":\"v1\",\"kind\":\"ServiceAccount\",\"metadata\":{\"name\":\"\(name)\($0)\"}}"
+            }
+            _ = try workspace.write("{\"kind\":\"List\",\"items\":[\(accounts.joined(separator: ","))]}", to: "\(name).json")
+        }
+        let result = try shell(
+            """
+            for round in 1 2 3; do
+              $WHITTLE load a.json -o w.db 2> /dev/null & first=$!
+              $WHITTLE load b.json -o w.db 2> /dev/null & second=$!
+              wait $first && wait $second || exit 1
+              sqlite3 -readonly w.db "PRAGMA integrity_check; SELECT count(*), count(DISTINCT substr(name, 1, 1)) FROM service_account"
+            done; ls
+            """, in: workspace.folder.path)
+        #expect(result.code == 0, "\(result.errors)")
+        #expect(result.output == String(repeating: "ok\n5000|1\n", count: 3) + "a.json\nb.json\nw.db\n")
+    }
+
+    @Test("a database of schema 1 is read, keeps its usage when it is loaded again, and is carried by every later version")
+    func schemaOne() throws {
+        let workspace = try Workspace()
+        try Fixtures.contents(Fixtures.path("databases/schema-1.db.gz")).write(to: URL(filePath: workspace.file("w.db")))
+        let before = whittle("usage", "list", "--db", workspace.file("w.db"))
+        #expect(before.code == 0)
+        #expect(whittle("can-i", "get", "pods", "-n", "platform", "--as", "platform:backup", "--db", workspace.file("w.db")).code == 0)
+        #expect(whittle("load", Fixtures.path("demo/cluster"), "-o", workspace.file("w.db")).code == 0)
+        #expect(whittle("usage", "list", "--db", workspace.file("w.db")).output == before.output)
+    }
+}
