@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 PACKAGES = libsqlite3-dev libyaml-dev zlib1g-dev sqlite3 gzip
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: all setup build demo test lint format install clean
+.PHONY: all setup build demo test bench-setup bench bench-check lint format install clean
 
 all: build
 
@@ -26,6 +26,24 @@ demo: build
 test: setup
 	swift test -c release --disable-xctest --scratch-path .build-test
 
+# Compares with yardsticks in one run: Python's json.load and PyYAML's CSafeLoader. Takes some minutes.
+BENCH = WHITTLE=$(CURDIR)/.build/release/whittle swift run -c release --package-path Tests/Benchmarks --scratch-path .build-bench WhittleBench
+
+bench-setup: build
+	@missing=""; for package in python3 python3-yaml; do \
+	  dpkg-query -W -f='$${Status}' $$package 2> /dev/null | grep -q "ok installed" || missing="$$missing $$package"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq $$missing; \
+	fi
+
+bench: bench-setup
+	$(BENCH)
+
+# Fails when a figure misses its limit.
+bench-check: bench-setup
+	$(BENCH) --check
+
 lint:
 	swift format lint --strict --recursive Sources Tests Package.swift
 
@@ -45,4 +63,4 @@ install: setup
 	$(DESTDIR)$(PREFIX)/bin/whittle --generate-completion-script fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/whittle.fish
 
 clean:
-	rm -rf .build .build-static .build-test
+	rm -rf .build .build-static .build-test .build-bench

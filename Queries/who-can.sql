@@ -17,7 +17,7 @@
 -- column:  role                text     name of the role; a Role is in scope_namespace
 -- column:  rule                integer  0-based position of the rule in the role
 -- column:  only_named          integer  1 = the rule holds for its resourceNames only
--- column:  names               text?    JSON array of these names; NULL = any request
+-- column:  names               text?    JSON array of these names as written; NULL = any request
 -- column:  assumed             integer  1 = binding or role come from the built-in defaults, not from the input
 -- column:  file                text?    input that holds the rule; NULL = built in
 -- column:  line                integer? 1-based line of the rule
@@ -57,25 +57,26 @@ WITH scope(lo, hi) AS MATERIALIZED (            -- a request sees ClusterRoleBin
     WHERE a.named = 0 OR :resource_name IS NULL OR EXISTS (SELECT 1 FROM rule_name AS n WHERE n.role_id = a.role_id AND n.ordinal = a.ordinal
                 AND n.object_name_id = (SELECT object_name_id FROM object_name WHERE name = :resource_name))
     GROUP BY a.role_id)
+), hit AS MATERIALIZED (                        -- a subject listed twice counts once
+  SELECT DISTINCT b.binding_id, s.identity_id, matched.role_id, matched.ordinal, matched.named
+  FROM matched CROSS JOIN scope
+  CROSS JOIN binding AS b ON b.role_id = matched.role_id AND b.namespace_id BETWEEN scope.lo AND scope.hi
+  CROSS JOIN binding_subject AS s ON s.binding_id = b.binding_id
 )
 SELECT CASE WHEN sa.identity_id IS NULL THEN i.kind ELSE 'ServiceAccount' END AS subject_kind,
        sa.namespace AS subject_namespace, coalesce(sa.name, i.name) AS subject_name,
        nullif(b.namespace, '') AS scope_namespace, b.kind AS binding_kind, b.name AS binding, r.kind AS role_kind, r.name AS role,
-       matched.ordinal AS rule, matched.named AS only_named,
-       CASE WHEN matched.named THEN (SELECT json_group_array(name) FROM (SELECT o.name FROM rule_name AS n JOIN object_name AS o USING (object_name_id)
-                            WHERE n.role_id = matched.role_id AND n.ordinal = matched.ordinal ORDER BY o.name)) END AS names,
+       hit.ordinal AS rule, hit.named AS only_named,
+       CASE WHEN hit.named THEN w.resource_names END AS names,
        max(b.assumed, r.assumed) AS assumed, f.path AS file, w.line, w.column,
        CASE WHEN sa.identity_id IS NOT NULL THEN 1 ELSE coalesce(z.service_accounts, 0) END AS service_accounts,
-       CASE WHEN sa.identity_id IS NOT NULL THEN (SELECT count(DISTINCT k.pod_id) FROM pod_token AS k WHERE k.identity_id = sa.identity_id AND k.audience IS NULL)
+       CASE WHEN sa.identity_id IS NOT NULL THEN (SELECT count(*) FROM (SELECT 1 FROM pod_token AS k WHERE k.identity_id = sa.identity_id AND k.audience IS NULL GROUP BY k.pod_id))
             ELSE coalesce(z.pods, 0) END AS pods
-FROM matched CROSS JOIN scope
-CROSS JOIN binding AS b ON b.role_id = matched.role_id AND b.namespace_id BETWEEN scope.lo AND scope.hi
-CROSS JOIN binding_subject AS s ON s.binding_id = b.binding_id
-CROSS JOIN identity AS i ON i.identity_id = s.identity_id
-CROSS JOIN role AS r ON r.role_id = matched.role_id
-CROSS JOIN rule AS w ON w.role_id = matched.role_id AND w.ordinal = matched.ordinal
+FROM hit CROSS JOIN binding AS b ON b.binding_id = hit.binding_id
+CROSS JOIN identity AS i ON i.identity_id = hit.identity_id
+CROSS JOIN role AS r ON r.role_id = hit.role_id
+CROSS JOIN rule AS w ON w.role_id = hit.role_id AND w.ordinal = hit.ordinal
 LEFT JOIN source AS f ON f.source_id = w.source_id
 LEFT JOIN service_account AS sa ON sa.identity_id = i.identity_id
 LEFT JOIN group_size AS z ON z.group_id = i.identity_id
-GROUP BY b.binding_id, i.identity_id            -- a subject listed twice counts once
 ORDER BY 1, 2, 3, b.namespace, binding

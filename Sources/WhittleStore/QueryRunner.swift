@@ -65,18 +65,21 @@ public struct QueryResult: Sendable {
 
     /// One row whose values are read by column name.
     public struct Row {
-        let result: QueryResult
+        fileprivate let places: [String: Int]
         /// The values in the order of the result's columns.
         public let values: [SQLValue]
 
         /// The value of a column; NULL when there is none of this name.
         public subscript(_ column: String) -> SQLValue {
-            result.columns.firstIndex(of: column).map { values[$0] } ?? .null
+            places[column].map { values[$0] } ?? .null
         }
     }
 
     /// The rows, readable by name.
-    public var named: [Row] { rows.map { Row(result: self, values: $0) } }
+    public var named: [Row] {
+        let places = Dictionary(columns.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        return rows.map { Row(places: places, values: $0) }
+    }
 }
 
 extension WhittleDatabase {

@@ -17,6 +17,6 @@ CREATE INDEX pod_by_node             ON pod (node_id);
 CREATE INDEX pod_by_workload         ON pod (workload_id);
 CREATE INDEX workload_by_identity    ON workload (identity_id);
 CREATE INDEX workload_by_owner       ON workload (owner_id);
-CREATE INDEX pod_token_by_identity   ON pod_token (identity_id, pod_id);
+CREATE INDEX pod_token_by_identity   ON pod_token (identity_id, pod_id, audience);
 CREATE INDEX workload_token_by_identity ON workload_token (identity_id, workload_id);
 CREATE INDEX usage_day_by_day        ON usage_day (day);
