@@ -78,6 +78,9 @@ let package = Package(
             dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittlePropose", "WhittleRender"]),
         .testTarget(
             name: "WhittleCommandsTests",
-            dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleStore", "WhittleCommands"]),
+            dependencies: [
+                .product(name: "ArgumentParser", package: "swift-argument-parser"), "WhittleTestSupport", "WhittleModel", "WhittleIngest",
+                "WhittleStore", "WhittleQueries", "WhittleCommands", "whittle",
+            ]),
     ]
 )

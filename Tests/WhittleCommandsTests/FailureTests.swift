@@ -7,32 +7,7 @@ import WhittleTestSupport
 struct FailureTests {
     private static let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: cart}\n"
 
-    /// Runs the built binary in a shell, because limits, standard input and signals belong to a process.
-    private func shell(_ script: String, in folder: String) throws -> CommandResult {
-        let process = Process()
-        process.executableURL = URL(filePath: "/bin/bash")
-        process.arguments = ["-c", script]
-        process.currentDirectoryURL = URL(filePath: folder)
-        process.environment = ["PATH": "/usr/bin:/bin", "WHITTLE": try Self.binary()]
-        let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = output
-        process.standardError = errors
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        let more = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        return CommandResult(output: text, errors: more, code: process.terminationStatus)
-    }
-
-    private static func binary() throws -> String {
-        let folder = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
-        let path = folder.appending(path: "whittle").path
-        guard FileManager.default.isExecutableFile(atPath: path) else { throw Missing(path: path) }
-        return path
-    }
-
-    private struct Missing: Error { var path: String }
+    private func shell(_ script: String, in folder: String) throws -> CommandResult { try Shell.result(of: script, in: folder) }
 
     @Test("a file that cannot be opened: named it ends the load, found in a folder the others are loaded")
     func unreadableFile() throws {

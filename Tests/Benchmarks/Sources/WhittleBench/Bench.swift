@@ -163,11 +163,16 @@ struct Bench {
         ).median
         let (whoCan, onePod) = (Samples(asked), Samples(permissions))
         let figures = [
-            Figure(name: "who-can in a namespace: p50", value: whoCan.median * 1_000, unit: "ms", limit: .atMost(2), detail: "500 random questions"),
+            Figure(
+                name: "who-can in a namespace: p50", value: whoCan.median * 1_000, unit: "ms", limit: .atMost(2),
+                detail: "500 random questions"),
             Figure(name: "who-can in a namespace: p99", value: whoCan.percentile(99) * 1_000, unit: "ms", limit: .atMost(20), detail: ""),
             Figure(name: "who-can as a whole process", value: process * 1_000, unit: "ms", limit: .atMost(60), detail: ""),
-            Figure(name: "permissions of one pod: p50", value: onePod.median * 1_000, unit: "ms", limit: .atMost(5), detail: "300 random pods"),
-            Figure(name: "grants of every identity: one pass", value: pass, unit: "s", limit: .atMost(2), detail: "query service-account-report"),
+            Figure(
+                name: "permissions of one pod: p50", value: onePod.median * 1_000, unit: "ms", limit: .atMost(5), detail: "300 random pods"),
+            Figure(
+                name: "grants of every identity: one pass", value: pass, unit: "s", limit: .atMost(2),
+                detail: "query service-account-report"),
         ]
         let timings = [
             Timing(name: "who-can p50", seconds: whoCan.median), Timing(name: "permissions of one pod p50", seconds: onePod.median),

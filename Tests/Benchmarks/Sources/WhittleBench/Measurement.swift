@@ -93,7 +93,9 @@ struct Figure {
             case .atLeast(let floor): ">= \(Self.text(floor))"
             case .atMost(let ceiling): "<= \(Self.text(ceiling))"
             }
-        let cells = [name.padded(to: 44), "\(Self.text(value)) \(unit)".padded(to: 12), limit.padded(to: 9), isKept ? "ok  " : "FAIL", detail]
+        let cells = [
+            name.padded(to: 44), "\(Self.text(value)) \(unit)".padded(to: 12), limit.padded(to: 9), isKept ? "ok  " : "FAIL", detail,
+        ]
         return cells.joined(separator: "  ")
     }
 
