@@ -8,6 +8,8 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
     case newerSchema(path: String, found: Int, supported: Int)
     /// The file was written by an older version.
     case olderSchema(path: String, found: Int, supported: Int)
+    /// A load put another file in its place while it was open.
+    case replaced(path: String)
     /// The file holds usage of another cluster than the input.
     case otherCluster(path: String, found: String, given: String)
     /// SQLite refused a statement; values are hidden.
@@ -25,7 +27,8 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
         case .newerSchema(let path, let found, let supported):
             "`\(path)` has schema \(found), this whittle knows schemas up to \(supported); use the newer whittle that wrote it"
         case .olderSchema(let path, let found, let supported):
-            "`\(path)` has schema \(found), this whittle needs schema \(supported); load the input again"
+            "`\(path)` has schema \(found), this whittle needs schema \(supported); load the input into a new file"
+        case .replaced(let path): "`\(path)` was replaced by a load meanwhile and nothing was added; run the command again"
         case .otherCluster(let path, let found, let given):
             "`\(path)` holds usage of cluster \(found), the input is of cluster \(given); write another file, or drop the usage with --fresh"
         case .sql(let code, let message): "SQLite error \(code): \(message)"

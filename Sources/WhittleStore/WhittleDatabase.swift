@@ -12,10 +12,13 @@ public final class WhittleDatabase: Sendable {
     /// The path as given; `:memory:` for a database without a file.
     public let path: String
     let queue: DatabaseQueue
+    /// The file that was opened; another may stand at `path` by now.
+    private let inode: UInt64?
 
-    private init(path: String, queue: DatabaseQueue) {
+    private init(path: String, queue: DatabaseQueue, inode: UInt64? = nil) {
         self.path = path
         self.queue = queue
+        self.inode = inode
     }
 
     // MARK: Opening
@@ -31,6 +34,7 @@ public final class WhittleDatabase: Sendable {
             var configuration = Configuration()
             configuration.readonly = isReadOnly
             configuration.busyMode = .timeout(10)
+            let inode = FileLock.inode(of: path)
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             let (application, version) = try queue.read { database in
                 (
@@ -45,7 +49,7 @@ public final class WhittleDatabase: Sendable {
             guard version == schemaVersion else {
                 throw StoreError.olderSchema(path: path, found: version, supported: schemaVersion)
             }
-            return WhittleDatabase(path: path, queue: queue)
+            return WhittleDatabase(path: path, queue: queue, inode: inode)
         } catch let error as StoreError {
             throw error
         } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB {
@@ -102,6 +106,8 @@ public final class WhittleDatabase: Sendable {
     /// - Throws: `StoreError.otherCluster` when the old file holds usage of another cluster.
     public static func load(_ state: ClusterState, to path: String, options: LoadOptions) throws(StoreError) {
         var oldPath: String?
+        let lock = FileLock(path)
+        defer { withExtendedLifetime(lock) {} }
         if FileManager.default.fileExists(atPath: path) {
             let old = try open(path)
             if !options.isFresh {
@@ -171,7 +177,8 @@ public final class WhittleDatabase: Sendable {
         if let oldPath {
             try database.execute(sql: "ATTACH DATABASE ? AS old", arguments: [oldPath])
         }
-        try database.inTransaction {
+        // Deferred: an immediate transaction would lock the old file for writing too, against other loads.
+        try database.inTransaction(.deferred) {
             try database.execute(
                 sql: "INSERT INTO cluster VALUES (1, ?, ?, ?)", arguments: [state.clusterUID, options.clusterName, state.serverVersion])
             try UsageWriter.writeEmptyRows(database)
@@ -209,7 +216,12 @@ public final class WhittleDatabase: Sendable {
     // MARK: Usage
 
     /// Adds folded audit logs to the usage.
+    ///
+    /// - Throws: `StoreError.replaced` when a load has put another file in its place since it was opened.
     public func add(_ fold: UsageFold) throws(StoreError) {
+        let lock = FileLock(path)
+        defer { withExtendedLifetime(lock) {} }
+        if let lock, let inode, lock.inode != inode { throw .replaced(path: path) }
         do {
             try queue.write { database in
                 let writer = BulkWriter(database)

@@ -123,6 +123,19 @@ struct WhittleDatabaseTests {
         #expect(try Data(contentsOf: URL(fileURLWithPath: file)) == before)
     }
 
+    @Test("usage is not added to a file that a load has replaced meanwhile")
+    func replacedFile() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("c.db")
+        let state = try Fixtures.recordedCluster()
+        try WhittleDatabase.load(state, to: file, options: WhittleDatabase.LoadOptions())
+        let opened = try WhittleDatabase.open(file, isReadOnly: false)
+        try WhittleDatabase.load(state, to: file, options: WhittleDatabase.LoadOptions())
+        #expect(throws: StoreError.replaced(path: file)) { try opened.add(UsageFold()) }
+        try WhittleDatabase.open(file, isReadOnly: false).add(UsageFold())
+    }
+
     @Test("files of other programs and other schemas are refused in words")
     func wrongFiles() throws {
         let folder = try Fixtures.TemporaryFolder()
