@@ -109,6 +109,7 @@ final class AheadReader {
     ) {
         guard let base = bytes.baseAddress, var json = try? JSONText(bytes, from: part.start) else { return }
         let tree = DocumentTree(file: file, base: base)
+        defer { withExtendedLifetime(tree) {} }
         var anchor = start
         repeat {
             _ = json.peek()

@@ -102,6 +102,7 @@ public struct AuditLogReader: Sendable {
         private mutating func parse(_ bytes: UnsafeBufferPointer<UInt8>, isTerminated: Bool, mayContinue: Bool) -> Bool {
             guard let base = bytes.baseAddress else { return true }
             let tree = DocumentTree(file: file, base: base)
+            defer { withExtendedLifetime(tree) {} }
             do throws(JSONText.Failure) {
                 var json = try JSONText(bytes)
                 while json.peek() != 0 {

@@ -31,6 +31,7 @@ package struct AuditNeeds {
             return text.withUTF8 { bytes in
                 guard let base = bytes.baseAddress, var json = try? JSONText(bytes) else { return nil }
                 let tree = DocumentTree(file: "", base: base)
+                defer { withExtendedLifetime(tree) {} }
                 guard (try? json.parseValue(into: tree)) != nil else { return nil }
                 return AuditEvent(tree.root)
             }

@@ -67,6 +67,7 @@ enum ManifestReader {
     ) -> JSONOutcome {
         guard let base = bytes.baseAddress else { return .done }
         let tree = DocumentTree(file: file, base: base)
+        defer { withExtendedLifetime(tree) {} }
         let decodedBefore = decoder.decodedCount
         var anchor = DocumentTree.LineCursor()
         do throws(JSONText.Failure) {

@@ -35,6 +35,7 @@ public struct RequestLines {
     static func parse(_ bytes: UnsafeBufferPointer<UInt8>) -> Line {
         guard let base = bytes.baseAddress, firstInvalidUTF8(in: bytes) == nil else { return .bad(message: "not UTF-8 text") }
         let tree = DocumentTree(file: "", base: base)
+        defer { withExtendedLifetime(tree) {} }
         do throws(JSONText.Failure) {
             var json = try JSONText(bytes)
             try json.parseValue(into: tree)

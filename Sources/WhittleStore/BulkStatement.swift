@@ -33,11 +33,19 @@ final class BulkWriter: @unchecked Sendable {
 
     init(_ database: Database) { connection = database.sqliteConnection }
 
-    deinit {
-        for statement in statements {
-            sqlite3_finalize(statement.single)
-            sqlite3_finalize(statement.many)
+    /// Ends all statements. Must be called, also after an error, before the connection is used by anybody else: the last
+    /// reference may be given up by the worker, and that is no place to touch the connection from.
+    func finish() {
+        worker.sync {
+            for statement in statements {
+                sqlite3_finalize(statement.single)
+                sqlite3_finalize(statement.many)
+            }
+            statements = []
         }
+    }
+
+    deinit {
         block.free()
         spare.withLock { for block in $0 { block.free() } }
     }

@@ -183,6 +183,7 @@ public final class WhittleDatabase: Sendable {
                 sql: "INSERT INTO cluster VALUES (1, ?, ?, ?)", arguments: [state.clusterUID, options.clusterName, state.serverVersion])
             try UsageWriter.writeEmptyRows(database)
             let writer = BulkWriter(database)
+            defer { writer.finish() }
             let dictionaries = try Dictionaries(database, writer, isNew: true)
             var inventory = InventoryWriter(writer, state, dictionaries)
             try writer.pipelined { try inventory.write() }
@@ -225,6 +226,7 @@ public final class WhittleDatabase: Sendable {
         do {
             try queue.write { database in
                 let writer = BulkWriter(database)
+                defer { writer.finish() }
                 try UsageWriter(database, writer, try Dictionaries(database, writer, isNew: false)).write(fold)
             }
         } catch {
