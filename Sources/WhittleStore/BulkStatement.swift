@@ -61,12 +61,14 @@ final class BulkWriter: @unchecked Sendable {
     func statement(_ sql: String) -> BulkStatement { add(sql, row: "", 1) }
 
     private func add(_ sql: String, row: String, _ batch: Int) -> BulkStatement {
-        worker.async { [self] in
+        let make = { @Sendable [self] in
             let single = prepare(sql + row)
             let manySQL = sql + repeatElement(row, count: batch).joined(separator: ", ")
             statements.append(
                 Prepared(single: single, manySQL: manySQL, batch: batch, columns: sqlite3_bind_parameter_count(single)))
         }
+        // Outside of `pipelined` the caller uses the connection himself: two threads must never be in it at once.
+        if isPipelined { worker.async(execute: make) } else { worker.sync(execute: make) }
         statementCount += 1
         return BulkStatement(writer: self, index: statementCount - 1)
     }

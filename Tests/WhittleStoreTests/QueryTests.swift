@@ -54,7 +54,7 @@ struct QueryTests {
         process.arguments = ["sqlite3", "-readonly", file, ".read \(Fixtures.path("../Queries/\(name).sql"))"]
         let errors = Pipe()
         process.standardError = errors
-        process.standardOutput = Pipe()
+        process.standardOutput = FileHandle.nullDevice
         try process.run()
         process.waitUntilExit()
         #expect(process.terminationStatus == 0)
