@@ -65,14 +65,37 @@ public struct PrivilegeReport: Sendable {
     /// Workloads that share the account.
     public var workloads: [String] { runners.compactMap(\.workload).uniqued().sorted() }
 
+    /// What the reports of all accounts of a database share, read once.
+    public struct Shared {
+        let catalogue: ResourceCatalogue
+        let roles: [String: Role]
+        let deadRules: [(role: String, rule: DeadRule)]
+        let missingKinds: [String]
+
+        /// Reads roles, rules that never match, and what the input lacks.
+        public init(_ catalogue: ResourceCatalogue, in database: WhittleDatabase) throws {
+            self.catalogue = catalogue
+            roles = Dictionary(
+                try database.authorizer().roles.map { ("\($0.kind) \($0.meta.namespace)/\($0.meta.name)", $0) },
+                uniquingKeysWith: { first, _ in first })
+            deadRules = try database.run("rules-that-never-match").named.map { row in
+                let kind = row["role_kind"].string ?? ""
+                let (space, role) = (row["namespace"].string ?? "", row["role"].string ?? "")
+                let name = "\(kind) \(space.isEmpty ? "" : space + "/")\(role) rule \(row["rule"].integer ?? 0)"
+                return ("\(kind) \(role) \(space)", DeadRule(rule: name, reason: row["reason"].string ?? ""))
+            }
+            missingKinds = try database.completeness().missingKinds(forNamespace: nil)
+        }
+    }
+
     /// Reads the report of an account.
     ///
     /// - Throws: `AnalysisError.unknown` when neither the input nor the usage knows it.
-    public init(namespace: String, name: String, catalogue: ResourceCatalogue, in database: WhittleDatabase) throws {
+    public init(namespace: String, name: String, _ shared: Shared, in database: WhittleDatabase) throws {
         self.namespace = namespace
         self.name = name
         let user = ServiceAccountName.user(namespace: namespace, name: name)
-        missingKinds = try database.completeness().missingKinds(forNamespace: nil)
+        missingKinds = shared.missingKinds
         uses = try database.run("usage", ["user": .text(user.name)]).named.map { row in
             Use(
                 request: Self.request(row), isRefused: row["decision"].string != "allow", count: row["count"].integer ?? 0,
@@ -85,31 +108,21 @@ public struct PrivilegeReport: Sendable {
             WhoCan.Runner(
                 pod: $0["pod"].string, workload: $0["workload"].string, node: $0["node"].string, exposure: $0["exposure"].string ?? "")
         }
-        let authorizer = try database.authorizer()
-        let roles = Dictionary(
-            authorizer.roles.map { ("\($0.kind) \($0.meta.namespace)/\($0.meta.name)", $0) }, uniquingKeysWith: { first, _ in first })
         bindings = try database.run("subject-bindings", ["user": .text(user.name), "groups": .list(user.groups)]).named.map { row in
             let kind = row["role_kind"].string ?? ""
             let scope = row["scope_namespace"].string
-            let role = roles["\(kind) \(kind == "Role" ? scope ?? "" : "")/\(row["role"].string ?? "")"]
+            let role = shared.roles["\(kind) \(kind == "Role" ? scope ?? "" : "")/\(row["role"].string ?? "")"]
             return BindingLine(
                 subject: SubjectName(
                     kind: row["subject_kind"].string ?? "", namespace: row["subject_namespace"].string,
                     name: row["subject_name"].string ?? ""),
                 scopeNamespace: scope, binding: "\(row["binding_kind"].string ?? "") \(row["binding"].string ?? "")",
                 role: "\(kind) \(row["role"].string ?? "")", isDangling: row["dangling"].isTrue, isAssumed: row["assumed"].isTrue,
-                wildcards: role.map { Self.wildcards(of: $0, catalogue) } ?? [],
-                unknownResources: role.map { Self.unknownResources(of: $0, catalogue) } ?? [])
+                wildcards: role.map { Self.wildcards(of: $0, shared.catalogue) } ?? [],
+                unknownResources: role.map { Self.unknownResources(of: $0, shared.catalogue) } ?? [])
         }
         let own = Set(bindings.map { "\($0.role) \($0.role.hasPrefix("Role ") ? $0.scopeNamespace ?? "" : "")" })
-        deadRules = try database.run("rules-that-never-match").named.compactMap { row in
-            let kind = row["role_kind"].string ?? ""
-            let (space, role) = (row["namespace"].string ?? "", row["role"].string ?? "")
-            guard own.contains("\(kind) \(role) \(space)") else { return nil }
-            return DeadRule(
-                rule: "\(kind) \(space.isEmpty ? "" : space + "/")\(role) rule \(row["rule"].integer ?? 0)",
-                reason: row["reason"].string ?? "")
-        }
+        deadRules = shared.deadRules.filter { own.contains($0.role) }.map(\.rule)
         unused =
             try uses.contains { !$0.isRefused }
             ? Self.unused(database.run("unused-permissions", ["user": .text(user.name)])) : nil

@@ -1,4 +1,5 @@
 import ArgumentParser
+import WhittleAnalysis
 import WhittleModel
 import WhittleRender
 import WhittleStore
@@ -47,6 +48,13 @@ struct BindingsCommand: ParsableCommand {
         let missing = try database.completeness().missingKinds(forNamespace: nil)
         if rows.isEmpty, !missing.isEmpty { throw couldNotJudge(missing) }
         warnIncomplete(missing)
+        if let subject, !subject.name.isEmpty {
+            let space = subject.kind == "ServiceAccount" ? subject.namespace(or: namespace) : ""
+            if try !database.exists(kind: subject.kind, namespace: space, name: subject.name) {
+                Console.current.error(
+                    "whittle: warning: \(AnalysisError.unknown(kind: subject.kind, namespace: space, name: subject.name))\n")
+            }
+        }
         let table = Table(
             columns: ["subject", "scope", "role", "source", "place"], rows: rows.map(Self.cells), wideColumns: ["place"])
         format.write(table, QueryTable(QueryResult(columns: columns, rows: rows.map(\.values))).document)

@@ -32,13 +32,14 @@ struct ReportCommand: ParsableCommand {
     func run() throws {
         let database = try input.open(namespace: namespace)
         let catalogue = ResourceCatalogue.builtIn(extendedBy: try database.apiResources())
+        let shared = try PrivilegeReport.Shared(catalogue, in: database)
         let staying = try database.authorizer(onlyBootstrap: true)
         let accounts = try accounts(in: database).filter { matching.matches(namespace: $0.namespace, name: $0.name) }
         guard !accounts.isEmpty else { throw CommandFailure("the input has no such service accounts") }
         var reports: [ReportRenderer] = []
         for account in accounts {
             do {
-                let report = try PrivilegeReport(namespace: account.namespace, name: account.name, catalogue: catalogue, in: database)
+                let report = try PrivilegeReport(namespace: account.namespace, name: account.name, shared, in: database)
                 let needs = try ProposalInput.observed(account, in: database)
                 let proposal =
                     needs.isEmpty

@@ -39,15 +39,19 @@ final class DocumentTree {
     struct LineCursor {
         var offset = 0
         var line = 1
-        var lineStart = 0
+        /// 1-based, in characters; kept, because a whole dump may stand on one line.
+        var column = 1
 
         mutating func advance(to target: Int, in base: UnsafePointer<UInt8>) {
             while offset < target, let found = memchr(base + offset, Int32(UInt8(ascii: "\n")), target - offset) {
                 line += 1
-                lineStart = UnsafeRawPointer(base).distance(to: found) + 1
-                offset = lineStart
+                column = 1
+                offset = UnsafeRawPointer(base).distance(to: found) + 1
             }
-            offset = target
+            while offset < target {
+                if base[offset] & 0xC0 != 0x80 { column += 1 }
+                offset += 1
+            }
         }
     }
 
@@ -151,10 +155,7 @@ struct NodeList {
         if node.line > 0 { return SourceLocation(file: file, line: Int(node.line), column: Int(node.column)) }
         if node.start < header.pointee.cursor.offset { header.pointee.cursor = header.pointee.anchor }
         header.pointee.cursor.advance(to: node.start, in: text)
-        let cursor = header.pointee.cursor
-        var column = 1
-        for offset in cursor.lineStart..<max(cursor.lineStart, node.start) where text[offset] & 0xC0 != 0x80 { column += 1 }
-        return SourceLocation(file: file, line: cursor.line, column: column)
+        return SourceLocation(file: file, line: header.pointee.cursor.line, column: header.pointee.cursor.column)
     }
 }
 

@@ -193,10 +193,15 @@ enum ManifestReader {
             })
     }
 
-    /// Whether `{{` stands in the document that starts at `start`, looked for in its first 64 KiB.
+    /// Whether `{{` stands in the document that starts at `start`, looked for in its first 64 KiB and not behind its end.
     private static func isTemplate(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Bool {
         let brace = UInt8(ascii: "{")
-        let end = min(bytes.count, start + 65_536)
+        var end = start
+        while end < min(bytes.count, start + 65_536) {
+            let isSeparator = end > start && bytes[end - 1] == UInt8(ascii: "\n") && bytes[end...].starts(with: "---".utf8)
+            if isSeparator { break }
+            end += 1
+        }
         return zip(bytes[start..<end], bytes[min(start + 1, end)..<end]).contains { $0 == brace && $1 == brace }
     }
 }

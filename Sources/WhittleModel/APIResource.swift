@@ -107,12 +107,17 @@ public struct ResourceCatalogue: Sendable {
         }
     }
 
+    /// Subresources of nodes that kubelets check and no discovery document lists.
+    private static let kubeletPaths: Set = ["checkpoint", "configz", "healthz", "log", "metrics", "pods", "spec", "stats"]
+
     /// Whether `resource/subresource` is served in `apiGroup`.
     ///
     /// `finalizers` is checked for every resource and served by no discovery document (semantics HID-5). Of a resource that
     /// the catalogue does not know, `status` and `scale` are taken as subresources too.
     public func knows(subresource: String, of resource: String, apiGroup: String) -> Bool {
-        if subresource == "finalizers" { return true }
+        if subresource == "finalizers" || (apiGroup.isEmpty && resource == "nodes" && Self.kubeletPaths.contains(subresource)) {
+            return true
+        }
         let isKnown = resources.contains { $0.apiGroup == apiGroup && $0.resource == resource }
         if !isKnown { return subresource == "status" || subresource == "scale" }
         return resources.contains { $0.apiGroup == apiGroup && $0.resource == "\(resource)/\(subresource)" }
