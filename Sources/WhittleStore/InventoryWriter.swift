@@ -363,62 +363,6 @@ struct InventoryWriter {
     }
 }
 
-/// Writes the rules of one role after the other multiplied out, in the order of the table's key: appending to a B-tree is
-/// several times cheaper than inserting into its middle.
-private struct RuleWriter {
-    private let dictionaries: Dictionaries
-    private let insertAtom: BulkStatement
-    private let insertName: BulkStatement
-    private var atoms: [Atom] = []
-
-    private struct Atom {
-        var id: Int64
-        var ordinal: Int
-        var isNamed: Bool
-    }
-
-    init(_ writer: BulkWriter, _ dictionaries: Dictionaries) {
-        self.dictionaries = dictionaries
-        insertAtom = writer.insert(into: "rule_atom", columns: 5)
-        insertName = writer.insert(into: "rule_name", columns: 3)
-    }
-
-    private var names: [(ordinal: Int, id: Int64)] = []
-
-    /// Takes a rule of the role that is written next.
-    mutating func collect(_ rule: PolicyRule, ordinal: Int) throws {
-        let isNamed = !(rule.resourceNames ?? []).isEmpty
-        let apiGroups = (rule.apiGroups ?? []).map(dictionaries.part)
-        let resources = (rule.resources ?? []).map(dictionaries.part)
-        let urls = (rule.nonResourceURLs ?? []).map(dictionaries.part)
-        for verb in (rule.verbs ?? []).map(dictionaries.part) {
-            for apiGroup in apiGroups {
-                for resource in resources {
-                    let atom = try dictionaries.atom(verb: verb, apiGroup: apiGroup, target: resource)
-                    atoms.append(Atom(id: atom, ordinal: ordinal, isNamed: isNamed))
-                }
-            }
-            for url in urls {
-                atoms.append(Atom(id: try dictionaries.atom(verb: verb, apiGroup: nil, target: url), ordinal: ordinal, isNamed: false))
-            }
-        }
-        for name in (rule.resourceNames ?? []).uniqued() { names.append((ordinal, try dictionaries.objectName(name))) }
-    }
-
-    /// Writes the collected rules as those of `role`; of an entry that a rule lists twice, once.
-    mutating func write(role: Int64, namespace: Int64) throws {
-        atoms.sort { ($0.id, $0.ordinal) < ($1.id, $1.ordinal) }
-        var last: Atom?
-        for atom in atoms where last?.id != atom.id || last?.ordinal != atom.ordinal {
-            try insertAtom.run(role, atom.id, atom.ordinal, namespace, atom.isNamed)
-            last = atom
-        }
-        for name in names { try insertName.run(role, name.ordinal, name.id) }
-        atoms.removeAll(keepingCapacity: true)
-        names.removeAll(keepingCapacity: true)
-    }
-}
-
 extension LabelSelector {
     /// The selector as canonical JSON.
     var json: String {
