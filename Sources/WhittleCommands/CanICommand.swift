@@ -62,7 +62,7 @@ struct CanICommand: ParsableCommand {
         if let bypass = answer.bypass {
             Console.current.error("whittle: note: allowed by membership of \(bypass) before RBAC is asked\n")
         }
-        format.write(answer.table, answer.document)
+        try format.write(answer.table, answer.document, from: database)
         if !answer.isAllowed { throw CommandFailure("", code: .no) }
     }
 

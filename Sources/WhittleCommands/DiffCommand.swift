@@ -29,7 +29,7 @@ struct DiffCommand: ParsableCommand {
             if !missing.isEmpty { throw couldNotJudge(missing) }
         }
         let difference = GrantDifference(old: try before.authorizer(), new: try after.authorizer())
-        format.write(difference.table, difference.document)
+        try format.write(difference.table, difference.document, from: before, after)
         if difference.isDifferent { throw CommandFailure("", code: .no) }
     }
 

@@ -55,10 +55,11 @@ struct PermissionsCommand: ParsableCommand {
         let console = Console.current
         let format = OutputFormat(rawValue: output.rawValue) ?? .table
         let isMatrix = output == .matrix
-        console.output(
+        try console.output(
             Output.render(
                 isMatrix ? permissions.matrixTable : permissions.table,
-                isMatrix ? permissions.matrixDocument : permissions.document, as: format, hasHeader: !noHeaders,
+                isMatrix
+                    ? permissions.matrixDocument : permissions.document.with(database.diagnostics()), as: format, hasHeader: !noHeaders,
                 isColoured: console.isColoured))
         if permissions.permissions.isEmpty {
             console.error("\(identity.kind)\(identity.name.isEmpty ? "s selected" : " \(identity.name)") may do nothing through RBAC\n")

@@ -54,7 +54,9 @@ struct QueryCommand: ParsableCommand {
         if !open.isEmpty {
             Console.current.error("whittle: note: not given: \(open.joined(separator: ", ")); left out means \(query.unset)\n")
         }
-        let result = QueryTable(try input.open(namespace: nil).run(query, values))
+        let database = try input.open(namespace: nil)
+        warnIncomplete(try database.completeness().missingKinds(forNamespace: nil))
+        let result = QueryTable(try database.run(query, values))
         format.write(result.table, result.document)
     }
 

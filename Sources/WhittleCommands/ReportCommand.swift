@@ -50,7 +50,7 @@ struct ReportCommand: ParsableCommand {
                 throw CommandFailure("\(error)")
             }
         }
-        try write(reports)
+        try write(reports, from: database)
     }
 
     private func accounts(in database: WhittleDatabase) throws -> [ProposalInput.Account] {
@@ -64,7 +64,7 @@ struct ReportCommand: ParsableCommand {
         return try database.serviceAccounts().map { ProposalInput.Account(namespace: $0.namespace, name: $0.name) }
     }
 
-    private func write(_ reports: [ReportRenderer]) throws {
+    private func write(_ reports: [ReportRenderer], from database: WhittleDatabase) throws {
         let console = Console.current
         switch format.output {
         case .table, .wide: console.output(reports.map(\.text).joined(separator: "\n"))
@@ -72,7 +72,9 @@ struct ReportCommand: ParsableCommand {
         case .csv: format.write(Table(columns: ["account", "section", "fact"], rows: reports.flatMap(\.table.rows)), .null)
         case .json, .yaml:
             let documents = reports.map(\.document)
-            format.write(Table(columns: [], rows: []), (identity?.name ?? "").isEmpty ? .array(documents) : documents.first ?? .null)
+            try format.write(
+                Table(columns: [], rows: []), (identity?.name ?? "").isEmpty ? .array(documents) : documents.first ?? .null,
+                from: database)
         }
     }
 }

@@ -14,6 +14,12 @@ struct OutputOptions: ParsableArguments {
     @Flag(help: "Leave out the header of tables.")
     var noHeaders = false
 
+    /// Writes the answer that `databases` gave; JSON and YAML objects carry the diagnostics of their inputs.
+    func write(_ table: Table, _ document: JSONValue, from databases: WhittleDatabase...) throws {
+        let carries = output == .json || output == .yaml
+        write(table, carries ? try document.with(databases.flatMap { try $0.diagnostics() }) : document)
+    }
+
     func write(_ table: Table, _ document: JSONValue) {
         let console = Console.current
         console.output(

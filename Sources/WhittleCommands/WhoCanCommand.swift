@@ -44,7 +44,7 @@ struct WhoCanCommand: ParsableCommand {
         answer.answers = answer.answers.filter { matching.matches(namespace: $0.grant.subject.namespace, name: $0.grant.subject.name) }
         if answer.answers.isEmpty, !answer.missingKinds.isEmpty { throw couldNotJudge(answer.missingKinds) }
         warnIncomplete(answer.missingKinds)
-        if !answer.answers.isEmpty || format.output != .table { format.write(answer.table, answer.document) }
+        if !answer.answers.isEmpty || format.output != .table { try format.write(answer.table, answer.document, from: database) }
         if answer.answers.isEmpty {
             Console.current.error("nobody\(matching.match.map { " that matches `\($0)`" } ?? "") can \(verb) \(target)\n")
             throw CommandFailure("", code: .no)

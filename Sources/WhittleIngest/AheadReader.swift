@@ -20,10 +20,10 @@ final class AheadReader {
         var list: TypeMeta?
         let done = DispatchSemaphore(value: 0)
 
-        init(start: Int, defaultNamespace: String) {
+        init(start: Int, of whole: ManifestDecoder) {
             self.start = start
             resume = start
-            decoder = ManifestDecoder(defaultNamespace: defaultNamespace, isPart: true)
+            decoder = ManifestDecoder(forPartOf: whole)
         }
     }
 
@@ -61,14 +61,14 @@ final class AheadReader {
 
     /// Starts to read the list whose first item is at `first`, when it is big.
     init(
-        _ bytes: UnsafeBufferPointer<UInt8>, first: Int, file: String, defaultNamespace: String, partSize: Int,
+        _ bytes: UnsafeBufferPointer<UInt8>, first: Int, file: String, into decoder: ManifestDecoder, partSize: Int,
         cores: Int = ProcessInfo.processInfo.activeProcessorCount
     ) {
         let count = cores > 1 ? (bytes.count - first) / partSize : 0
         let guesses =
             count < 2 ? [] : (1..<count).compactMap { Self.itemStart(in: bytes, from: first + partSize * $0, within: partSize / 2) }
         let starts = guesses.isEmpty ? [] : [first] + Set(guesses).sorted()
-        let queue = Queue(starts.map { Part(start: $0, defaultNamespace: defaultNamespace) })
+        let queue = Queue(starts.map { Part(start: $0, of: decoder) })
         self.queue = queue
         guard let base = bytes.baseAddress else { return }
         nonisolated(unsafe) let (sharedBytes, sharedBase) = (bytes, base)

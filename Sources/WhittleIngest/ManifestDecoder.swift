@@ -10,16 +10,25 @@ final class ManifestDecoder {
     let defaultNamespace: String
 
     private var types = TypeMetaCache()
+    /// Whether objects may hold a `$patch` directive below their top, so that each is searched for one.
+    var mayHoldPatches = false
     /// Called now and then with the bytes read since it was called last.
     var onProgress: (@Sendable (Int) -> Void)?
 
     /// Mappings that were handed in so far.
     private(set) var decodedCount = 0
 
-    /// - Parameter isPart: whether what is decoded is merged into the whole later.
-    init(defaultNamespace: String, isPart: Bool = false) {
+    /// Creates a decoder that holds nothing yet.
+    init(defaultNamespace: String) {
         self.defaultNamespace = defaultNamespace
-        builder = ClusterStateBuilder(isPart: isPart)
+        builder = ClusterStateBuilder()
+    }
+
+    /// Creates a decoder for a part of what `whole` reads; `merge` brings the two together.
+    init(forPartOf whole: ManifestDecoder) {
+        defaultNamespace = whole.defaultNamespace
+        mayHoldPatches = whole.mayHoldPatches
+        builder = ClusterStateBuilder(isPart: true)
     }
 
     /// Decodes an object, a list of objects or a discovery document.
@@ -39,7 +48,7 @@ final class ManifestDecoder {
             }
             return
         }
-        if object["$patch"] != nil {
+        if mayHoldPatches, holdsPatchDirective(object) {
             builder.state.notObjects += 1
             return
         }
@@ -61,6 +70,14 @@ final class ManifestDecoder {
         case .other where meta.kind.hasSuffix("List") && object["items"] != nil: decodeList(object, meta)
         case .other: builder.state.skipped[meta.qualifiedKind, default: 0] += 1
         }
+    }
+
+    /// Whether a `$patch` directive stands anywhere in it: what a strategic merge changes, not what there is. The items of a
+    /// list are asked one by one.
+    private func holdsPatchDirective(_ value: DocumentValue, isTop: Bool = true) -> Bool {
+        value.members.contains { key, member in
+            key.isText("$patch") || !(isTop && key.isText("items")) && holdsPatchDirective(member, isTop: false)
+        } || value.elements.contains { holdsPatchDirective($0, isTop: false) }
     }
 
     /// apiVersion and kind of an object; `nil` when neither it nor its list names a kind.
@@ -201,8 +218,12 @@ final class ManifestDecoder {
         guard let meta = meta(of: object, kind, isNamespaced: type == .role) else { return }
         var rules: [WrittenRule] = []
         for rule in elements(object, "rules") {
+            // The API server rejects a rule that cannot be read, so it grants nothing: an empty one keeps its place, so that the
+            // numbers of its neighbours are those of the file.
+            let unreadable = WrittenRule(PolicyRule(), location: rule.location)
             guard rule.kind == .object else {
                 report("wrong-type", "an entry of `rules` is not a mapping", at: rule)
+                rules.append(unreadable)
                 continue
             }
             for (key, _) in rule.members {
@@ -217,41 +238,44 @@ final class ManifestDecoder {
                 resources: strings(rule, "resources", isValid: &isValid),
                 resourceNames: strings(rule, "resourceNames", isValid: &isValid),
                 nonResourceURLs: strings(rule, "nonResourceURLs", isValid: &isValid))
-            // The API server rejects such a rule, so it grants nothing; its neighbours are judged on their own.
-            if isValid { rules.append(WrittenRule(decoded, location: rule.location)) }
+            let written = isValid ? WrittenRule(decoded, location: rule.location) : unreadable
+            if isValid {
+                let problems = Validation.problems(of: decoded, at: "rules[\(rules.count)]", isNamespaced: type == .role)
+                report(problems, "\(kind) `\(meta.name)`", at: written.location)
+                lint(written, after: rules)
+            }
+            rules.append(written)
         }
         var selectors: [LabelSelector?]?
         if type == .clusterRole, let aggregation = object.value("aggregationRule") {
             selectors = aggregation.value("clusterRoleSelectors").elements.map { $0.isNull ? nil : selector($0) }
         }
         let role = Role(meta: meta, rules: rules, aggregationSelectors: selectors)
-        report(Validation.problems(of: role, kind: kind), "\(kind) `\(meta.name)`", at: object)
-        lint(role)
+        report(Validation.problems(of: meta, kind: kind), "\(kind) `\(meta.name)`", at: object.location)
         builder.add(role, type)
     }
 
     /// Says what the API server would reject; it is evaluated all the same.
-    private func report(_ problems: [Validation.Problem], _ name: String, at object: DocumentValue) {
+    private func report(_ problems: [Validation.Problem], _ name: String, at location: SourceLocation?) {
         for problem in problems {
-            warn(
-                "would-be-rejected", "the API server would reject \(name): \(problem.field) is \(problem.type.lowercased())", at: object,
-                help: "it is evaluated as it stands")
+            builder.state.diagnostics.append(
+                Diagnostic(
+                    .warning, id: "would-be-rejected", "the API server would reject \(name): \(problem)", at: location,
+                    help: "it is evaluated as it stands"))
         }
     }
 
-    private func lint(_ role: Role) {
-        for (index, written) in role.rules.enumerated() {
-            for finding in RuleLint.findings(written.rule) {
-                builder.state.diagnostics.append(
-                    Diagnostic(.note, id: finding.id, finding.message, at: written.location, help: finding.help))
-            }
-            // Roles have few rules: comparing is cheaper than hashing, as most differ in their first list.
-            if let first = role.rules[..<index].first(where: { $0.rule.isSame(as: written.rule) }) {
-                builder.state.diagnostics.append(
-                    Diagnostic(
-                        .note, id: "duplicate-rule", "the role has this rule twice", at: written.location,
-                        notes: first.location.map { ["first at \($0)"] } ?? [], help: "keep one of them"))
-            }
+    private func lint(_ written: WrittenRule, after earlier: [WrittenRule]) {
+        for finding in RuleLint.findings(written.rule) {
+            builder.state.diagnostics.append(
+                Diagnostic(.note, id: finding.id, finding.message, at: written.location, help: finding.help))
+        }
+        // Roles have few rules: comparing is cheaper than hashing, as most differ in their first list.
+        if let first = earlier.first(where: { $0.rule.isSame(as: written.rule) }) {
+            builder.state.diagnostics.append(
+                Diagnostic(
+                    .note, id: "duplicate-rule", "the role has this rule twice", at: written.location,
+                    notes: first.location.map { ["first at \($0)"] } ?? [], help: "keep one of them"))
         }
     }
 
@@ -282,7 +306,7 @@ final class ManifestDecoder {
             warn("missing-role-ref", "\(kind) `\(meta.name)` has no roleRef and grants nothing", at: object, help: "name a role")
         }
         var subjects: [WrittenSubject] = []
-        for subject in elements(object, "subjects") {
+        for (index, subject) in elements(object, "subjects").enumerated() {
             guard let name = subject.value("name")?.string else {
                 report("wrong-type", "a subject has no name that is a string", at: subject, help: "name the subject")
                 continue
@@ -300,17 +324,20 @@ final class ManifestDecoder {
                     "ServiceAccount `\(name)` in a ClusterRoleBinding has no namespace and matches nobody", at: subject,
                     help: "add `namespace:` to the subject")
             }
-            subjects.append(WrittenSubject(decoded, location: subject.location))
+            let written = WrittenSubject(decoded, location: subject.location)
+            let problems = Validation.problems(of: decoded, at: "subjects[\(index)]", isNamespaced: typeMeta.type == .roleBinding)
+            // A missing namespace has a diagnostic of its own.
+            report(problems.filter { !$0.field.hasSuffix(".namespace") }, "\(kind) `\(meta.name)`", at: written.location)
+            subjects.append(written)
         }
         let binding = Binding(
             meta: meta, roleRef: RoleRef(kind: reference?.value("kind")?.string ?? "", name: reference?.value("name")?.string ?? ""),
             subjects: subjects)
-        let problems = Validation.problems(of: binding, kind: kind, roleRefGroup: reference?.value("apiGroup")?.string)
-        // A missing roleRef and a missing namespace have diagnostics of their own.
-        report(
-            problems.filter { problem in
-                !(reference == nil && problem.field.hasPrefix("roleRef")) && !problem.field.hasSuffix(".namespace")
-            }, "\(kind) `\(meta.name)`", at: object)
+        let problems =
+            Validation.problems(of: meta, kind: kind)
+            + (reference == nil
+                ? [] : Validation.problems(of: binding.roleRef, of: kind, apiGroup: reference?.value("apiGroup")?.string))
+        report(problems, "\(kind) `\(meta.name)`", at: object.location)
         builder.add(binding, typeMeta.type)
     }
 

@@ -28,7 +28,8 @@ public struct ManifestLoader: Sendable {
     ///   opened is a diagnostic.
     public func load(_ paths: [String]) throws(IngestError) -> ClusterState {
         let decoder = ManifestDecoder(defaultNamespace: defaultNamespace)
-        let files = try Self.expand(paths)
+        let (files, kustomizations) = try Self.expand(paths)
+        let patches = Kustomization.patchFiles(of: kustomizations)
         let sizes = files.map { Self.size(of: $0.path) }
         let total = sizes.reduce(0, +)
         let counter = ProgressCounter(total: total, report: progress)
@@ -38,8 +39,12 @@ public struct ManifestLoader: Sendable {
             do {
                 let input = try InputFile(path: file.path)
                 let digest = input.startDigest()
-                decoder.builder.reserve(forBytes: input.bytes.count)
-                ManifestReader.read(input.bytes, file: file.path, into: decoder, partSize: partSize)
+                if !patches.isEmpty, patches.contains(Kustomization.normalized(file.path)) {
+                    decoder.skip(input, file: file.path)
+                } else {
+                    decoder.builder.reserve(forBytes: input.bytes.count)
+                    ManifestReader.read(input.bytes, file: file.path, into: decoder, partSize: partSize)
+                }
                 decoder.builder.state.sources.append(
                     InputSource(path: file.path, sha256: digest.wait(), byteCount: input.bytes.count))
             } catch {
@@ -109,8 +114,10 @@ public struct ManifestLoader: Sendable {
         return path != "-" && stat(path, &status) == 0 ? Int(status.st_size) : 0
     }
 
-    private static func expand(_ paths: [String]) throws(IngestError) -> [File] {
+    /// The files to read, and those that tell kustomize what the files beside them are.
+    private static func expand(_ paths: [String]) throws(IngestError) -> (files: [File], kustomizations: [String]) {
         var files: [File] = []
+        var kustomizations = paths.filter(Kustomization.isOne)
         for path in paths {
             var isDirectory: ObjCBool = false
             guard path != "-", FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue else {
@@ -124,14 +131,16 @@ public struct ManifestLoader: Sendable {
             for case let entry as String in entries {
                 let isRepository = entry.split(separator: "/").contains(".git")
                 let suffix = entry.split(separator: ".").last.map { $0.lowercased() } ?? ""
-                guard !isRepository, ["yaml", "yml", "json"].contains(suffix) else { continue }
+                guard !isRepository else { continue }
                 let full = path.hasSuffix("/") ? path + entry : "\(path)/\(entry)"
+                if Kustomization.isOne(entry) { kustomizations.append(full) }
+                guard ["yaml", "yml", "json"].contains(suffix) else { continue }
                 var isFolder: ObjCBool = false
                 if FileManager.default.fileExists(atPath: full, isDirectory: &isFolder), isFolder.boolValue { continue }
                 found.append(full)
             }
             files += found.sorted(by: bytesPrecede).map { File(path: $0, isNamed: false) }
         }
-        return files
+        return (files, kustomizations)
     }
 }

@@ -19,6 +19,9 @@ enum ManifestReader {
             return
         }
         guard let first = bytes.first(where: { $0 > 0x20 }) else { return }
+        decoder.mayHoldPatches = holdsPatchWord(bytes)
+        let reported = decoder.builder.state.diagnostics.count
+        defer { decoder.sortDiagnostics(from: reported) }
         if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
             switch readJSON(bytes, file: file, into: decoder, partSize: partSize) {
             case .done: return
@@ -38,6 +41,18 @@ enum ManifestReader {
             }
         }
         readYAML(bytes, file: file, linesBefore: 0, into: decoder, partSize: partSize)
+    }
+
+    /// Whether `$patch` stands anywhere.
+    private static func holdsPatchWord(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let base = bytes.baseAddress else { return false }
+        var position = 0
+        while let found = memchr(base + position, Int32(UInt8(ascii: "$")), bytes.count - position) {
+            let place = UnsafeRawPointer(base).distance(to: found)
+            if bytes[place...].starts(with: "$patch".utf8) { return true }
+            position = place + 1
+        }
+        return false
     }
 
     private static func position(of offset: Int, in bytes: UnsafeBufferPointer<UInt8>) -> (line: Int, column: Int) {
@@ -117,7 +132,7 @@ enum ManifestReader {
                 guard json.peek() != UInt8(ascii: "]") else { return false }
                 let ahead = AheadReader(
                     UnsafeBufferPointer(start: json.base, count: json.end), first: json.position, file: tree.nodes.file,
-                    defaultNamespace: decoder.defaultNamespace, partSize: partSize)
+                    into: decoder, partSize: partSize)
                 var reported = 0
                 repeat {
                     _ = json.peek()
@@ -162,7 +177,7 @@ enum ManifestReader {
         // Whole documents on all cores: a line that starts with `---` is never inside one.
         let parts = YAMLParts(bytes, linesBefore: linesBefore, partSize: partSize / 8).parts
         guard parts.count > 1 else { return readYAMLPart(bytes, file: file, linesBefore: linesBefore, into: decoder) }
-        nonisolated(unsafe) let decoders = parts.map { _ in ManifestDecoder(defaultNamespace: decoder.defaultNamespace, isPart: true) }
+        nonisolated(unsafe) let decoders = parts.map { _ in ManifestDecoder(forPartOf: decoder) }
         nonisolated(unsafe) let shared = parts
         let onProgress = decoder.onProgress
         DispatchQueue.concurrentPerform(iterations: parts.count) { index in
@@ -214,6 +229,20 @@ extension ManifestDecoder {
         } else {
             decode(document)
         }
+    }
+
+    /// Brings the diagnostics of one input, from the given one on, into the order of the input.
+    fileprivate func sortDiagnostics(from start: Int) {
+        let diagnostics = builder.state.diagnostics[start...]
+        func precedes(_ left: Diagnostic, _ right: Diagnostic) -> Bool {
+            (left.location?.line ?? 0, left.location?.column ?? 0) < (right.location?.line ?? 0, right.location?.column ?? 0)
+        }
+        // A stable sort of what mostly is in order.
+        guard zip(diagnostics, diagnostics.dropFirst()).contains(where: { precedes($1, $0) }) else { return }
+        let order = diagnostics.indices.sorted { left, right in
+            precedes(diagnostics[left], diagnostics[right]) || !precedes(diagnostics[right], diagnostics[left]) && left < right
+        }
+        builder.state.diagnostics.replaceSubrange(start..., with: order.map { diagnostics[$0] })
     }
 }
 

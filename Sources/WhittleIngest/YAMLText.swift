@@ -4,13 +4,16 @@ import WhittleModel
 /// YAML into `DocumentTree`s, document by document, over the events of libyaml.
 ///
 /// Elements of a top-level `items` sequence are handed out one by one, so a list of a whole cluster never stands in memory
-/// at once. After an error the parser goes on at the next line that starts with `---`.
+/// at once. After an error the parser goes on at the next line that starts with `---`. libyaml knows a document without `---`
+/// only at the start of a stream: behind `...` a new stream starts.
 struct YAMLText: ~Copyable {
     /// What is wrong and where (1-based).
     struct Failure: Error {
         var line: Int
         var column: Int
         var message: String
+        /// Whether something follows a document that libyaml does not take for the next one.
+        var isUnmarkedDocument = false
     }
 
     private static let nestingLimit = 512
@@ -73,6 +76,11 @@ struct YAMLText: ~Copyable {
             let forbidden = firstForbiddenCharacter(from: start)
             let end = forbidden.map { documentStart(before: $0, from: start) } ?? bytes.count
             if let failure = end > start ? parseStream(from: start, to: end, onItem: onItem, onDocument: onDocument) : nil {
+                if failure.isUnmarkedDocument, let line = lineStart(failure.line, from: start), followsEndMarker(line) {
+                    start = line
+                    lineOffset += failure.line - 1
+                    continue
+                }
                 onFailure(Failure(line: failure.line + lineOffset, column: failure.column, message: failure.message), start)
                 guard let next = nextSeparator(fromLine: failure.line, from: start) else { return }
                 start = next.offset
@@ -90,6 +98,30 @@ struct YAMLText: ~Copyable {
             start = next.offset
             lineOffset += next.lines
         }
+    }
+
+    /// Where the line (1-based, counted from `start`) begins; `nil` for the first.
+    private func lineStart(_ line: Int, from start: Int) -> Int? {
+        var position = start
+        for _ in 1..<max(line, 1) {
+            guard let end = bytes[position...].firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+            position = end + 1
+        }
+        return position > start ? position : nil
+    }
+
+    /// Whether nothing but comments and blank lines stands between a `...` line and the line that begins at `position`.
+    private func followsEndMarker(_ position: Int) -> Bool {
+        let newline = UInt8(ascii: "\n")
+        var end = position - 1
+        while end > 0 {
+            let start = bytes[..<end].lastIndex(of: newline).map { $0 + 1 } ?? 0
+            let line = bytes[start..<end]
+            if line.starts(with: "...".utf8) { return line.dropFirst(3).first.map { $0 <= 0x20 } ?? true }
+            guard line.first(where: { $0 > 0x20 }).map({ $0 == UInt8(ascii: "#") }) ?? true else { return false }
+            end = start - 1
+        }
+        return false
     }
 
     private func lineFeeds(in range: Range<Int>) -> Int {
@@ -159,7 +191,8 @@ struct YAMLText: ~Copyable {
             guard yaml_parser_parse(&parser, &event) == 1 else {
                 let message = parser.problem.map { String(cString: $0) } ?? "cannot be read"
                 return Failure(
-                    line: Int(parser.problem_mark.line) + 1, column: Int(parser.problem_mark.column) + 1, message: message)
+                    line: Int(parser.problem_mark.line) + 1, column: Int(parser.problem_mark.column) + 1, message: message,
+                    isUnmarkedDocument: message == "did not find expected <document start>")
             }
             defer { yaml_event_delete(&event) }
             let mark = event.start_mark

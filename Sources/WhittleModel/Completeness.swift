@@ -76,13 +76,13 @@ public struct Completeness: Hashable, Sendable {
         }
         self.entries = entries
         // A dump of an API server is whole, whatever lies in files beside it, unless the dump itself is cut off.
-        let losses: Set = ["invalid-yaml", "invalid-json", "not-utf8", "cannot-open"]
-        let isUnreadable = state.diagnostics.contains { losses.contains($0.id) }
+        let isUnreadable = state.diagnostics.contains { Diagnostic.unreadableIDs.contains($0.id) }
         let liveFiles =
             isUnreadable ? Set((roles.map(\.meta) + bindings.map(\.meta)).filter { $0.uid != nil }.compactMap(\.location?.file)) : []
         unreadable =
             state.diagnostics.filter { diagnostic in
-                losses.contains(diagnostic.id) && (isAtRest || diagnostic.location.map { liveFiles.contains($0.file) } ?? true)
+                Diagnostic.unreadableIDs.contains(diagnostic.id)
+                    && (isAtRest || diagnostic.location.map { liveFiles.contains($0.file) } ?? true)
             }.count
     }
 

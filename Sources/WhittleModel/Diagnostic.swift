@@ -37,4 +37,7 @@ public struct Diagnostic: Hashable, Sendable {
         self.notes = notes
         self.help = help
     }
+
+    /// The ids that say that a document or file could not be read and may have held anything.
+    package static let unreadableIDs: Set = ["invalid-yaml", "invalid-json", "not-utf8", "cannot-open"]
 }

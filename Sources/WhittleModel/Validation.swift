@@ -3,7 +3,7 @@
 /// Follows pkg/apis/rbac/validation/validation.go. The evaluator is laxer, so such objects are evaluated all the same.
 public enum Validation {
     /// One problem.
-    public struct Problem: Hashable, Sendable {
+    public struct Problem: Hashable, Sendable, CustomStringConvertible {
         /// `Required`, `Invalid` or `NotSupported`, as the API names them.
         public var type: String
         /// The field: `rules[0].verbs`.
@@ -14,11 +14,17 @@ public enum Validation {
             self.type = type
             self.field = field
         }
+
+        /// `rules[0].verbs is required`.
+        public var description: String {
+            let words = ["Required": "required", "Invalid": "invalid", "NotSupported": "not supported"]
+            return "\(field) is \(words[type] ?? type)"
+        }
     }
 
     /// Problems of a Role or ClusterRole, `kind` as written.
     public static func problems(of role: Role, kind: String) -> [Problem] {
-        metaProblems(role.meta, isNamespaced: kind == "Role")
+        problems(of: role.meta, kind: kind)
             + role.rules.enumerated().flatMap { problems(of: $1.rule, at: "rules[\($0)]", isNamespaced: kind == "Role") }
     }
 
@@ -42,20 +48,27 @@ public enum Validation {
     ///
     /// - Parameter roleRefGroup: the roleRef's apiGroup as written; absent and empty are defaulted.
     public static func problems(of binding: Binding, kind: String, roleRefGroup: String?) -> [Problem] {
-        var result = metaProblems(binding.meta, isNamespaced: kind == "RoleBinding")
-        if !(roleRefGroup ?? "").isEmpty, roleRefGroup != rbacGroup { result.append(Problem("NotSupported", "roleRef.apiGroup")) }
-        let kinds = kind == "RoleBinding" ? ["Role", "ClusterRole"] : ["ClusterRole"]
-        if !kinds.contains(binding.roleRef.kind) { result.append(Problem("NotSupported", "roleRef.kind")) }
-        if binding.roleRef.name.isEmpty { result.append(Problem("Required", "roleRef.name")) }
+        var result = problems(of: binding.meta, kind: kind) + problems(of: binding.roleRef, of: kind, apiGroup: roleRefGroup)
         for (index, written) in binding.subjects.enumerated() {
             result += problems(of: written.subject, at: "subjects[\(index)]", isNamespaced: kind == "RoleBinding")
         }
         return result
     }
 
+    /// Problems of the roleRef of a RoleBinding or ClusterRoleBinding, `kind` as written.
+    public static func problems(of roleRef: RoleRef, of kind: String, apiGroup: String?) -> [Problem] {
+        var result: [Problem] = []
+        if !(apiGroup ?? "").isEmpty, apiGroup != rbacGroup { result.append(Problem("NotSupported", "roleRef.apiGroup")) }
+        let kinds = kind == "RoleBinding" ? ["Role", "ClusterRole"] : ["ClusterRole"]
+        if !kinds.contains(roleRef.kind) { result.append(Problem("NotSupported", "roleRef.kind")) }
+        if roleRef.name.isEmpty { result.append(Problem("Required", "roleRef.name")) }
+        return result
+    }
+
     private static let rbacGroup = "rbac.authorization.k8s.io"
 
-    private static func problems(of subject: Subject, at field: String, isNamespaced: Bool) -> [Problem] {
+    /// Problems of one subject of a RoleBinding (`isNamespaced`) or ClusterRoleBinding.
+    public static func problems(of subject: Subject, at field: String, isNamespaced: Bool) -> [Problem] {
         guard !subject.name.isEmpty else { return [Problem("Required", "\(field).name")] }
         let group = subject.apiGroup ?? ""
         switch subject.kind {
@@ -71,10 +84,11 @@ public enum Validation {
         }
     }
 
-    private static func metaProblems(_ meta: ObjectMeta, isNamespaced: Bool) -> [Problem] {
+    /// Problems of the metadata of a Role, ClusterRole, RoleBinding or ClusterRoleBinding.
+    public static func problems(of meta: ObjectMeta, kind: String) -> [Problem] {
         var result: [Problem] = []
         if meta.name.isEmpty { result.append(Problem("Required", "metadata.name")) }
-        if isNamespaced, meta.namespace.isEmpty { result.append(Problem("Required", "metadata.namespace")) }
+        if ["Role", "RoleBinding"].contains(kind), meta.namespace.isEmpty { result.append(Problem("Required", "metadata.namespace")) }
         return result
     }
 }

@@ -10,6 +10,25 @@ extension Diagnostic {
     }
 }
 
+extension Diagnostic {
+    /// The same for JSON and YAML.
+    public var document: JSONValue {
+        .members([
+            "file": location.map { .string($0.file) }, "line": location.map { .integer($0.line) },
+            "column": location.map { .integer($0.column) }, "severity": .string(severity.rawValue), "id": .string(id),
+            "message": .string(message), "notes": .strings(notes), "help": help.map(JSONValue.string),
+        ])
+    }
+}
+
+extension JSONValue {
+    /// The object with what the input was found to lack as a last member; anything else as it is.
+    public func with(_ diagnostics: @autoclosure () throws -> [Diagnostic]) rethrows -> JSONValue {
+        guard case .object(let members) = self else { return self }
+        return .object(members + [Member(key: "diagnostics", value: .array(try diagnostics().map(\.document)))])
+    }
+}
+
 /// Times for people and for JSON.
 public enum TimeText {
     /// `2026-11-23T06:34:42.700297Z` of microseconds since 1970-01-01 UTC.

@@ -353,12 +353,12 @@ struct InventoryWriter {
             try insertSkipped.run(kind, count)
         }
         if state.notObjects > 0 { try insertSkipped.run("", state.notObjects) }
-        let insertDiagnostic = writer.insert(into: "diagnostic", columns: 7)
+        let insertDiagnostic = writer.insert(into: "diagnostic", columns: 9)
         for (index, diagnostic) in state.diagnostics.enumerated() {
             try insertDiagnostic.run(
                 index + 1, diagnostic.severity.rawValue, diagnostic.id, diagnostic.message,
                 diagnostic.location?.file, diagnostic.location?.line,
-                diagnostic.location?.column)
+                diagnostic.location?.column, jsonArray(diagnostic.notes), diagnostic.help)
         }
     }
 }

@@ -139,6 +139,26 @@ extension WhittleDatabase {
         }
     }
 
+    /// What the last load had to say about its input, notes left out.
+    public func diagnostics() throws(StoreError) -> [Diagnostic] {
+        try attempt { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT severity, id, message, file, line, column, notes, help FROM diagnostic WHERE severity <> 'note'
+                    ORDER BY diagnostic_id
+                    """
+            ).map { row in
+                let file: String? = row["file"]
+                let notes: String = row["notes"]
+                return Diagnostic(
+                    Diagnostic.Severity(rawValue: row["severity"]) ?? .error, id: row["id"], row["message"],
+                    at: file.map { SourceLocation(file: $0, line: row["line"] ?? 1, column: row["column"] ?? 1) },
+                    notes: strings(fromJSONArray: notes) ?? [], help: row["help"])
+            }
+        }
+    }
+
     /// Pods, objects and diagnostics of the last load, for a closing line.
     public func counts() throws(StoreError) -> [(table: String, rows: Int)] {
         try attempt { database in

@@ -2,11 +2,13 @@
 public enum StoreError: Error, CustomStringConvertible, Equatable {
     /// The file does not exist or cannot be opened.
     case cannotOpen(path: String, reason: String)
+    /// The file cannot be written.
+    case cannotWrite(path: String, reason: String)
     /// The file is no database of Whittle.
     case notWhittle(path: String)
     /// The file was written by a newer version.
     case newerSchema(path: String, found: Int, supported: Int)
-    /// The file was written by an older version.
+    /// The file was written by an older version and cannot be brought to the schema of this one.
     case olderSchema(path: String, found: Int, supported: Int)
     /// A load put another file in its place while it was open.
     case replaced(path: String)
@@ -23,11 +25,12 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
     public var description: String {
         switch self {
         case .cannotOpen(let path, let reason): "cannot open the database `\(path)`: \(reason)"
+        case .cannotWrite(let path, let reason): "cannot write the database `\(path)`: \(reason)"
         case .notWhittle(let path): "`\(path)` is not a database of whittle; make one with `whittle load PATH -o \(path)`"
         case .newerSchema(let path, let found, let supported):
             "`\(path)` has schema \(found), this whittle knows schemas up to \(supported); use the newer whittle that wrote it"
         case .olderSchema(let path, let found, let supported):
-            "`\(path)` has schema \(found), this whittle needs schema \(supported); load the input into a new file"
+            "`\(path)` has schema \(found), this whittle needs schema \(supported) and cannot write the file; make it writable once, or load the input into a new file"
         case .replaced(let path): "`\(path)` was replaced by a load meanwhile and nothing was added; run the command again"
         case .otherCluster(let path, let found, let given):
             "`\(path)` holds usage of cluster \(found), the input is of cluster \(given); write another file, or drop the usage with --fresh"

@@ -6,7 +6,7 @@ import WhittleQueries
 /// One cluster in one SQLite file, or in memory.
 public final class WhittleDatabase: Sendable {
     /// The schema this version reads and writes.
-    public static let schemaVersion = 1
+    public static let schemaVersion = 2
     private static let applicationID = 0x5748_4954
 
     /// The path as given; `:memory:` for a database without a file.
@@ -23,13 +23,16 @@ public final class WhittleDatabase: Sendable {
 
     // MARK: Opening
 
-    /// Opens a file that a load made.
+    /// Opens a file that a load made; one of an older schema is brought to this one first.
     ///
-    /// - Throws: `StoreError` when it is missing, no database of Whittle, or of another schema.
+    /// - Throws: `StoreError` when it is missing, no database of Whittle, of a newer schema, or of an older one and cannot be
+    ///   written.
     public static func open(_ path: String, isReadOnly: Bool = true) throws(StoreError) -> WhittleDatabase {
-        guard FileManager.default.fileExists(atPath: path) else {
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw .cannotOpen(path: path, reason: "no such file; make it with `whittle load PATH -o \(path)`")
         }
+        guard !isDirectory.boolValue else { throw .cannotOpen(path: path, reason: "it is a directory") }
         do {
             var configuration = Configuration()
             configuration.readonly = isReadOnly
@@ -46,9 +49,7 @@ public final class WhittleDatabase: Sendable {
             guard version <= schemaVersion else {
                 throw StoreError.newerSchema(path: path, found: version, supported: schemaVersion)
             }
-            guard version == schemaVersion else {
-                throw StoreError.olderSchema(path: path, found: version, supported: schemaVersion)
-            }
+            if version < schemaVersion { try upgrade(path, from: version) }
             return WhittleDatabase(path: path, queue: queue, inode: inode)
         } catch let error as StoreError {
             throw error
@@ -59,11 +60,40 @@ public final class WhittleDatabase: Sendable {
         }
     }
 
+    private static func upgrade(_ path: String, from found: Int) throws {
+        do {
+            var configuration = Configuration()
+            configuration.busyMode = .timeout(10)
+            try DatabaseQueue(path: path, configuration: configuration).inDatabase { database in
+                try database.inTransaction(.immediate) {
+                    // Another process may have done it meanwhile.
+                    while case let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0, version < schemaVersion {
+                        guard let script = EmbeddedSQL.files.first(where: { $0.name == "Upgrade-\(version).sql" }) else {
+                            throw StoreError.olderSchema(path: path, found: found, supported: schemaVersion)
+                        }
+                        try database.execute(sql: script.text)
+                    }
+                    return .commit
+                }
+            }
+        } catch is DatabaseError {
+            throw StoreError.olderSchema(path: path, found: found, supported: schemaVersion)
+        }
+    }
+
     static func wrap(_ error: any Error, path: String) -> StoreError {
         switch error {
         case let error as StoreError: error
         case let error as DatabaseError where error.resultCode == .SQLITE_CANTOPEN:
             .cannotOpen(path: path, reason: error.message ?? "cannot be opened")
+        case let error as DatabaseError where error.resultCode == .SQLITE_FULL:
+            .cannotWrite(path: path, reason: "no space is left on the disk, or the file would be larger than is allowed")
+        case let error as DatabaseError where error.resultCode == .SQLITE_READONLY:
+            .cannotWrite(path: path, reason: "it may not be written")
+        case let error as DatabaseError where error.resultCode == .SQLITE_IOERR:
+            .cannotWrite(path: path, reason: "the disk does not read or write it (SQLite error \(error.extendedResultCode.rawValue))")
+        case let error as DatabaseError where error.resultCode == .SQLITE_CORRUPT:
+            .cannotOpen(path: path, reason: "the file is damaged; load the input again")
         case let error as DatabaseError:
             .sql(code: error.extendedResultCode.rawValue, message: error.message ?? "unknown error")
         default: .cannotOpen(path: path, reason: "\(error)")

@@ -15,7 +15,7 @@ struct ManifestDiagnosticTests {
         "duplicate-rule": "6:3", "incomplete-crd": "1:1", "invalid-json": "3:21", "invalid-yaml": "1:8",
         "literal-resource-pattern": "5:3", "literal-url-star": "5:3", "missing-name": "1:1", "missing-role-ref": "1:1",
         "names-with-nameless-verb": "5:3", "not-utf8": "1:1", "service-account-mismatch": "4:24",
-        "subject-without-namespace": "5:12", "unknown-field": "5:54", "white-space-in-rule": "5:3", "would-be-rejected": "1:1",
+        "subject-without-namespace": "5:12", "unknown-field": "5:54", "white-space-in-rule": "5:3", "would-be-rejected": "5:3",
         "wrong-type": "5:11",
     ]
 

@@ -151,7 +151,35 @@ struct WhittleDatabaseTests {
         #expect(throws: StoreError.newerSchema(path: newer, found: 99, supported: WhittleDatabase.schemaVersion)) {
             try WhittleDatabase.open(newer)
         }
+        try DatabaseQueue(path: newer).write { try $0.execute(sql: "PRAGMA user_version = 0") }
+        #expect(throws: StoreError.olderSchema(path: newer, found: 0, supported: WhittleDatabase.schemaVersion)) {
+            try WhittleDatabase.open(newer)
+        }
         #expect(throws: (any Error).self) { try WhittleDatabase.open(folder.file("missing.db")) }
+    }
+
+    @Test("a file of schema 1 is brought to the tables of a new one")
+    func upgrade() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let (old, new) = (folder.file("old.db"), folder.file("new.db"))
+        try Fixtures.contents(Fixtures.path("databases/schema-1.db.gz")).write(to: URL(filePath: old))
+        _ = try WhittleDatabase.open(old)
+        try WhittleDatabase.load(state(Self.shop), to: new, options: WhittleDatabase.LoadOptions())
+        let columns = try [old, new].map { file in
+            try DatabaseQueue(path: file).read { database in
+                try Row.fetchAll(
+                    database,
+                    sql: """
+                        SELECT m.type, m.name, c.cid, c.name, c.type, c."notnull", c.dflt_value, c.pk
+                        FROM sqlite_master AS m LEFT JOIN pragma_table_info(m.name) AS c
+                        WHERE m.type <> 'index' AND m.name NOT LIKE 'sqlite_stat%' ORDER BY 1, 2, 3
+                        """
+                ).map { "\($0)" }
+            }
+        }
+        #expect(columns[0] == columns[1])
+        #expect(try DatabaseQueue(path: old).read { try Int.fetchOne($0, sql: "PRAGMA user_version") } == WhittleDatabase.schemaVersion)
     }
 
     @Test("rules and atoms are both kept, the empty string apart from NULL")

@@ -1,10 +1,10 @@
--- Whittle database, schema 1. One file = one cluster at one moment (state) + everything seen of it (usage).
+-- Whittle database, schema 2. One file = one cluster at one moment (state) + everything seen of it (usage).
 -- SQLite >= 3.37 (STRICT). All text compares byte by byte (BINARY); nothing is folded, trimmed or normalised.
 -- Conventions: *_id integer key · time = microseconds since 1970-01-01 UTC · flag = 0 or 1 · '' = the API's empty string
 -- (core group, no name, no namespace) · NULL = absent, unknown or any, as the column says.
 -- Places: source_id, line, column = where an object is written, 1-based; NULL = not an object of the input.
 PRAGMA application_id = 0x57484954;                  -- 'WHIT'
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- ───────────── about the file ─────────────
 CREATE TABLE cluster (                               -- exactly one row
@@ -44,7 +44,9 @@ CREATE TABLE diagnostic (                            -- what the last load had t
   message          TEXT NOT NULL,                    -- one sentence
   file             TEXT,                             -- path; NULL no single place
   line             INTEGER,                          -- 1-based; NULL no single place
-  column           INTEGER                           -- 1-based, in characters; NULL no single place
+  column           INTEGER,                          -- 1-based, in characters; NULL no single place
+  notes            TEXT NOT NULL DEFAULT '[]',       -- JSON array of further places and facts
+  help             TEXT                              -- how to mend it; NULL nothing helps
 ) STRICT;
 
 -- ───────────── dictionaries ─────────────
