@@ -12,6 +12,8 @@ final class ManifestDecoder {
     private var types = TypeMetaCache()
     /// Whether objects may hold a `$patch` directive below their top, so that each is searched for one.
     var mayHoldPatches = false
+    /// Whether plain documents are read without libyaml; tests compare both ways.
+    var readsPlainYAML = true
     /// Called now and then with the bytes read since it was called last.
     var onProgress: (@Sendable (Int) -> Void)?
 
@@ -28,6 +30,7 @@ final class ManifestDecoder {
     init(forPartOf whole: ManifestDecoder) {
         defaultNamespace = whole.defaultNamespace
         mayHoldPatches = whole.mayHoldPatches
+        readsPlainYAML = whole.readsPlainYAML
         builder = ClusterStateBuilder(isPart: true)
     }
 

@@ -12,6 +12,8 @@ public struct ManifestLoader: Sendable {
     public var progress: (@Sendable (Int, Int) -> Void)?
     /// Bytes of the parts that a big input is read in, on all cores; tests make it small.
     package var partSize = AheadReader.partSize
+    /// Whether plain YAML documents are read without libyaml; tests compare both ways.
+    package var readsPlainYAML = true
 
     /// Creates a loader.
     public init(
@@ -28,6 +30,7 @@ public struct ManifestLoader: Sendable {
     ///   opened is a diagnostic.
     public func load(_ paths: [String]) throws(IngestError) -> ClusterState {
         let decoder = ManifestDecoder(defaultNamespace: defaultNamespace)
+        decoder.readsPlainYAML = readsPlainYAML
         let (files, kustomizations) = try Self.expand(paths)
         let patches = Kustomization.patchFiles(of: kustomizations)
         let sizes = files.map { Self.size(of: $0.path) }
@@ -65,6 +68,7 @@ public struct ManifestLoader: Sendable {
     /// Loads the text of one document stream, for tests and for embedding.
     public func load(text: String, file: String = "-") -> ClusterState {
         let decoder = ManifestDecoder(defaultNamespace: defaultNamespace)
+        decoder.readsPlainYAML = readsPlainYAML
         var text = text
         text.withUTF8 { ManifestReader.read($0, file: file, into: decoder, partSize: partSize) }
         return Self.finish(decoder.builder.state, usesDefaults: usesDefaults)

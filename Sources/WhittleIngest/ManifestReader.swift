@@ -187,7 +187,28 @@ enum ManifestReader {
         for part in decoders { decoder.merge(part) }
     }
 
+    /// Reads documents one after the other, those that are not plain with libyaml.
     private static func readYAMLPart(
+        _ bytes: UnsafeBufferPointer<UInt8>, file: String, linesBefore: Int, into decoder: ManifestDecoder
+    ) {
+        guard decoder.readsPlainYAML, var plain = PlainYAML(bytes, file: file, linesBefore: linesBefore) else {
+            return readAnyYAML(bytes, file: file, linesBefore: linesBefore, into: decoder)
+        }
+        while plain.hasMore {
+            switch plain.readDocument() {
+            case .document(let document): if let document { decoder.decodeDocument(document) }
+            case .notPlain:
+                let start = plain.position
+                let next = YAMLParts.separator(in: bytes, from: start)
+                readAnyYAML(
+                    UnsafeBufferPointer(rebasing: bytes[start..<(next?.end ?? bytes.count)]), file: file, linesBefore: plain.line - 1,
+                    into: decoder)
+                plain.skip(to: next?.start ?? bytes.count)
+            }
+        }
+    }
+
+    private static func readAnyYAML(
         _ bytes: UnsafeBufferPointer<UInt8>, file: String, linesBefore: Int, into decoder: ManifestDecoder
     ) {
         var yaml = YAMLText(bytes, file: file, linesBefore: linesBefore)
@@ -268,7 +289,7 @@ private struct YAMLParts {
     }
 
     /// The first bare `---` line after `from` that no directive stands before.
-    private static func separator(in bytes: UnsafeBufferPointer<UInt8>, from: Int) -> (start: Int, end: Int)? {
+    static func separator(in bytes: UnsafeBufferPointer<UInt8>, from: Int) -> (start: Int, end: Int)? {
         guard let base = bytes.baseAddress else { return nil }
         let newline = UInt8(ascii: "\n")
         var position = from

@@ -3,6 +3,19 @@ import Testing
 import WhittleIngest
 import WhittleModel
 
+/// Two ways of reading gave the same.
+func expectSame(_ one: ClusterState, _ other: ClusterState, sourceLocation: Testing.SourceLocation = #_sourceLocation) {
+    #expect(one.roles == other.roles, sourceLocation: sourceLocation)
+    #expect(one.bindings == other.bindings, sourceLocation: sourceLocation)
+    #expect(one.serviceAccounts == other.serviceAccounts, sourceLocation: sourceLocation)
+    #expect(one.pods == other.pods, sourceLocation: sourceLocation)
+    #expect(one.workloads == other.workloads, sourceLocation: sourceLocation)
+    #expect(one.apiResources == other.apiResources, sourceLocation: sourceLocation)
+    #expect(one.skipped == other.skipped, sourceLocation: sourceLocation)
+    #expect(one.notObjects == other.notObjects, sourceLocation: sourceLocation)
+    #expect(one.diagnostics == other.diagnostics, sourceLocation: sourceLocation)
+}
+
 /// Reading in parts on all cores gives what reading from the front gives, places and diagnostics included.
 @Suite("Reading in parts")
 struct ParallelReadingTests {
@@ -15,15 +28,7 @@ struct ParallelReadingTests {
     private func expectEqual(_ text: String, sourceLocation: Testing.SourceLocation = #_sourceLocation) {
         let whole = read(text, partSize: 1 << 30)
         for partSize in [64, 200, 1_000, 5_000] {
-            let parts = read(text, partSize: partSize)
-            #expect(parts.roles == whole.roles, sourceLocation: sourceLocation)
-            #expect(parts.bindings == whole.bindings, sourceLocation: sourceLocation)
-            #expect(parts.serviceAccounts == whole.serviceAccounts, sourceLocation: sourceLocation)
-            #expect(parts.pods == whole.pods, sourceLocation: sourceLocation)
-            #expect(parts.workloads == whole.workloads, sourceLocation: sourceLocation)
-            #expect(parts.skipped == whole.skipped, sourceLocation: sourceLocation)
-            #expect(parts.notObjects == whole.notObjects, sourceLocation: sourceLocation)
-            #expect(parts.diagnostics == whole.diagnostics, sourceLocation: sourceLocation)
+            expectSame(read(text, partSize: partSize), whole, sourceLocation: sourceLocation)
         }
     }
 
