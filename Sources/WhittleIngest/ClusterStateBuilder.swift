@@ -38,7 +38,7 @@ struct ClusterStateBuilder {
     }
 
     /// Makes room for what an input of so many bytes may hold.
-    mutating func reserve(forBytes count: Int) { places.reserve(min(count / 1_024, 1 << 17)) }
+    mutating func reserve(forBytes count: Int) { places.reserve(min(count / 768, 1 << 20)) }
 
     mutating func add(_ role: Role, _ type: ObjectType) { note(Self.put(role, type, role.kind, into: &state.roles, &places)) }
     mutating func add(_ binding: Binding, _ type: ObjectType) {

@@ -1,3 +1,11 @@
+/// Whether the next 64 bytes are ASCII.
+@inline(__always)
+private func isASCII(_ start: UnsafeRawPointer) -> Bool {
+    var all: UInt64 = 0
+    for word in 0..<8 { all |= start.loadUnaligned(fromByteOffset: word * 8, as: UInt64.self) }
+    return all & 0x8080_8080_8080_8080 == 0
+}
+
 /// The offset of the first byte that is not UTF-8; `nil` when all are.
 func firstInvalidUTF8(in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
     guard let base = bytes.baseAddress else { return nil }
@@ -5,6 +13,7 @@ func firstInvalidUTF8(in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
     let count = bytes.count
     var position = 0
     while position < count {
+        while position + 64 <= count, isASCII(raw + position) { position += 64 }
         if position + 8 <= count, raw.loadUnaligned(fromByteOffset: position, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 {
             position += 8
             continue

@@ -1,4 +1,5 @@
 import GRDB
+import GRDBSQLite
 import WhittleModel
 import WhittleQueries
 
@@ -40,12 +41,15 @@ public enum SQLValue: Hashable, Sendable {
         }
     }
 
-    init(_ value: DatabaseValue) {
-        switch value.storage {
-        case .null, .blob: self = .null
-        case .int64(let number): self = .integer(number)
-        case .double(let number): self = .real(number)
-        case .string(let text): self = .text(text)
+    fileprivate init(column: Int32, of statement: SQLiteStatement) {
+        switch sqlite3_column_type(statement, column) {
+        case SQLITE_INTEGER: self = .integer(sqlite3_column_int64(statement, column))
+        case SQLITE_FLOAT: self = .real(sqlite3_column_double(statement, column))
+        case SQLITE_TEXT:
+            let bytes = UnsafeBufferPointer(
+                start: sqlite3_column_text(statement, column), count: Int(sqlite3_column_bytes(statement, column)))
+            self = .text(String(decoding: bytes, as: UTF8.self))
+        default: self = .null
         }
     }
 }
@@ -95,9 +99,14 @@ extension WhittleDatabase {
             var arguments: [String: DatabaseValue] = [:]
             for field in query.parameters { arguments[field.name] = parameters[field.name, default: .null].databaseValue }
             let cursor = try Row.fetchCursor(statement, arguments: StatementArguments(arguments))
+            let columns = statement.columnNames
             var rows: [[SQLValue]] = []
-            while let row = try cursor.next() { rows.append(row.databaseValues.map(SQLValue.init)) }
-            return QueryResult(columns: statement.columnNames, rows: rows)
+            // The values of the row at hand, without a copy of the row.
+            while try cursor.next() != nil {
+                rows.append(
+                    columns.indices.map { SQLValue(column: Int32($0), of: statement.sqliteStatement) })
+            }
+            return QueryResult(columns: columns, rows: rows)
         }
     }
 

@@ -37,6 +37,8 @@ public final class WhittleDatabase: Sendable {
             var configuration = Configuration()
             configuration.readonly = isReadOnly
             configuration.busyMode = .timeout(10)
+            // Many questions of one process read the same pages again.
+            configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -65536") }
             let inode = FileLock.inode(of: path)
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             let (application, version) = try queue.read { database in
@@ -164,7 +166,8 @@ public final class WhittleDatabase: Sendable {
                 try database.execute(
                     sql: """
                         PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF; PRAGMA main.locking_mode = EXCLUSIVE;
-                        PRAGMA page_size = \(state.objectCount > 5_000 ? 16_384 : 4_096); PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY
+                        PRAGMA page_size = \(state.objectCount > 5_000 ? 16_384 : 4_096); PRAGMA cache_size = -16384;
+                        PRAGMA temp_store = FILE; PRAGMA threads = 1
                         """)
                 try build(database, state, options, oldPath: oldPath)
             }
