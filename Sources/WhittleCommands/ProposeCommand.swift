@@ -48,9 +48,12 @@ struct ProposeCommand: ParsableCommand {
 
     func run() throws {
         let database = try input.open(namespace: namespace)
-        let accounts = try ProposalInput.accounts(identity, namespace: namespace, in: database)
-            .filter { matching.matches(namespace: $0.namespace, name: $0.name) }
-        guard !accounts.isEmpty else { throw CommandFailure("no usage of any service account; read audit logs with `whittle usage load`") }
+        let used = try ProposalInput.accounts(identity, namespace: namespace, in: database)
+        guard !used.isEmpty else { throw CommandFailure("no usage of any service account; read audit logs with `whittle usage load`") }
+        let accounts = used.filter { matching.matches(namespace: $0.namespace, name: $0.name) }
+        guard !accounts.isEmpty else {
+            throw CommandFailure("none of the \(used.count) service accounts with usage matches `\(matching.match ?? "")`")
+        }
         let staying = try database.authorizer(onlyBootstrap: true)
         var proposals: [RoleProposal] = []
         for account in accounts {

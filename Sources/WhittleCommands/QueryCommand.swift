@@ -9,7 +9,8 @@ struct QueryCommand: ParsableCommand {
         commandName: "query", abstract: "Run a query file by name, or list all.",
         discussion: "Parameters that are left out are NULL; what that means is said in each query's header and on standard error.")
 
-    @Argument(help: "Name of the query: a file of Queries/ without .sql.")
+    @Argument(
+        help: "Name of the query: a file of Queries/ without .sql.", completion: .list(QueryCatalogue.all.map(\.name)))
     var name: String?
 
     @Option(name: .customLong("param"), help: "A parameter as NAME=VALUE; may be repeated.")

@@ -36,21 +36,21 @@ struct ReportCommand: ParsableCommand {
         let staying = try database.authorizer(onlyBootstrap: true)
         let accounts = try accounts(in: database).filter { matching.matches(namespace: $0.namespace, name: $0.name) }
         guard !accounts.isEmpty else { throw CommandFailure("the input has no such service accounts") }
-        var reports: [ReportRenderer] = []
-        for account in accounts {
+        let writer = Writer(format, isList: (identity?.name ?? "").isEmpty)
+        for (index, account) in accounts.enumerated() {
             do {
                 let report = try PrivilegeReport(namespace: account.namespace, name: account.name, shared, in: database)
                 let needs = try ProposalInput.observed(account, in: database)
                 let proposal =
                     needs.isEmpty
                     ? nil : RoleProposal(namespace: account.namespace, name: account.name, needs: needs, staying: staying)
-                if reports.isEmpty { warnIncomplete(report.missingKinds) }
-                reports.append(ReportRenderer(report, proposal: proposal))
+                if index == 0 { warnIncomplete(report.missingKinds) }
+                try writer.write(ReportRenderer(report, proposal: proposal), isFirst: index == 0, from: database)
             } catch let error as AnalysisError {
                 throw CommandFailure("\(error)")
             }
         }
-        try write(reports, from: database)
+        writer.finish()
     }
 
     private func accounts(in database: WhittleDatabase) throws -> [ProposalInput.Account] {
@@ -64,17 +64,36 @@ struct ReportCommand: ParsableCommand {
         return try database.serviceAccounts().map { ProposalInput.Account(namespace: $0.namespace, name: $0.name) }
     }
 
-    private func write(_ reports: [ReportRenderer], from database: WhittleDatabase) throws {
-        let console = Console.current
-        switch format.output {
-        case .table, .wide: console.output(reports.map(\.text).joined(separator: "\n"))
-        case .markdown: console.output(reports.map(\.markdown).joined(separator: "\n"))
-        case .csv: format.write(Table(columns: ["account", "section", "fact"], rows: reports.flatMap(\.table.rows)), .null)
-        case .json, .yaml:
-            let documents = reports.map(\.document)
-            try format.write(
-                Table(columns: [], rows: []), (identity?.name ?? "").isEmpty ? .array(documents) : documents.first ?? .null,
-                from: database)
+    /// Writes report after report, so that the first is read while the others are made.
+    private struct Writer {
+        let format: OutputOptions
+        /// Whether JSON and YAML are lists, even of one report.
+        let isList: Bool
+
+        init(_ format: OutputOptions, isList: Bool) {
+            self.format = format
+            self.isList = isList
+        }
+
+        func write(_ report: ReportRenderer, isFirst: Bool, from database: WhittleDatabase) throws {
+            let output = Console.current.output
+            switch format.output {
+            case .table, .wide: output((isFirst ? "" : "\n") + report.text)
+            case .markdown: output((isFirst ? "" : "\n") + report.markdown)
+            case .csv:
+                let table = Table(columns: ["account", "section", "fact"], rows: report.table.rows)
+                output(Output.render(table, .null, as: .csv, hasHeader: isFirst && !format.noHeaders))
+            case .json where isList:
+                // The elements of `JSONValue.array`, one by one.
+                let element = JSONValue.array([report.document]).indented.dropFirst(2).dropLast(3)
+                output((isFirst ? "[\n" : ",\n") + element)
+            case .yaml where isList: output(JSONValue.array([report.document]).yaml)
+            case .json, .yaml: try format.write(Table(columns: [], rows: []), report.document, from: database)
+            }
+        }
+
+        func finish() {
+            if format.output == .json, isList { Console.current.output("\n]\n") }
         }
     }
 }

@@ -41,10 +41,10 @@ public struct Table: Hashable, Sendable {
     }
 
     /// RFC 4180.
-    public var csv: String {
-        ([columns] + rows).map { row in
+    public func csv(hasHeader: Bool = true) -> String {
+        ((hasHeader ? [columns] : []) + rows).map { row in
             row.map { cell in
-                cell.contains(where: { ",\"\n\r".contains($0) }) ? "\"" + cell.replacing("\"", with: "\"\"") + "\"" : cell
+                cell.utf8.contains(where: { ",\"\n\r".utf8.contains($0) }) ? "\"" + cell.replacing("\"", with: "\"\"") + "\"" : cell
             }.joined(separator: ",") + "\n"
         }.joined()
     }
@@ -102,7 +102,7 @@ public enum Output {
             table.rows.isEmpty ? "" : table.aligned(isWide: format == .wide, hasHeader: hasHeader, isColoured: isColoured)
         case .json: document.indented
         case .yaml: document.yaml
-        case .csv: table.csv
+        case .csv: table.csv(hasHeader: hasHeader)
         case .markdown: table.markdown
         }
     }

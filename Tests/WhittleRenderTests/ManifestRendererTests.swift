@@ -29,7 +29,7 @@ struct ManifestRendererTests {
     func tables() {
         let table = Table(columns: ["name", "roleRef"], rows: [["a\nb", "x"], ["long name", ""]])
         #expect(table.aligned(isWide: false) == "NAME       ROLE REF\na\\u{a}b    x\nlong name\n")
-        #expect(table.csv == "name,roleRef\n\"a\nb\",x\nlong name,\n")
+        #expect(table.csv() == "name,roleRef\n\"a\nb\",x\nlong name,\n")
         #expect(table.markdown.contains("| long name |  |"))
     }
 
