@@ -22,13 +22,14 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CScan"),
         .executableTarget(name: "WhittleEmbed"),
         .plugin(name: "EmbedPlugin", capability: .buildTool(), dependencies: ["WhittleEmbed"], path: "Sources/EmbedPlugin"),
         .target(name: "WhittleModel"),
         .target(
             name: "WhittleIngest",
             dependencies: [
-                "WhittleModel", "CYAML", "CZlib",
+                "WhittleModel", "CScan", "CYAML", "CZlib",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             exclude: ["BuiltIn", "generate-api-resources.py"],

@@ -5,12 +5,7 @@ struct AuditEvent {
     var stage = ""
     var verb = ""
     var requestURI = ""
-    var user = UserInfo(name: "", groups: [])
-    var pod: (name: String, uid: String)?
-    var impersonatedUser: UserInfo?
-    var impersonatedUID = ""
-    var impersonatedExtra: [String: [String]] = [:]
-    var impersonationConstraint: String?
+    var caller = Caller()
     var userAgent = ""
     var objectRef: Request?
     var code = 0
@@ -21,6 +16,49 @@ struct AuditEvent {
     /// Microseconds since 1970-01-01 UTC.
     var receivedAt: Int64?
     var body = AuditBody()
+
+    /// Who asked, and as whom.
+    struct Caller {
+        var user = UserInfo(name: "", groups: [])
+        /// The service account that the user is.
+        var account: (namespace: String, name: String)?
+        var pod: (name: String, uid: String)?
+        var impersonatedUser: UserInfo?
+        var impersonatedUID = ""
+        var impersonatedExtra: [String: [String]] = [:]
+        var impersonationConstraint: String?
+
+        /// Whose rights are used.
+        var subject: String { impersonatedUser?.name ?? user.name }
+
+        init() {}
+
+        /// Reads `user`, `impersonatedUser` and `authenticationMetadata` of an event.
+        init(user value: DocumentValue?, impersonated: DocumentValue?, metadata: DocumentValue?) {
+            user = Self.info(value)
+            account = ServiceAccountName.split(user.name)
+            if let extra = value?.value("extra"),
+                let name = extra.value("authentication.kubernetes.io/pod-name")?.elements.first?.string
+            {
+                pod = (name, extra.value("authentication.kubernetes.io/pod-uid")?.elements.first?.string ?? "")
+            }
+            if let impersonated {
+                impersonatedUser = Self.info(impersonated)
+                impersonatedUID = impersonated.value("uid")?.string ?? ""
+                for (key, values) in impersonated.value("extra").members {
+                    if let key = key.string { impersonatedExtra[key] = values.elements.compactMap(\.string) }
+                }
+            }
+            impersonationConstraint = metadata?.value("impersonationConstraint")?.string
+        }
+
+        private static func info(_ value: DocumentValue?) -> UserInfo {
+            UserInfo(
+                name: value?.value("username")?.string ?? "", groups: (value?.value("groups")).elements.compactMap(\.string))
+        }
+    }
+
+    init() {}
 
     /// What some requests carry in their body, read only where it is a need of somebody.
     struct AuditBody {
@@ -36,21 +74,8 @@ struct AuditEvent {
         self.stage = stage
         verb = value.value("verb")?.string ?? ""
         requestURI = value.value("requestURI")?.string ?? ""
-        let userValue = value.value("user")
-        user = Self.user(userValue)
-        if let extra = userValue?.value("extra"),
-            let name = extra.value("authentication.kubernetes.io/pod-name")?.elements.first?.string
-        {
-            pod = (name, extra.value("authentication.kubernetes.io/pod-uid")?.elements.first?.string ?? "")
-        }
-        if let other = value.value("impersonatedUser") {
-            impersonatedUser = Self.user(other)
-            impersonatedUID = other.value("uid")?.string ?? ""
-            for (key, values) in other.value("extra").members {
-                if let key = key.string { impersonatedExtra[key] = values.elements.compactMap(\.string) }
-            }
-        }
-        impersonationConstraint = value.value("authenticationMetadata")?.value("impersonationConstraint")?.string
+        caller = Caller(
+            user: value.value("user"), impersonated: value.value("impersonatedUser"), metadata: value.value("authenticationMetadata"))
         userAgent = value.value("userAgent")?.string ?? ""
         if let reference = value.value("objectRef") {
             objectRef = Request(
@@ -67,11 +92,6 @@ struct AuditEvent {
         receivedAt = (value.value("requestReceivedTimestamp") ?? value.value("stageTimestamp") ?? value.value("timestamp"))?
             .string.flatMap { Timestamp.microseconds($0) }
         if let object = value.value("requestObject") { readBody(object, response: value.value("responseObject")) }
-    }
-
-    private static func user(_ value: DocumentValue?) -> UserInfo {
-        UserInfo(
-            name: value?.value("username")?.string ?? "", groups: (value?.value("groups")).elements.compactMap(\.string))
     }
 
     private mutating func readBody(_ object: DocumentValue, response: DocumentValue?) {

@@ -1,4 +1,5 @@
 import Crypto
+import Foundation
 import WhittleModel
 
 /// Audit logs → distinct facts. Streams: memory grows with the facts and the longest line, not with the log.
@@ -21,50 +22,45 @@ public struct AuditLogReader: Sendable {
     /// - Throws: `IngestError` when the log cannot be opened or decompressed.
     public func read(_ path: String, into fold: inout UsageFold) throws(IngestError) {
         let stream = try ByteStream(path: path)
-        var session = Session(log: UsageFold.Log(path: path), file: path)
+        var session = Session(log: UsageFold.Log(path: path), known: known)
         var buffer = LineBuffer()
         while true {
             let count = try buffer.fill(from: stream)
             progress?(stream.consumed)
             while let line = buffer.nextLine(isLast: count == 0) {
                 session.take(line, isTerminated: line.last == UInt8(ascii: "\n"))
-                if let digests = known[session.log.byteCount], digests.contains(session.digest) { session.forget() }
             }
             if count == 0 { break }
         }
-        session.finish()
-        session.log.sha256 = session.digest
-        fold.merge(session.fold)
-        fold.logs.append(session.log)
+        session.finish(into: &fold)
     }
 
     /// What is known while one log is read.
-    private struct Session {
-        var log: UsageFold.Log
-        var file: String
-        var fold = UsageFold()
-        private var hasher = SHA256()
+    private struct Session: ~Copyable {
+        private var log: UsageFold.Log
+        private let known: [Int: Set<String>]
+        private var folder: AuditFolder
+        private var diagnostics: [Diagnostic] = []
+        private var digest: LogDigest
         private var line = 0
         /// A value that started on an earlier line and is not complete.
         private var open: [UInt8] = []
         private var nesting = Nesting()
 
-        init(log: UsageFold.Log, file: String) {
+        init(log: UsageFold.Log, known: [Int: Set<String>]) {
             self.log = log
-            self.file = file
-        }
-
-        var digest: String {
-            let copy = hasher
-            return copy.finalize().map(hexByte).joined()
+            self.known = known
+            folder = AuditFolder()
+            digest = LogDigest(needsWhole: known.values.contains { $0.contains { !LogDigest.isOfEnds($0) } })
         }
 
         /// Everything up to here was folded before.
-        mutating func forget() {
+        private mutating func forget() {
             let bytes = log.byteCount
             log = UsageFold.Log(path: log.path)
             log.byteCount = bytes
-            fold = UsageFold()
+            folder = AuditFolder()
+            diagnostics = []
         }
 
         mutating func take(_ bytes: UnsafeBufferPointer<UInt8>, isTerminated: Bool) {
@@ -73,12 +69,24 @@ public struct AuditLogReader: Sendable {
             defer {
                 if isTaken {
                     log.byteCount += bytes.count
-                    hasher.update(bufferPointer: UnsafeRawBufferPointer(bytes))
+                    digest.update(bytes)
+                    if let digests = known[log.byteCount], !digests.isDisjoint(with: digest.values) { forget() }
                 }
             }
             var bytes = bytes
             if line == 1, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = UnsafeBufferPointer(rebasing: bytes[3...]) }
             if open.isEmpty {
+                switch folder.add(bytes) {
+                case .early(let time):
+                    note(time)
+                    log.receivedOnly += 1
+                    return
+                case .judged(let outcome, let time):
+                    note(time)
+                    note(outcome)
+                    return
+                case .unusual: break
+                }
                 guard bytes.contains(where: { $0 > 0x20 }) else { return }
                 isTaken = parse(bytes, isTerminated: isTerminated, mayContinue: isTerminated)
             } else {
@@ -91,17 +99,52 @@ public struct AuditLogReader: Sendable {
             }
         }
 
-        mutating func finish() {
-            guard !open.isEmpty else { return }
-            let whole = open
-            open = []
-            _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
+        /// Adds what was counted.
+        consuming func finish(into fold: inout UsageFold) {
+            if !open.isEmpty {
+                let whole = open
+                open = []
+                _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
+            }
+            log.sha256 = digest.ofEnds
+            fold.logs.append(log)
+            fold.diagnostics += diagnostics
+            fold.merge(folder.finish())
+        }
+
+        private mutating func note(_ time: Int64) {
+            log.events += 1
+            log.firstEvent = min(log.firstEvent ?? time, time)
+            log.lastEvent = max(log.lastEvent ?? time, time)
+        }
+
+        /// Counts a judged event; `nil` is an open request.
+        private mutating func note(_ outcome: AuditFolder.Outcome?) {
+            switch outcome {
+            case nil: log.receivedOnly += 1
+            case .ignored: log.ignored += 1
+            case .undecided: log.undecided += 1
+            case .request: log.requests += 1
+            }
+        }
+
+        private mutating func reject(_ message: String, column: Int) {
+            log.rejected += 1
+            guard log.rejected <= 20 else { return }
+            diagnostics.append(
+                Diagnostic(
+                    .error, id: "invalid-audit-line", message, at: SourceLocation(file: log.path, line: line, column: column),
+                    help: "other lines were read"))
         }
 
         /// Judges every event in `bytes`; `false` when the writer is in the middle of this line, which is read next time.
         private mutating func parse(_ bytes: UnsafeBufferPointer<UInt8>, isTerminated: Bool, mayContinue: Bool) -> Bool {
             guard let base = bytes.baseAddress else { return true }
-            let tree = DocumentTree(file: file, base: base)
+            if let offset = firstInvalidUTF8(in: bytes) {
+                reject("the line is no audit event: it is not UTF-8 text", column: offset + 1)
+                return true
+            }
+            let tree = DocumentTree(file: log.path, base: base)
             defer { withExtendedLifetime(tree) {} }
             do throws(JSONText.Failure) {
                 var json = try JSONText(bytes)
@@ -122,14 +165,7 @@ public struct AuditLogReader: Sendable {
                     return true
                 }
                 guard isTerminated else { return false }
-                log.rejected += 1
-                if log.rejected <= 20 {
-                    fold.diagnostics.append(
-                        Diagnostic(
-                            .error, id: "invalid-audit-line", "the line is no audit event: \(error.message)",
-                            at: SourceLocation(file: file, line: line, column: error.offset + 1),
-                            help: "other lines were read"))
-                }
+                reject("the line is no audit event: \(error.message)", column: error.offset + 1)
             }
             return true
         }
@@ -144,31 +180,18 @@ public struct AuditLogReader: Sendable {
                 return
             }
             guard let event = AuditEvent(value), let time = event.receivedAt else {
-                log.rejected += 1
-                if log.rejected <= 20 {
-                    fold.diagnostics.append(
-                        Diagnostic(
-                            .error, id: "invalid-audit-line", "the value is no audit event with a stage and a time",
-                            at: SourceLocation(file: file, line: line, column: 1), help: "other lines were read"))
-                }
+                reject("the value is no audit event with a stage and a time", column: 1)
                 return
             }
-            log.events += 1
-            log.firstEvent = min(log.firstEvent ?? time, time)
-            log.lastEvent = max(log.lastEvent ?? time, time)
+            note(time)
             let isComplete = event.stage == "ResponseComplete" || event.stage == "Panic"
-            if !isComplete { log.receivedOnly += 1 }
             // Before authorization nothing is decided (semantics AUD-2).
-            guard isComplete || event.stage == "ResponseStarted" else { return }
-            let needs = AuditNeeds(event)
-            if isComplete {
-                switch needs.use {
-                case .ignore: log.ignored += 1
-                case _ where event.code == 403 && event.decision == nil: log.undecided += 1
-                default: log.requests += 1
-                }
+            guard isComplete || event.stage == "ResponseStarted" else {
+                log.receivedOnly += 1
+                return
             }
-            fold.add(event, needs, at: time, isComplete: isComplete)
+            let outcome = folder.add(event, at: time, isComplete: isComplete)
+            note(isComplete ? outcome : nil)
         }
     }
 }
@@ -201,28 +224,14 @@ private struct Nesting {
 }
 
 extension UsageFold {
-    fileprivate mutating func add(_ event: AuditEvent, _ needs: AuditNeeds, at time: Int64, isComplete: Bool) {
-        guard needs.use != .ignore else { return }
-        if let request = needs.primary {
-            let key = UsageKey(
-                user: needs.subject, impersonator: event.impersonatedUser == nil ? "" : event.user.name,
-                podNamespace: event.pod == nil ? "" : ServiceAccountName.split(event.user.name)?.namespace ?? "",
-                pod: event.pod?.name ?? "", podUID: event.pod?.uid ?? "", userAgent: event.userAgent, request: request,
-                decision: needs.use == .evidence ? .allow : needs.use == .attempt ? .forbid : .unknown,
-                codeClass: event.code / 100, reason: event.reason)
-            facts[key, default: UsageCount()].add(at: time, isComplete: isComplete)
-        }
-        for need in needs.implied { implied[need, default: UsageCount()].add(at: time, isComplete: isComplete) }
-        for flag in needs.flags where isComplete && !flag.hasPrefix("pod:") {
-            flags[UsageFlag(user: needs.subject, flag: flag), default: UsageCount()].add(at: time, isComplete: true)
-        }
-    }
-
     fileprivate mutating func merge(_ other: UsageFold) {
+        if facts.isEmpty, implied.isEmpty, flags.isEmpty {
+            (facts, implied, flags) = (other.facts, other.implied, other.flags)
+            return
+        }
         facts.merge(other.facts) { $0.merged(with: $1) }
         implied.merge(other.implied) { $0.merged(with: $1) }
         flags.merge(other.flags) { $0.merged(with: $1) }
-        diagnostics += other.diagnostics
     }
 }
 
@@ -238,8 +247,61 @@ extension UsageCount {
     }
 }
 
+/// What tells one log from another: its first and its last bytes and their count. Every event has an id and a time of its
+/// own, so logs that agree in these agree in all that lies between; hashing all would cost more than reading does.
+private struct LogDigest: ~Copyable {
+    private static let span = 1 << 16
+    private static let prefix = "ends:"
+    private var count = 0
+    private var head: [UInt8] = []
+    /// The last bytes, at their place modulo the span.
+    private var tail = [UInt8](repeating: 0, count: span)
+    /// Of every byte, as files of schema 1 know it.
+    private var whole: SHA256?
+
+    init(needsWhole: Bool) { whole = needsWhole ? SHA256() : nil }
+
+    static func isOfEnds(_ digest: String) -> Bool { digest.hasPrefix(prefix) }
+
+    mutating func update(_ bytes: UnsafeBufferPointer<UInt8>) {
+        whole?.update(bufferPointer: UnsafeRawBufferPointer(bytes))
+        if head.count < Self.span { head += bytes.prefix(Self.span - head.count) }
+        let last = UnsafeBufferPointer(rebasing: bytes.suffix(Self.span))
+        var place = (count + bytes.count - last.count) % Self.span
+        count += bytes.count
+        guard let source = last.baseAddress else { return }
+        tail.withUnsafeMutableBufferPointer { tail in
+            guard let target = tail.baseAddress else { return }
+            let first = min(last.count, Self.span - place)
+            (target + place).update(from: source, count: first)
+            place = 0
+            target.update(from: source + first, count: last.count - first)
+        }
+    }
+
+    var ofEnds: String {
+        var hasher = SHA256()
+        hasher.update(data: Array("\(count)\n".utf8))
+        hasher.update(data: head)
+        if count > Self.span {
+            let split = count % Self.span
+            hasher.update(data: tail[split...])
+            hasher.update(data: tail[..<split])
+        }
+        return Self.prefix + hasher.finalize().map(hexByte).joined()
+    }
+
+    /// Every digest of what was read so far that a database may hold.
+    var values: [String] {
+        let copy = whole
+        return [ofEnds] + (copy.map { [$0.finalize().map(hexByte).joined()] } ?? [])
+    }
+}
+
 /// Splits a stream into lines without copying them one by one.
 private struct LineBuffer {
+    /// What scanning may read beyond a line.
+    private static let padding = 64
     private var bytes = [UInt8](repeating: 0, count: 1 << 20)
     private var range = 0..<0
 
@@ -251,12 +313,13 @@ private struct LineBuffer {
             }
             range = 0..<range.count
         }
-        if range.upperBound == bytes.count { bytes += [UInt8](repeating: 0, count: bytes.count) }
+        if range.upperBound == bytes.count - Self.padding { bytes += [UInt8](repeating: 0, count: bytes.count) }
         let used = range.upperBound
         var result: Result<Int, IngestError> = .success(0)
         bytes.withUnsafeMutableBufferPointer { buffer in
             do throws(IngestError) {
-                result = .success(try stream.read(into: UnsafeMutableBufferPointer(rebasing: buffer[used...])))
+                result = .success(
+                    try stream.read(into: UnsafeMutableBufferPointer(rebasing: buffer[used..<buffer.count - Self.padding])))
             } catch {
                 result = .failure(error)
             }
@@ -270,12 +333,13 @@ private struct LineBuffer {
     mutating func nextLine(isLast: Bool) -> UnsafeBufferPointer<UInt8>? {
         guard !range.isEmpty else { return nil }
         return bytes.withUnsafeBufferPointer { buffer in
-            let slice = buffer[range]
-            guard let end = slice.firstIndex(of: UInt8(ascii: "\n")) else {
+            guard let base = buffer.baseAddress else { return nil }
+            guard let found = memchr(base + range.lowerBound, Int32(UInt8(ascii: "\n")), range.count) else {
                 guard isLast else { return nil }
                 defer { range = range.upperBound..<range.upperBound }
-                return UnsafeBufferPointer(rebasing: slice)
+                return UnsafeBufferPointer(rebasing: buffer[range])
             }
+            let end = UnsafeRawPointer(base).distance(to: found)
             defer { range = end + 1..<range.upperBound }
             return UnsafeBufferPointer(rebasing: buffer[range.lowerBound...end])
         }

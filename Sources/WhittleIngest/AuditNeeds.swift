@@ -42,7 +42,7 @@ package struct AuditNeeds {
 
     /// Judges one event of stage ResponseStarted, ResponseComplete or Panic.
     init(_ event: AuditEvent) {
-        subject = event.impersonatedUser?.name ?? event.user.name
+        subject = event.caller.subject
         let forbidden = event.code == 403 ? ForbiddenMessage(event.message) : nil
         switch event.decision {
         case "allow": use = .evidence
@@ -52,9 +52,9 @@ package struct AuditNeeds {
             return
         case _ where event.code == 403:
             use = forbidden == nil ? .unknown : .attempt
-            if event.impersonatedUser == nil, let forbidden, forbidden.request.verb.hasPrefix("impersonate") {
+            if event.caller.impersonatedUser == nil, let forbidden, forbidden.request.verb.hasPrefix("impersonate") {
                 // Refused impersonation: no evidence about the inner request, nobody was asked about it.
-                subject = event.user.name
+                subject = event.caller.user.name
                 implied = [ImpliedNeed(user: subject, request: forbidden.request, cause: .impersonation, isAllowed: false)]
                 return
             }
@@ -82,17 +82,17 @@ package struct AuditNeeds {
     }
 
     private mutating func addImpersonation(_ event: AuditEvent, _ request: Request) {
-        guard var wanted = event.impersonatedUser else { return }
+        guard var wanted = event.caller.impersonatedUser else { return }
         wanted.groups = Impersonation.explicitGroups(of: wanted)
         let checks: [Request]
-        if let constraint = event.impersonationConstraint, constraint.hasPrefix("impersonate:") {
+        if let constraint = event.caller.impersonationConstraint, constraint.hasPrefix("impersonate:") {
             checks = Impersonation.constrainedChecks(
                 mode: String(constraint.dropFirst("impersonate:".count)), request: request, wanted: wanted,
-                uid: event.impersonatedUID, extra: event.impersonatedExtra)
+                uid: event.caller.impersonatedUID, extra: event.caller.impersonatedExtra)
         } else {
-            checks = Impersonation.legacyChecks(wanted: wanted, uid: event.impersonatedUID, extra: event.impersonatedExtra)
+            checks = Impersonation.legacyChecks(wanted: wanted, uid: event.caller.impersonatedUID, extra: event.caller.impersonatedExtra)
         }
-        implied += checks.map { ImpliedNeed(user: event.user.name, request: $0, cause: .impersonation, isAllowed: true) }
+        implied += checks.map { ImpliedNeed(user: event.caller.user.name, request: $0, cause: .impersonation, isAllowed: true) }
     }
 
     private mutating func addImplied(_ event: AuditEvent, _ request: Request) {
@@ -121,7 +121,7 @@ package struct AuditNeeds {
             flags.append(forbidden.map { "later-denial:\(Self.short($0.request))" } ?? "later-denial")
         }
         if event.decision == "allow", event.reason.isEmpty { flags.append("not-rbac") }
-        if let pod = event.pod, let account = ServiceAccountName.split(event.user.name) {
+        if let pod = event.caller.pod, let account = event.caller.account {
             flags.append("pod:\(account.namespace)/\(pod.name)")
         }
         guard request.isResourceRequest else { return }
@@ -145,8 +145,9 @@ package struct AuditNeeds {
             default: break
             }
         }
-        let query = event.requestURI.split(separator: "?", maxSplits: 1).dropFirst().first ?? ""
-        if request.verb == "watch", RequestURI.parameter("sendInitialEvents", in: query) == "true" {
+        if request.verb == "watch", let query = event.requestURI.splitBytes(at: "?").after,
+            RequestURI.parameter("sendInitialEvents", in: query[...]) == "true"
+        {
             flags.append("fallback:list \(Self.resource(request)) \(request.namespace)".trimmed)
         }
     }

@@ -53,7 +53,14 @@ final class ByteStream {
     func read(into buffer: UnsafeMutableBufferPointer<UInt8>) throws(IngestError) -> Int {
         guard let target = buffer.baseAddress else { return 0 }
         guard let inflater else {
-            if pending.isEmpty, !isAtEnd { try fill() }
+            if pending.isEmpty {
+                // Straight to where it is wanted.
+                var got: Int
+                repeat { got = Foundation.read(descriptor, target, buffer.count) } while got < 0 && errno == EINTR
+                guard got >= 0 else { throw .cannotOpen(path: path, reason: String(cString: strerror(errno))) }
+                consumed += got
+                return got
+            }
             let count = min(pending.count, buffer.count)
             input.withUnsafeBufferPointer { bytes in
                 if let base = bytes.baseAddress { target.update(from: base + pending.lowerBound, count: count) }

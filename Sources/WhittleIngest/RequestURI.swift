@@ -87,13 +87,12 @@ public struct RequestURI: Hashable, Sendable {
 
     /// Sets the name from a field selector that requires one (semantics URL-9).
     private mutating func applySelector() {
-        let integers = ["limit", "timeoutSeconds"]
-        for name in integers {
+        guard !query.isEmpty, let selector = Self.parameter("fieldSelector", in: query) else { return }
+        for name in ["limit", "timeoutSeconds"] {
             if let value = Self.parameter(name, in: query), !value.isEmpty, Int64(value) == nil { return }
         }
         if let labels = Self.parameter("labelSelector", in: query), !Self.isPlausibleLabelSelector(labels) { return }
-        guard let selector = Self.parameter("fieldSelector", in: query),
-            let name = Self.requiredName(inFieldSelector: selector),
+        guard let name = Self.requiredName(inFieldSelector: selector),
             name != ".", name != "..", !name.utf8.contains(UInt8(ascii: "/")), !name.utf8.contains(UInt8(ascii: "%"))
         else { return }
         request.name = name
@@ -168,7 +167,7 @@ public struct RequestURI: Hashable, Sendable {
 
     /// The first value of a query parameter; `""` when it stands without one; `nil` absent.
     static func parameter(_ name: String, in query: Substring) -> String? {
-        for pair in query.split(separator: "&") {
+        for pair in query.isEmpty ? [] : query.split(separator: "&") {
             let equal = pair.firstIndex(of: "=")
             guard decoded(pair[..<(equal ?? pair.endIndex)], plusIsSpace: true) == name else { continue }
             return equal.map { decoded(pair[pair.index(after: $0)...], plusIsSpace: true) } ?? ""
@@ -176,13 +175,23 @@ public struct RequestURI: Hashable, Sendable {
         return nil
     }
 
+    /// The segments of a path; slashes at its ends do not count.
     private static func split(_ path: String) -> [String] {
-        let slash = UInt8(ascii: "/")
-        var trimmed = Array(path.utf8)[...]
-        while trimmed.first == slash { trimmed.removeFirst() }
-        while trimmed.last == slash { trimmed.removeLast() }
-        guard !trimmed.isEmpty else { return [] }
-        return trimmed.split(separator: slash, omittingEmptySubsequences: false).map { String(decoding: $0, as: UTF8.self) }
+        var path = path
+        return path.withUTF8 { bytes in
+            let slash = UInt8(ascii: "/")
+            var (start, end) = (0, bytes.count)
+            while start < end, bytes[start] == slash { start += 1 }
+            while end > start, bytes[end - 1] == slash { end -= 1 }
+            guard start < end else { return [] }
+            var segments: [String] = []
+            segments.reserveCapacity(8)
+            for place in start...end where place == end || bytes[place] == slash {
+                segments.append(String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<place]), as: UTF8.self))
+                start = place + 1
+            }
+            return segments
+        }
     }
 
     /// Resolves percent escapes; malformed ones stay as they are.

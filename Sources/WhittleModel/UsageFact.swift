@@ -79,13 +79,18 @@ public struct UsageCount: Hashable, Sendable {
     /// Creates an empty count.
     public init() {}
 
+    /// The day since 1970-01-01 UTC of a time in microseconds.
+    package static func day(of time: Int64) -> Int64 {
+        time >= 0 ? time / 86_400_000_000 : (time - 86_399_999_999) / 86_400_000_000
+    }
+
     /// Adds one event.
     public mutating func add(at time: Int64, isComplete: Bool) {
         firstSeen = min(firstSeen, time)
         lastSeen = max(lastSeen, time)
         if isComplete {
             count += 1
-            days[time >= 0 ? time / 86_400_000_000 : (time - 86_399_999_999) / 86_400_000_000, default: 0] += 1
+            days[Self.day(of: time), default: 0] += 1
         } else {
             started += 1
         }

@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import WhittleModel
 
@@ -32,11 +33,16 @@ struct UsageWriter {
         {
             return
         }
-        let facts = FactWriter(writer, dictionaries)
-        for (key, count) in fold.facts.sorted(by: { Self.order($0.key, $1.key) }) { try facts.write(key, count) }
-        for (need, count) in fold.implied.sorted(by: { Self.order($0.key, $1.key) }) { try facts.write(need, count) }
-        for (flag, count) in fold.flags.sorted(by: { ($0.key.user, $0.key.flag) < ($1.key.user, $1.key.flag) }) {
-            try facts.write(flag, count)
+        // Rows for a file without usage need no look for an earlier one. (A resource with a slash, which only a forged event
+        // has, may be the same row as a subresource.)
+        let isFirst =
+            try !(Bool.fetchOne(database, sql: "SELECT EXISTS (SELECT 1 FROM usage)") ?? false)
+            && !fold.facts.keys.contains { $0.request.resource.utf8.contains(UInt8(ascii: "/")) }
+        let facts = FactWriter(writer, dictionaries, isFirst: isFirst)
+        try writer.pipelined {
+            for (key, count) in Self.sorted(fold.facts, by: \.sortText) { try facts.write(key, count) }
+            for (need, count) in Self.sorted(fold.implied, by: \.sortText) { try facts.write(need, count) }
+            for (flag, count) in Self.sorted(fold.flags, by: { [$0.user, $0.flag] }) { try facts.write(flag, count) }
         }
         for log in fold.logs where log.events > 0 || log.rejected > 0 {
             try database.execute(
@@ -140,14 +146,28 @@ struct UsageWriter {
         return parts.joined(separator: " UNION ")
     }
 
-    private static func order(_ left: UsageKey, _ right: UsageKey) -> Bool {
-        let leftText = left.sortText
-        let rightText = right.sortText
-        return leftText.lexicographicallyPrecedes(rightText) { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    }
-
-    private static func order(_ left: ImpliedNeed, _ right: ImpliedNeed) -> Bool {
-        left.sortText.lexicographicallyPrecedes(right.sortText) { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    /// In the order of the bytes of their texts, one after the other.
+    private static func sorted<Key>(_ counts: [Key: UsageCount], by texts: (Key) -> [String]) -> [(key: Key, count: UsageCount)] {
+        var entries: [(text: ContiguousArray<UInt8>, key: Key, count: UsageCount)] = []
+        entries.reserveCapacity(counts.count)
+        for (key, count) in counts {
+            var text = ContiguousArray<UInt8>()
+            for part in texts(key) {
+                text += part.utf8
+                text.append(0)
+            }
+            entries.append((text, key, count))
+        }
+        entries.sort { left, right in
+            left.text.withUnsafeBytes { left in
+                right.text.withUnsafeBytes { right in
+                    guard let leftBase = left.baseAddress, let rightBase = right.baseAddress else { return left.count < right.count }
+                    let order = memcmp(leftBase, rightBase, min(left.count, right.count))
+                    return order < 0 || order == 0 && left.count < right.count
+                }
+            }
+        }
+        return entries.map { ($0.key, $0.count) }
     }
 }
 
@@ -176,9 +196,20 @@ private final class FactWriter {
     private let upsertCaller: BulkStatement
     private let upsertAgent: BulkStatement
     private let upsertReason: BulkStatement
+    private let insertUsage: BulkStatement
+    private let insertDay: BulkStatement
+    /// The id of the fact written last, where facts are only added.
+    private var lastUsage: Int64?
+    private var callers: [[String]: Int64] = [:]
+    private var agents: [String: Int64] = [:]
+    private var reasons: [String: Int64] = [:]
 
-    init(_ writer: BulkWriter, _ dictionaries: Dictionaries) {
+    /// - Parameter isFirst: whether there is no usage yet.
+    init(_ writer: BulkWriter, _ dictionaries: Dictionaries, isFirst: Bool) {
         self.dictionaries = dictionaries
+        lastUsage = isFirst ? 0 : nil
+        insertUsage = writer.insert(into: "usage", columns: 15)
+        insertDay = writer.insert(into: "usage_day", columns: 3)
         upsertUsage = writer.statement(
             """
             INSERT INTO usage (identity_id, impersonator_id, caller_id, agent_id, atom_id, namespace_id, object_name_id, decision,
@@ -219,21 +250,45 @@ private final class FactWriter {
         return id
     }
 
+    /// The id of a value, asked for once.
+    private func cached<Value: Hashable>(
+        _ value: Value, in ids: ReferenceWritableKeyPath<FactWriter, [Value: Int64]>, _ write: () throws -> [Int64]?
+    ) throws -> Int64 {
+        if let id = self[keyPath: ids][value] { return id }
+        let id = try id(try write())
+        self[keyPath: ids][value] = id
+        return id
+    }
+
     func write(_ key: UsageKey, _ count: UsageCount) throws {
-        let grant = GrantReason(key.reason)
-        let caller = try id(upsertCaller.integers(key.podNamespace, key.pod, key.podUID))
-        let agent = try id(upsertAgent.integers(key.userAgent))
-        let reason = try id(
-            upsertReason.integers(
-                key.reason, grant?.bindingKind, grant?.bindingNamespace, grant?.bindingName))
+        let caller =
+            key.pod.isEmpty && key.podNamespace.isEmpty && key.podUID.isEmpty
+            ? 0
+            : try cached([key.podNamespace, key.pod, key.podUID], in: \.callers) {
+                try upsertCaller.integers(key.podNamespace, key.pod, key.podUID)
+            }
+        let agent = try cached(key.userAgent, in: \.agents) { try upsertAgent.integers(key.userAgent) }
+        let reason = try cached(key.reason, in: \.reasons) {
+            let grant = GrantReason(key.reason)
+            return try upsertReason.integers(key.reason, grant?.bindingKind, grant?.bindingNamespace, grant?.bindingName)
+        }
+        let user = try user(key.user)
+        let impersonator = key.impersonator.isEmpty ? 0 : try self.user(key.impersonator)
+        let atom = try dictionaries.atom(key.request)
+        let namespace = try dictionaries.namespace(key.request.namespace)
+        let name = try dictionaries.objectName(key.request.name)
+        if let last = lastUsage {
+            lastUsage = last + 1
+            try insertUsage.run(
+                last + 1, user, impersonator, caller, agent, atom, namespace, name, key.decision.rawValue, key.codeClass, reason,
+                count.count, count.started, count.firstSeen, count.lastSeen)
+            for (day, requests) in count.days.sorted(by: { $0.key < $1.key }) { try insertDay.run(last + 1, day, requests) }
+            return
+        }
         let usage = try id(
             upsertUsage.integers(
-                try user(key.user), key.impersonator.isEmpty ? 0 : try user(key.impersonator),
-                caller, agent, try dictionaries.atom(key.request),
-                try dictionaries.namespace(key.request.namespace),
-                try dictionaries.objectName(key.request.name), key.decision.rawValue,
-                Int64(key.codeClass), reason, Int64(count.count), Int64(count.started),
-                count.firstSeen, count.lastSeen))
+                user, impersonator, caller, agent, atom, namespace, name, key.decision.rawValue, Int64(key.codeClass), reason,
+                Int64(count.count), Int64(count.started), count.firstSeen, count.lastSeen))
         for (day, requests) in count.days.sorted(by: { $0.key < $1.key }) {
             try upsertDay.run(usage, day, Int64(requests))
         }

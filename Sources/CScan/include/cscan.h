@@ -1,0 +1,67 @@
+// Byte scanning at the speed of memory: where strings and containers of JSON end.
+//
+// All functions look at most 64 bytes past `end`: the caller's buffer has room for that.
+#ifndef CSCAN_H
+#define CSCAN_H
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+/// The first quote or backslash at or after `p`; a place at or after `end` when there is none before it.
+static inline const uint8_t *_Nonnull scan_quote_or_backslash(const uint8_t *_Nonnull p, const uint8_t *_Nonnull end) {
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    while (p < end) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)p);
+        unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
+        if (mask) return p + __builtin_ctz(mask);
+        p += 16;
+    }
+#elif defined(__ARM_NEON)
+    const uint8x16_t quote = vdupq_n_u8('"'), backslash = vdupq_n_u8('\\');
+    while (p < end) {
+        uint8x16_t bytes = vld1q_u8(p);
+        uint8x16_t found = vorrq_u8(vceqq_u8(bytes, quote), vceqq_u8(bytes, backslash));
+        uint64_t mask = vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(found), 4)), 0);
+        if (mask) return p + (__builtin_ctzll(mask) >> 2);
+        p += 16;
+    }
+#else
+    while (p < end && *p != '"' && *p != '\\') p++;
+#endif
+    return p;
+}
+
+/// The place behind the bracket that closes the container whose opening bracket is just before `p`; NULL when it is not
+/// closed before `end`. What stands between is only looked at for strings and brackets.
+const uint8_t *_Nullable scan_container_end(const uint8_t *_Nonnull p, const uint8_t *_Nonnull end);
+
+/// Whether a word stands anywhere in `count` bytes.
+int scan_contains(const uint8_t *_Nonnull p, size_t count, const uint8_t *_Nonnull word, size_t word_count);
+
+/// Mixes eight bytes into a hash.
+static inline uint64_t scan_mix(uint64_t hash, uint64_t word) {
+    unsigned __int128 product = (unsigned __int128)(hash ^ word) * 0x9E3779B97F4A7C15ULL;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/// A hash of `count` bytes that starts from `seed`.
+static inline uint64_t scan_hash(uint64_t seed, const uint8_t *_Nonnull p, size_t count) {
+    uint64_t hash = seed ^ count, word;
+    while (count >= 8) {
+        memcpy(&word, p, 8);
+        hash = scan_mix(hash, word);
+        p += 8;
+        count -= 8;
+    }
+    word = 0;
+    memcpy(&word, p, count);
+    return scan_mix(scan_mix(hash, word), 0xD6E8FEB86659FD93ULL);
+}
+#endif

@@ -1,0 +1,192 @@
+import CScan
+import Foundation
+
+/// A run of bytes inside a buffer that outlives it.
+struct ByteSlice {
+    var start: UnsafePointer<UInt8>
+    var count: Int
+
+    var isEmpty: Bool { count == 0 }
+    var buffer: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: start, count: count) }
+
+    @inline(__always)
+    func isText(_ text: StaticString) -> Bool {
+        count == text.utf8CodeUnitCount && memcmp(start, text.utf8Start, count) == 0
+    }
+
+    /// Whether the text stands anywhere in it.
+    func contains(_ text: StaticString) -> Bool { scan_contains(start, count, text.utf8Start, text.utf8CodeUnitCount) != 0 }
+
+    /// The text of a JSON string whose inside this is.
+    var unescaped: String {
+        memchr(start, Int32(UInt8(ascii: "\\")), count) == nil ? String(decoding: buffer, as: UTF8.self) : JSONText.unescape(buffer)
+    }
+}
+
+/// Where the parts of one audit event stand in its line: JSON is walked, not parsed.
+///
+/// Strings are the bytes between the quotes, escapes unresolved; objects are whole. What no fact depends on, bodies above
+/// all, is skipped without being looked at. A line that is not the usual event on one line is left to the general reader.
+struct AuditLine {
+    private(set) var stage: ByteSlice?
+    private(set) var verb: ByteSlice?
+    private(set) var requestURI: ByteSlice?
+    private(set) var user: ByteSlice?
+    private(set) var impersonatedUser: ByteSlice?
+    private(set) var authenticationMetadata: ByteSlice?
+    private(set) var userAgent: ByteSlice?
+    private(set) var message: ByteSlice?
+    private(set) var decision: ByteSlice?
+    private(set) var reason: ByteSlice?
+    private(set) var received: ByteSlice?
+    private(set) var requestObject: ByteSlice?
+    private(set) var code = 0
+
+    /// - Parameter line: with its line end; the buffer goes on for 64 bytes behind it.
+    init?(_ line: UnsafeBufferPointer<UInt8>) {
+        guard let base = line.baseAddress, line.count > 1, base[0] == UInt8(ascii: "{") else { return nil }
+        var cursor = Cursor(position: base, end: base + line.count)
+        let isWhole = cursor.readObject { key, cursor in
+            switch key.count {
+            case 4:
+                if key.isText("verb") { return cursor.takeString(&verb) }
+                if key.isText("user") { return cursor.takeObject(&user) }
+                if key.isText("kind") {
+                    var kind: ByteSlice?
+                    return cursor.takeString(&kind) && (kind?.isText("Event") ?? false)
+                }
+            case 5:
+                if key.isText("stage") { return cursor.takeString(&stage) }
+                if key.isText("items") { return false }
+            case 9: if key.isText("userAgent") { return cursor.takeString(&userAgent) }
+            case 10: if key.isText("requestURI") { return cursor.takeString(&requestURI) }
+            case 11:
+                if key.isText("annotations") {
+                    return cursor.readObject { key, cursor in
+                        if key.isText("authorization.k8s.io/decision") { return cursor.takeString(&decision) }
+                        if key.isText("authorization.k8s.io/reason") { return cursor.takeString(&reason) }
+                        return cursor.skipValue()
+                    }
+                }
+            case 13: if key.isText("requestObject") { return cursor.takeObject(&requestObject) }
+            case 14:
+                if key.isText("responseStatus") {
+                    return cursor.readObject { key, cursor in
+                        if key.isText("code") { return cursor.takeInteger(&code) }
+                        if key.isText("message") { return cursor.takeString(&message) }
+                        return cursor.skipValue()
+                    }
+                }
+            case 16: if key.isText("impersonatedUser") { return cursor.takeObject(&impersonatedUser) }
+            case 22: if key.isText("authenticationMetadata") { return cursor.takeObject(&authenticationMetadata) }
+            case 24: if key.isText("requestReceivedTimestamp") { return cursor.takeString(&received) }
+            default: break
+            }
+            return cursor.skipValue()
+        }
+        guard isWhole, cursor.isAtEnd else { return nil }
+    }
+
+    /// Walks over JSON; every step is `false` at what it does not expect.
+    private struct Cursor {
+        var position: UnsafePointer<UInt8>
+        let end: UnsafePointer<UInt8>
+
+        @inline(__always)
+        mutating func skipSpace() {
+            while position < end, position.pointee <= 0x20 { position += 1 }
+        }
+
+        var isAtEnd: Bool {
+            var copy = self
+            copy.skipSpace()
+            return copy.position == end
+        }
+
+        /// Moves past a byte that must come next.
+        @inline(__always)
+        private mutating func take(_ byte: UInt8) -> Bool {
+            guard position < end, position.pointee == byte else { return false }
+            position += 1
+            return true
+        }
+
+        @inline(__always)
+        private mutating func string() -> ByteSlice? {
+            guard take(UInt8(ascii: "\"")) else { return nil }
+            let start = position
+            position = scan_quote_or_backslash(position, end)
+            while position < end, position.pointee == UInt8(ascii: "\\") { position = scan_quote_or_backslash(position + 2, end) }
+            guard position < end else { return nil }
+            position += 1
+            return ByteSlice(start: start, count: position - 1 - start)
+        }
+
+        @inline(__always)
+        mutating func takeString(_ value: inout ByteSlice?) -> Bool {
+            value = string()
+            return value != nil
+        }
+
+        @inline(__always)
+        mutating func takeObject(_ value: inout ByteSlice?) -> Bool {
+            guard position < end, position.pointee == UInt8(ascii: "{") else { return false }
+            let start = position
+            guard skipValue() else { return false }
+            value = ByteSlice(start: start, count: position - start)
+            return true
+        }
+
+        mutating func takeInteger(_ value: inout Int) -> Bool {
+            let start = position
+            value = 0
+            while position < end, position - start < 9, position.pointee &- UInt8(ascii: "0") < 10 {
+                value = value * 10 + Int(position.pointee - UInt8(ascii: "0"))
+                position += 1
+            }
+            return position > start && position < end
+                && [UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: " ")].contains(position.pointee)
+        }
+
+        @inline(__always)
+        mutating func skipValue() -> Bool {
+            guard position < end else { return false }
+            switch position.pointee {
+            case UInt8(ascii: "\""): return string() != nil
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                guard let behind = scan_container_end(position + 1, end) else { return false }
+                position = behind
+                return true
+            default:
+                let start = position
+                while position < end, position.pointee > 0x20,
+                    ![UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: "]")].contains(position.pointee)
+                {
+                    position += 1
+                }
+                return position > start
+            }
+        }
+
+        /// Calls `member` with each key; it moves past the value.
+        @inline(__always)
+        mutating func readObject(_ member: (ByteSlice, inout Cursor) -> Bool) -> Bool {
+            guard take(UInt8(ascii: "{")) else { return false }
+            skipSpace()
+            if take(UInt8(ascii: "}")) { return true }
+            while true {
+                guard let key = string() else { return false }
+                skipSpace()
+                guard take(UInt8(ascii: ":")) else { return false }
+                skipSpace()
+                guard member(key, &self) else { return false }
+                skipSpace()
+                if take(UInt8(ascii: ",")) {
+                    skipSpace()
+                    continue
+                }
+                return take(UInt8(ascii: "}"))
+            }
+        }
+    }
+}
