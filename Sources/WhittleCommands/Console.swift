@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// Where a command writes and what it is told by its surroundings; tests put their own in its place.
 package struct Console: Sendable {
@@ -37,15 +38,24 @@ package struct Console: Sendable {
             showsProgress: isatty(2) == 1)
     }()
 
+    /// Streams whose reader has gone: nobody is left to tell, but the work goes on and its exit status is the true one.
+    private static let closed = Mutex<Set<Int32>>([])
+
+    /// Whether the reader of standard output has gone, so that long answers may end early.
+    package static var isOutputClosed: Bool { closed.withLock { $0.contains(1) } }
+
     private static func write(_ text: String, to descriptor: Int32) {
+        guard !closed.withLock({ $0.contains(descriptor) }) else { return }
         var text = text
         text.withUTF8 { bytes in
             var start = 0
             while start < bytes.count {
                 let written = Foundation.write(descriptor, bytes.baseAddress.map { $0 + start }, bytes.count - start)
                 if written < 0, errno == EINTR { continue }
-                // The reader has gone: nobody is left to tell, and what was asked for is done.
-                if written < 0, errno == EPIPE { exit(0) }
+                if written < 0, errno == EPIPE {
+                    _ = closed.withLock { $0.insert(descriptor) }
+                    return
+                }
                 guard written > 0 else {
                     let reason = String(cString: strerror(errno))
                     if descriptor != 2 { write("whittle: error: cannot write the answer: \(reason)\n", to: 2) }

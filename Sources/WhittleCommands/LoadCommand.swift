@@ -93,7 +93,7 @@ struct LoadCommand: ParsableCommand {
             let kinds = state.skipped.filter { $0.value > 0 }.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
                 .prefix(5).map { "\($0.value) \($0.key)" }.joined(separator: ", ")
             lines.append(
-                "skipped \(count(skipped, "object")) of other kinds\(kinds.isEmpty ? "" : " (\(kinds)\(state.skipped.count > 5 ? ", …" : ""))"), \(count(state.notObjects, "document")) that are no objects"
+                "skipped \(count(skipped, "object")) of other kinds\(kinds.isEmpty ? "" : " (\(kinds)\(state.skipped.count > 5 ? ", …" : ""))"), \(count(state.notObjects, "document that is no object", "documents that are no objects"))"
             )
         }
         let errors = state.diagnostics.filter { $0.severity == .error }.count

@@ -37,7 +37,7 @@ struct ReportCommand: ParsableCommand {
         let accounts = try accounts(in: database).filter { matching.matches(namespace: $0.namespace, name: $0.name) }
         guard !accounts.isEmpty else { throw CommandFailure("the input has no such service accounts") }
         let writer = Writer(format, isList: (identity?.name ?? "").isEmpty)
-        for (index, account) in accounts.enumerated() {
+        for (index, account) in accounts.enumerated() where !Console.isOutputClosed {
             do {
                 let report = try PrivilegeReport(namespace: account.namespace, name: account.name, shared, in: database)
                 let needs = try ProposalInput.observed(account, in: database)

@@ -220,6 +220,7 @@ final class ManifestDecoder {
         let kind = type == .role ? "Role" : "ClusterRole"
         guard let meta = meta(of: object, kind, isNamespaced: type == .role) else { return }
         var rules: [WrittenRule] = []
+        var readable: [WrittenRule] = []
         for rule in elements(object, "rules") {
             // The API server rejects a rule that cannot be read, so it grants nothing: an empty one keeps its place, so that the
             // numbers of its neighbours are those of the file.
@@ -245,7 +246,8 @@ final class ManifestDecoder {
             if isValid {
                 let problems = Validation.problems(of: decoded, at: "rules[\(rules.count)]", isNamespaced: type == .role)
                 report(problems, "\(kind) `\(meta.name)`", at: written.location)
-                lint(written, after: rules)
+                lint(written, after: readable)
+                readable.append(written)
             }
             rules.append(written)
         }

@@ -128,7 +128,9 @@ public struct ManifestLoader: Sendable {
                 files.append(File(path: path, isNamed: true))
                 continue
             }
-            guard let entries = FileManager.default.enumerator(atPath: path), access(path, R_OK | X_OK) == 0 else {
+            // A folder that was named is followed, also through a link; links inside it lead to files only.
+            let folder = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+            guard let entries = FileManager.default.enumerator(atPath: folder), access(path, R_OK | X_OK) == 0 else {
                 throw .cannotOpen(path: path, reason: String(cString: strerror(errno)))
             }
             var found: [String] = []

@@ -23,6 +23,7 @@ enum ManifestReader {
         let reported = decoder.builder.state.diagnostics.count
         defer { decoder.sortDiagnostics(from: reported) }
         if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") {
+            let before = file.hasSuffix(".json") ? nil : decoder.builder
             switch readJSON(bytes, file: file, into: decoder, partSize: partSize) {
             case .done: return
             case .yamlFrom(let offset):
@@ -30,17 +31,33 @@ enum ManifestReader {
                 return readYAML(
                     rest, file: file, linesBefore: position(of: offset, in: bytes).line - 1, into: decoder, partSize: partSize)
             case .failed(let failure) where failure.hasRead || file.hasSuffix(".json"):
+                if let before, let whole = flowYAML(bytes, file: file, like: decoder) {
+                    decoder.builder = before
+                    decoder.merge(whole)
+                    return
+                }
                 let (line, column) = position(of: failure.offset, in: bytes)
                 decoder.builder.state.diagnostics.append(
                     Diagnostic(
                         .error, id: "invalid-json", "the JSON cannot be read from here on: \(failure.message)",
                         at: SourceLocation(file: file, line: line, column: column),
-                        help: "objects before this place were loaded"))
-                return
+                        help: failure.hasRead ? "objects before this place were loaded" : "nothing of it was loaded"))
+                guard before != nil, let next = YAMLParts.separator(in: bytes, from: failure.offset) else { return }
+                let rest = UnsafeBufferPointer(rebasing: bytes[next.start...])
+                return readYAML(
+                    rest, file: file, linesBefore: position(of: next.start, in: bytes).line - 1, into: decoder, partSize: partSize)
             case .failed: break
             }
         }
         readYAML(bytes, file: file, linesBefore: 0, into: decoder, partSize: partSize)
+    }
+
+    /// YAML that begins like JSON, with comments or commas that JSON does not know; `nil` when it cannot be read either.
+    private static func flowYAML(_ bytes: UnsafeBufferPointer<UInt8>, file: String, like decoder: ManifestDecoder) -> ManifestDecoder? {
+        guard bytes.count < 16 << 20 else { return nil }
+        let whole = ManifestDecoder(forPartOf: decoder)
+        readYAMLPart(bytes, file: file, linesBefore: 0, into: whole)
+        return whole.builder.state.diagnostics.contains { Diagnostic.unreadableIDs.contains($0.id) } ? nil : whole
     }
 
     /// Whether `$patch` stands anywhere.
@@ -122,13 +139,14 @@ enum ManifestReader {
     ) throws(JSONText.Failure) -> Bool {
         guard json.take(UInt8(ascii: "{")) else { return false }
         var hasStreamed = false
+        var isOther = false
         var list: TypeMeta?
         guard json.peek() != UInt8(ascii: "}") else { return false }
         repeat {
             let key = try json.scanString()
             guard json.take(UInt8(ascii: ":")) else { return false }
             let name = UnsafeBufferPointer(start: json.base + key.start, count: key.count)
-            if !hasStreamed, name.elementsEqual("items".utf8), json.take(UInt8(ascii: "[")) {
+            if !hasStreamed, !isOther, name.elementsEqual("items".utf8), json.take(UInt8(ascii: "[")) {
                 guard json.peek() != UInt8(ascii: "]") else { return false }
                 let ahead = AheadReader(
                     UnsafeBufferPointer(start: json.base, count: json.end), first: json.position, file: tree.nodes.file,
@@ -149,6 +167,7 @@ enum ManifestReader {
                     tree.reset(anchor: anchor)
                     try json.parseValue(into: tree)
                     // Items of typed lists name no kind: those lists are read whole. Where only some name it, it is the same for all.
+                    guard hasStreamed || tree.root.value("apiVersion") != nil else { return false }
                     list = decoder.typeMeta(of: tree.root, in: list)
                     guard list != nil else { return false }
                     hasStreamed = true
@@ -157,10 +176,12 @@ enum ManifestReader {
                 guard json.take(UInt8(ascii: "]")) else {
                     throw JSONText.Failure(offset: json.position, message: "expected `,` or the end of the array")
                 }
-            } else if hasStreamed, name.elementsEqual("kind".utf8) {
+            } else if name.elementsEqual("kind".utf8), json.peek() == UInt8(ascii: "\"") {
                 let kind = try json.scanString()
-                decoder.noteList(
-                    kind: String(decoding: UnsafeBufferPointer(start: json.base + kind.start, count: kind.count), as: UTF8.self))
+                let text = String(decoding: UnsafeBufferPointer(start: json.base + kind.start, count: kind.count), as: UTF8.self)
+                if hasStreamed { decoder.noteList(kind: text) }
+                // Another object may have `items` too; they are none.
+                isOther = !text.hasSuffix("List")
             } else {
                 try json.skipValue()
             }

@@ -19,6 +19,7 @@ struct YAMLText: ~Copyable {
     private static let nestingLimit = 512
     /// Nodes that aliases may add to one document.
     private static let aliasLimit = 100_000
+    private static let aliasFailure = "aliases expand to more than \(aliasLimit) nodes"
 
     private let bytes: UnsafeBufferPointer<UInt8>
     private let tree: DocumentTree
@@ -92,7 +93,7 @@ struct YAMLText: ~Copyable {
             let lineStart = bytes[start..<forbidden].lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? start
             onFailure(
                 Failure(
-                    line: lines + 1 + lineOffset, column: forbidden - lineStart + 1,
+                    line: lines + 1 + lineOffset, column: bytes[lineStart..<forbidden].count { $0 & 0xC0 != 0x80 } + 1,
                     message: "control characters are not allowed"), start)
             guard let next = nextSeparator(fromLine: lines + 2, from: start) else { return }
             start = next.offset
@@ -216,7 +217,7 @@ struct YAMLText: ~Copyable {
                 let isMapping = event.type == YAML_MAPPING_START_EVENT
                 let anchor = isMapping ? event.data.mapping_start.anchor : event.data.sequence_start.anchor
                 if let anchor { openAnchors.append((name(anchor), tree.nodes.count)) }
-                if stack.count == 1, !isMapping, isAfterKey("items") {
+                if stack.count == 1, !isMapping, isAfterKey("items"), mayBeList {
                     itemsIndex = tree.nodes.count
                     isStreaming = true
                 }
@@ -226,7 +227,7 @@ struct YAMLText: ~Copyable {
             case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT:
                 guard let open = stack.popLast(), childCounts.popLast() != nil else { return fail("unbalanced document") }
                 tree.nodes[open].end = tree.nodes.count
-                if tree.nodes[open].kind == .object { mergeKeys(of: open) }
+                if tree.nodes[open].kind == .object, let failure = mergeKeys(of: open) { return fail(failure) }
                 if openAnchors.last?.index == open, let failure = closeAnchor(nil, isOpen: true) { return fail(failure) }
             case YAML_ALIAS_EVENT:
                 let isKey = isKeyNext
@@ -238,7 +239,7 @@ struct YAMLText: ~Copyable {
                 // An element of items has just ended.
                 tree.base = UnsafePointer(text.base)
                 let item = DocumentValue(tree: tree, index: items + 1)
-                if item.value("kind")?.string != nil {
+                if item.value("kind")?.string != nil, item.value("apiVersion")?.string != nil {
                     onItem(item)
                     tree.nodes.truncate(to: items + 1)
                     if anchors.isEmpty { text.count = tree.nodes[0..<items + 1].reduce(0) { max($0, $1.start + $1.count) } }
@@ -288,6 +289,21 @@ struct YAMLText: ~Copyable {
             column: Int32(truncatingIfNeeded: Int(mark.column) + 1), kind: kind)
     }
 
+    /// Whether the root is a list, as far as it has been read.
+    private var mayBeList: Bool {
+        tree.base = UnsafePointer(text.base)
+        guard tree.nodes.count > 2 else { return true }
+        // The root is still open, and so is the member at hand: only whole members before it are asked.
+        var place = 1
+        while place + 2 < tree.nodes.count {
+            if DocumentValue(tree: tree, index: place).isText("kind") {
+                return DocumentValue(tree: tree, index: place + 1).string?.hasSuffix("List") ?? true
+            }
+            place = tree.nodes[place + 1].end
+        }
+        return true
+    }
+
     /// Whether the node just added is the key `key` of the root mapping.
     private func isAfterKey(_ key: StaticString) -> Bool {
         tree.base = UnsafePointer(text.base)
@@ -327,16 +343,16 @@ struct YAMLText: ~Copyable {
         guard let fragment = anchors[name] else { return "an alias stands inside its own anchor or has none" }
         if isKey, fragment.first?.kind == .object || fragment.first?.kind == .array { return "a mapping or list cannot be a key" }
         aliasNodes += fragment.count
-        guard aliasNodes <= Self.aliasLimit else { return "aliases expand to more than \(Self.aliasLimit) nodes" }
+        guard aliasNodes <= Self.aliasLimit else { return Self.aliasFailure }
         tree.nodes.append(contentsOf: relocate(fragment, by: tree.nodes.count))
         return nil
     }
 
     /// Appends what `<<` brings to the mapping at `open` (the last subtree); own keys win.
-    private mutating func mergeKeys(of open: Int) {
+    private mutating func mergeKeys(of open: Int) -> String? {
         tree.base = UnsafePointer(text.base)
         let mapping = DocumentValue(tree: tree, index: open)
-        guard let merged = mapping["<<"] else { return }
+        guard let merged = mapping["<<"] else { return nil }
         let sources = merged.kind == .array ? Array(merged.elements) : [merged]
         var added: [DocumentTree.Node] = []
         var keys = Set(mapping.members.compactMap { $0.key.string.map(ByteString.init) })
@@ -350,9 +366,10 @@ struct YAMLText: ~Copyable {
             }
         }
         aliasNodes += added.count
-        guard aliasNodes <= Self.aliasLimit else { return }
+        guard aliasNodes <= Self.aliasLimit else { return Self.aliasFailure }
         tree.nodes.append(contentsOf: added)
         tree.nodes[open].end = tree.nodes.count
+        return nil
     }
 }
 

@@ -95,6 +95,6 @@ public struct Completeness: Hashable, Sendable {
         let missing = needed.filter { kind in
             !entries.contains { $0.kind == kind && ($0.namespace == nil || $0.namespace == namespace) }
         }
-        return missing + (unreadable > 0 ? ["\(unreadable) documents that could not be read"] : [])
+        return missing + (unreadable > 0 ? ["\(unreadable) \(unreadable == 1 ? "document" : "documents") that could not be read"] : [])
     }
 }

@@ -4,7 +4,7 @@ public struct LabelSelector: Hashable, Sendable {
     public struct Requirement: Hashable, Sendable {
         /// The label key.
         public var key: String
-        /// `In`, `NotIn`, `Exists`, `DoesNotExist`; anything else makes the selector invalid.
+        /// `In`, `NotIn`, `Exists`, `DoesNotExist`, in `-l` also `Gt` and `Lt`; anything else makes the selector invalid.
         public var `operator`: String
         /// The values; must be empty for Exists and DoesNotExist and not empty otherwise.
         public var values: [String]
@@ -29,6 +29,10 @@ public struct LabelSelector: Hashable, Sendable {
             case "In": labels[key].map { values.contains($0) } ?? false
             case "NotIn": labels[key].map { !values.contains($0) } ?? true
             case "Exists": labels[key] != nil
+            case "Gt", "Lt":
+                // Whole numbers, as labels.Requirement compares them; only `-l` knows these two.
+                zip([labels[key]].compactMap { $0.flatMap { Int64($0) } }, values.compactMap { Int64($0) })
+                    .contains { `operator` == "Gt" ? $0 > $1 : $0 < $1 }
             default: labels[key] == nil
             }
         }

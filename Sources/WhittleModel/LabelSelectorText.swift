@@ -1,5 +1,5 @@
 extension LabelSelector {
-    /// Reads a selector as kubectl's `-l` takes it: `app=cart,tier!=web,env in (a,b),team notin (c),debug,!legacy`.
+    /// Reads a selector as kubectl's `-l` takes it: `app=cart,tier!=web,env in (a,b),team notin (c),debug,!legacy,rank>3`.
     ///
     /// Follows apimachinery's labels.Parse; `nil` when the text is none.
     public init?(text: String) {
@@ -33,6 +33,11 @@ extension LabelSelector {
             let (key, value) = (trimmed(text[..<range.lowerBound]), trimmed(text[range.upperBound...]))
             return isKey(key) && !value.contains(where: { "=!(), ".contains($0) })
                 ? Requirement(key: key, operator: operation, values: [value]) : nil
+        }
+        for (sign, operation) in [(">", "Gt"), ("<", "Lt")] {
+            guard let range = text.firstRange(of: sign) else { continue }
+            let (key, value) = (trimmed(text[..<range.lowerBound]), trimmed(text[range.upperBound...]))
+            return isKey(key) && Int64(value) != nil ? Requirement(key: key, operator: operation, values: [value]) : nil
         }
         guard text.hasSuffix(")"), let open = text.firstIndex(of: "(") else {
             return isKey(text) ? Requirement(key: text, operator: "Exists", values: []) : nil

@@ -30,7 +30,7 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
         case .newerSchema(let path, let found, let supported):
             "`\(path)` has schema \(found), this whittle knows schemas up to \(supported); use the newer whittle that wrote it"
         case .olderSchema(let path, let found, let supported):
-            "`\(path)` has schema \(found), this whittle needs schema \(supported) and cannot write the file; make it writable once, or load the input into a new file"
+            "`\(path)` has schema \(found), this whittle needs schema \(supported) and cannot bring the file to it; make it writable once, or load the input into a new file"
         case .replaced(let path): "`\(path)` was replaced by a load meanwhile and nothing was added; run the command again"
         case .otherCluster(let path, let found, let given):
             "`\(path)` holds usage of cluster \(found), the input is of cluster \(given); write another file, or drop the usage with --fresh"

@@ -95,6 +95,19 @@ struct FailureTests {
         #expect(interrupted.output == "130\n")
     }
 
+    @Test("a reader that goes away changes neither the work nor the exit status")
+    func statusOfClosedPipe() throws {
+        let workspace = try Workspace()
+        _ = try workspace.write(Self.account + "---\nkind: [\n", to: "in.yaml")
+        let result = try shell(
+            """
+            $WHITTLE load --strict in.yaml -o w.db 2>&1 | true; echo ${PIPESTATUS[0]}; ls w.db
+            $WHITTLE diff w.db in.yaml 2>&1 | true; echo ${PIPESTATUS[0]}
+            $WHITTLE permissions user/nobody --no-defaults -f \(Fixtures.path("demo/cluster")) 2>&1 | true; echo ${PIPESTATUS[0]}
+            """, in: workspace.folder.path)
+        #expect(result.output == "2\nw.db\n2\n1\n")
+    }
+
     @Test("two loads into one file at once: both end well and the file is one of the two")
     func twoLoads() throws {
         let workspace = try Workspace()

@@ -82,6 +82,27 @@ struct ManifestLoaderTests {
         Input(
             "JSON first, YAML after it", #"{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"a"}}"# + "\n---\n" + account,
             ["a", "cart"]),
+        Input(
+            "flow YAML that begins like JSON",
+            #"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"a"}},"#
+                + "\n# more\n" + #"{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"b"}},]}"# + "\n---\n" + account,
+            ["a", "b", "cart"]),
+        Input(
+            "a typed list whose items name a kind and no version",
+            #"{"apiVersion":"v1","items":[{"kind":"ServiceAccount","metadata":{"name":"a"}},{"metadata":{"name":"b"}}],"kind":"ServiceAccountList"}"#,
+            ["a", "b"]),
+        Input(
+            "the same in YAML",
+            "apiVersion: v1\nitems:\n- kind: ServiceAccount\n  metadata: {name: a}\n- metadata: {name: b}\nkind: ServiceAccountList\n",
+            ["a", "b"]),
+        Input(
+            "items of an object that is no list",
+            "apiVersion: example.com/v1\nkind: Bundle\nitems:\n- apiVersion: v1\n  kind: ServiceAccount\n  metadata: {name: no}\n---\n"
+                + account),
+        Input(
+            "items of a JSON object that is no list",
+            #"{"apiVersion":"example.com/v1","kind":"Bundle","items":[{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"no"}}]}"#
+                + "\n---\n" + account),
         Input("JSON with a comment after it", #"{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"a"}} # done"# + "\n", ["a"]),
         Input(
             "a list of which only some items name their kind",
@@ -155,6 +176,31 @@ struct ManifestLoaderTests {
         #expect(try ManifestLoader(usesDefaults: false).load([folder.file("o/p/merge.yaml")]).roles.count == 1)
     }
 
+    @Test("a merge that expands to too much is an error")
+    func mergeLimit() {
+        let names = (0..<60_000).map { "n\($0)" }.joined(separator: ", ")
+        let state = load(
+            "a: &a {resourceNames: [\(names)]}\nb: &b {<<: *a}\nkind: ClusterRole\napiVersion: rbac.authorization.k8s.io/v1\nmetadata: {name: r}\nrules:\n- <<: *b\n"
+        )
+        #expect(state.diagnostics.map(\.id) == ["invalid-yaml"])
+        #expect(state.roles.isEmpty)
+    }
+
+    @Test("a folder named through a link is read, and linked files in it")
+    func links() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        _ = try folder.write(Self.account, to: "real/a.yaml")
+        _ = try folder.write(Self.account.replacing("cart", with: "b"), to: "other.yaml")
+        try FileManager.default.createSymbolicLink(atPath: folder.file("real/b.yaml"), withDestinationPath: folder.file("other.yaml"))
+        try FileManager.default.createSymbolicLink(atPath: folder.file("link"), withDestinationPath: folder.file("real"))
+        for path in ["link", "link/"] {
+            let state = try ManifestLoader(usesDefaults: false).load([folder.file(path)])
+            #expect(state.serviceAccounts.map(\.meta.name) == ["cart", "b"])
+            #expect(state.sources.map(\.path) == ["a.yaml", "b.yaml"].map { folder.file("link/\($0)") })
+        }
+    }
+
     @Test("a rule that cannot be read keeps its number and grants nothing")
     func ruleNumbers() {
         let state = load(
@@ -166,12 +212,14 @@ struct ManifestLoaderTests {
             - {verbs: get, apiGroups: [""], resources: [pods]}
             - {verbs: [get], apiGroups: [""], resources: [secrets]}
             - {apiGroups: [""], resources: [secrets]}
+            - {verbs: get}
             """)
-        #expect(state.roles[0].rules.map(\.rule.atoms.count) == [0, 1, 0])
+        #expect(state.roles[0].rules.map(\.rule.atoms.count) == [0, 1, 0, 0])
         #expect(
             state.diagnostics.map { "\($0.location.map { "\($0.line):\($0.column)" } ?? "") \($0.id) \($0.message)" } == [
                 "5:11 wrong-type `verbs` must be a list of strings",
                 "7:3 would-be-rejected the API server would reject Role `r`: rules[2].verbs is required",
+                "8:11 wrong-type `verbs` must be a list of strings",
             ])
     }
 
