@@ -40,6 +40,10 @@ struct LoadCommand: ParsableCommand {
     @Flag(name: [.short, .long], help: "Say more: notes, and what is done.")
     var verbose = false
 
+    func validate() throws {
+        if namespace.isEmpty { throw ValidationError("--namespace needs a name") }
+    }
+
     func run() throws {
         let console = Console.current
         var logger = Logger(label: "whittle", factory: ConsoleLogHandler.init)
@@ -49,8 +53,8 @@ struct LoadCommand: ParsableCommand {
         let loader = ManifestLoader(
             defaultNamespace: namespace, usesDefaults: !noDefaults, progress: { progress.update($0, of: $1) })
         let state = try loader.load(paths)
-        logger.debug("read \(state.sources.count) inputs")
         progress.finish()
+        logger.debug("read \(state.sources.count) inputs")
         DiagnosticReport.write(state.diagnostics, withNotes: verbose)
         guard state.objectCount > 0 else {
             throw CommandFailure("nothing loaded: no Kubernetes objects that RBAC needs in \(paths.joined(separator: ", "))")
@@ -66,6 +70,7 @@ struct LoadCommand: ParsableCommand {
         defer { progress.finish() }
         _ = Unmanaged.passRetained(Kept(state))
         try WhittleDatabase.load(state, to: path, options: options)
+        progress.finish()
         logger.debug("wrote \(path)")
         console.error(summary(of: state, path: path))
         if strict, state.diagnostics.contains(where: { $0.severity == .error }) {
@@ -153,11 +158,13 @@ final class Progress: @unchecked Sendable {
 
     /// Says what is done now, if the work has taken long so far.
     func say(_ text: String) {
-        guard hasWritten else { return }
+        guard isShown, Date().timeIntervalSince(start) > 1 else { return }
+        hasWritten = true
         console.error("\r\(text)\u{1B}[K")
     }
 
     func finish() {
         if hasWritten { console.error("\r\u{1B}[K") }
+        hasWritten = false
     }
 }

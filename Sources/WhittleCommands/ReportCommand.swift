@@ -26,6 +26,9 @@ struct ReportCommand: ParsableCommand {
         guard selection.allNamespaces == (identity?.name ?? "").isEmpty || selection.selector != nil else {
             throw ValidationError("needs sa/NAME, or -A")
         }
+        if selection.selector != nil, !(identity?.name ?? "").isEmpty {
+            throw ValidationError("-l selects accounts: give sa without a name")
+        }
         if let identity, identity.kind != "ServiceAccount" { throw ValidationError("reports are about service accounts: sa/NAME") }
     }
 

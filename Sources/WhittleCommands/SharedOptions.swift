@@ -52,7 +52,9 @@ struct InputOptions: ParsableArguments {
     /// - Parameter more: words that follow the question: with `-f a b` the shell's expansion of a pattern lands here.
     func open(namespace: String?, more: some Sequence<String> = []) throws -> WhittleDatabase {
         guard !filename.isEmpty else { return try WhittleDatabase.open(databasePath) }
-        let state = try ManifestLoader(defaultNamespace: namespace ?? "default", usesDefaults: !noDefaults).load(filename + more)
+        let state = try ManifestLoader(
+            defaultNamespace: namespace.flatMap { $0.isEmpty ? nil : $0 } ?? "default", usesDefaults: !noDefaults
+        ).load(filename + more)
         DiagnosticReport.write(state.diagnostics)
         guard state.objectCount > 0 else {
             throw CommandFailure("no Kubernetes objects that RBAC needs in \(filename.joined(separator: ", "))")

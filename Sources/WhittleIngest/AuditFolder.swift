@@ -95,7 +95,7 @@ struct AuditFolder: ~Copyable {
             count(Int(known), at: time, isComplete: isComplete)
             return .judged(isComplete ? judgements[Int(known)].outcome : nil, at: time)
         }
-        guard firstInvalidUTF8(in: verb.buffer) == nil, firstInvalidUTF8(in: uri.buffer) == nil else { return .unusual }
+        guard verb.isStringContent, uri.isStringContent else { return .unusual }
         var whole = AuditEvent()
         whole.stage = stage.unescaped
         whole.verb = verb.unescaped
@@ -191,7 +191,7 @@ struct AuditFolder: ~Copyable {
         let slice = slice ?? ByteSlice(start: signature.slice.start, count: 0)
         let (known, place) = agents.find(slice)
         if let known { return known }
-        guard firstInvalidUTF8(in: slice.buffer) == nil else { return nil }
+        guard slice.isEmpty || slice.isStringContent else { return nil }
         let number = Int32(agentTexts.count)
         agentTexts.append(slice.unescaped)
         agents.insert(slice, number, at: place)
@@ -210,7 +210,7 @@ struct AuditFolder: ~Copyable {
         let key = scratch.slice
         let (known, place) = answers.find(key)
         if let known { return known }
-        guard firstInvalidUTF8(in: key.buffer) == nil else { return nil }
+        guard [event.decision, event.reason, message].allSatisfy({ $0?.isStringContent ?? true }) else { return nil }
         let number = Int32(answerTexts.count)
         answerTexts.append((event.decision?.unescaped, event.reason?.unescaped ?? "", message?.unescaped ?? ""))
         answers.insert(key, number, at: place)

@@ -17,6 +17,14 @@ struct ByteSlice {
     /// Whether the text stands anywhere in it.
     func contains(_ text: StaticString) -> Bool { scan_contains(start, count, text.utf8Start, text.utf8CodeUnitCount) != 0 }
 
+    /// Whether it is the inside of a JSON string in UTF-8; the quotes stand around it.
+    var isStringContent: Bool {
+        guard firstInvalidUTF8(in: buffer) == nil,
+            var json = try? JSONText(UnsafeBufferPointer(start: start - 1, count: count + 2)), (try? json.scanString()) != nil
+        else { return false }
+        return json.position == json.end
+    }
+
     /// The text of a JSON string whose inside this is.
     var unescaped: String {
         memchr(start, Int32(UInt8(ascii: "\\")), count) == nil ? String(decoding: buffer, as: UTF8.self) : JSONText.unescape(buffer)

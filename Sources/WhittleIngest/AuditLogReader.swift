@@ -2,7 +2,7 @@ import Crypto
 import Foundation
 import WhittleModel
 
-/// Audit logs → distinct facts. Streams: memory grows with the facts and the longest line, not with the log.
+/// Audit logs → distinct facts. Streams: memory grows with the facts and the longest value, not with the log.
 public struct AuditLogReader: Sendable {
     /// Logs that were folded before, by the bytes read of them.
     public var known: [Int: Set<String>]
@@ -43,9 +43,12 @@ public struct AuditLogReader: Sendable {
         private var diagnostics: [Diagnostic] = []
         private var digest: LogDigest
         private var line = 0
-        /// A value that started on an earlier line and is not complete.
+        /// Lines of a value that is not complete, and the number of the first of them.
         private var open: [UInt8] = []
+        private var openLine = 0
         private var nesting = Nesting()
+        /// Bytes of lines that are kept in the hope that the value will end.
+        private static let openLimit = 32 << 20
 
         init(log: UsageFold.Log, known: [Int: Set<String>]) {
             self.log = log
@@ -92,20 +95,37 @@ public struct AuditLogReader: Sendable {
             } else {
                 open += bytes
                 nesting.advance(over: bytes)
-                guard nesting.depth <= 0 else { return }
+                guard nesting.depth <= 0 else {
+                    if open.count > Self.openLimit { giveUpOpen() }
+                    return
+                }
                 let whole = open
                 open = []
                 _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
             }
         }
 
+        /// The value does not end: the line that began it was cut off, and those behind it stand for themselves.
+        private mutating func giveUpOpen() {
+            let held = open
+            let last = line
+            open = []
+            line = openLine - 1
+            for (index, text) in held.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+                line += 1
+                guard index > 0 else {
+                    reject("the line is no audit event: it is cut off", column: text.count)
+                    continue
+                }
+                guard text.contains(where: { $0 > 0x20 }) else { continue }
+                _ = text.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
+            }
+            line = last
+        }
+
         /// Adds what was counted.
         consuming func finish(into fold: inout UsageFold) {
-            if !open.isEmpty {
-                let whole = open
-                open = []
-                _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
-            }
+            if !open.isEmpty { giveUpOpen() }
             log.sha256 = digest.ofEnds
             fold.logs.append(log)
             fold.diagnostics += diagnostics
@@ -148,7 +168,7 @@ public struct AuditLogReader: Sendable {
             defer { withExtendedLifetime(tree) {} }
             do throws(JSONText.Failure) {
                 var json = try JSONText(bytes)
-                while json.peek() != 0 {
+                while json.peek() != 0 || json.position < json.end {
                     tree.reset(anchor: DocumentTree.LineCursor())
                     try json.parseValue(into: tree)
                     judge(tree.root)
@@ -161,6 +181,7 @@ public struct AuditLogReader: Sendable {
                     !opening.isInString
                 {
                     open = Array(bytes)
+                    openLine = line
                     nesting = opening
                     return true
                 }

@@ -21,13 +21,13 @@ final class DocumentTree {
         var line: Int32 = 0
         var column: Int32 = 0
         var kind: Kind
-        /// Whether a JSON string holds backslashes.
+        /// Whether a string holds escapes, which are those of JSON.
         var isEscaped = false
     }
 
     let nodes: NodeList
 
-    /// Where scalar text stands: the input for JSON, a text buffer for YAML.
+    /// Where scalar text stands: the input for JSON and plain YAML, a text buffer for other YAML.
     var base: UnsafePointer<UInt8> {
         get { nodes.text }
         set { nodes.text = newValue }

@@ -21,7 +21,7 @@ struct JSONText {
 
     private func failure(_ message: String) -> Failure { Failure(offset: min(position, end), message: message) }
 
-    /// The next byte that is no white space; 0 at the end.
+    /// The next byte that is no white space; 0 at the end, and for a NUL byte.
     @inline(__always)
     mutating func peek() -> UInt8 {
         while position < end {
@@ -59,7 +59,9 @@ struct JSONText {
             if byte == UInt8(ascii: "\\") {
                 isEscaped = true
                 position += 1
-                guard position < end, "\"\\/bfnrtu".utf8.contains(base[position]) else { throw failure("invalid escape in a string") }
+                guard position < end, "\"\\/bfnrtu".utf8.contains(base[position]),
+                    base[position] != UInt8(ascii: "u") || isHex(from: position + 1)
+                else { throw failure("invalid escape in a string") }
                 position += 1
             } else if byte < 0x20 {
                 throw failure("control character in a string")
@@ -69,6 +71,11 @@ struct JSONText {
         }
         position = min(position, end)
         throw failure("unterminated string")
+    }
+
+    /// Whether four hex digits stand there.
+    private func isHex(from start: Int) -> Bool {
+        start + 4 <= end && (start..<start + 4).allSatisfy { Character(UnicodeScalar(base[$0])).isHexDigit && base[$0] < 0x80 }
     }
 
     /// Moves past bytes of a string that need no look, eight at a time: no quote, backslash or control character.

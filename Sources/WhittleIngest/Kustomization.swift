@@ -16,6 +16,7 @@ enum Kustomization {
         var resources: Set<String> = []
         for path in kustomizations {
             guard let input = try? InputFile(path: path) else { continue }
+            defer { withExtendedLifetime(input) {} }
             let folder = (path as NSString).deletingLastPathComponent as NSString
             var yaml = YAMLText(input.bytes, file: path)
             yaml.parse(

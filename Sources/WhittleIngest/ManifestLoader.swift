@@ -140,7 +140,11 @@ public struct ManifestLoader: Sendable {
                 guard !isRepository else { continue }
                 let full = path.hasSuffix("/") ? path + entry : "\(path)/\(entry)"
                 if Kustomization.isOne(entry) { kustomizations.append(full) }
-                guard ["yaml", "yml", "json"].contains(suffix) else { continue }
+                guard ["yaml", "yml", "json"].contains(suffix) else {
+                    // A folder that cannot be read would be left out without a word.
+                    if access(full, R_OK) != 0, errno == EACCES { found.append(full) }
+                    continue
+                }
                 var isFolder: ObjCBool = false
                 if FileManager.default.fileExists(atPath: full, isDirectory: &isFolder), isFolder.boolValue { continue }
                 found.append(full)

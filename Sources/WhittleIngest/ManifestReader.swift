@@ -18,7 +18,7 @@ enum ManifestReader {
                     at: SourceLocation(file: file, line: line, column: column), help: "convert it to UTF-8"))
             return
         }
-        guard let first = bytes.first(where: { $0 > 0x20 }) else { return }
+        guard let first = bytes.first(where: { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }) else { return }
         decoder.mayHoldPatches = holdsPatchWord(bytes)
         let reported = decoder.builder.state.diagnostics.count
         defer { decoder.sortDiagnostics(from: reported) }
@@ -104,8 +104,9 @@ enum ManifestReader {
         var anchor = DocumentTree.LineCursor()
         do throws(JSONText.Failure) {
             var json = try JSONText(bytes)
-            while json.peek() != 0 {
+            while json.peek() != 0 || json.position < json.end {
                 let start = json.position
+                let place = anchor
                 if start > 0, json.peek() != UInt8(ascii: "{"), json.peek() != UInt8(ascii: "["), decoder.decodedCount > decodedBefore {
                     return .yamlFrom(offset: start)
                 }
@@ -113,6 +114,7 @@ enum ManifestReader {
                     continue
                 }
                 json.position = start
+                anchor = place
                 anchor.advance(to: max(anchor.offset, start), in: base)
                 tree.reset(anchor: anchor)
                 try json.parseValue(into: tree)
@@ -215,6 +217,7 @@ enum ManifestReader {
         guard decoder.readsPlainYAML, var plain = PlainYAML(bytes, file: file, linesBefore: linesBefore) else {
             return readAnyYAML(bytes, file: file, linesBefore: linesBefore, into: decoder)
         }
+        defer { withExtendedLifetime(plain) {} }
         while plain.hasMore {
             switch plain.readDocument() {
             case .document(let document): if let document { decoder.decodeDocument(document) }
@@ -309,6 +312,19 @@ private struct YAMLParts {
         parts.append(Part(bytes: UnsafeBufferPointer(rebasing: bytes[start...]), linesBefore: lines))
     }
 
+    /// Whether a line before `position` is a directive, with nothing but comments and blank lines between.
+    private static func followsDirective(_ position: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        var end = position - 1
+        while end > 0 {
+            var start = end
+            while start > 0, bytes[start - 1] != UInt8(ascii: "\n") { start -= 1 }
+            if start < end, bytes[start] == UInt8(ascii: "%") { return true }
+            guard bytes[start..<end].first(where: { $0 > 0x20 }).map({ $0 == UInt8(ascii: "#") }) ?? true else { return false }
+            end = start - 1
+        }
+        return false
+    }
+
     /// The first bare `---` line after `from` that no directive stands before.
     static func separator(in bytes: UnsafeBufferPointer<UInt8>, from: Int) -> (start: Int, end: Int)? {
         guard let base = bytes.baseAddress else { return nil }
@@ -318,9 +334,7 @@ private struct YAMLParts {
             let start = UnsafeRawPointer(base).distance(to: found) + 1
             position = start
             guard memcmp(base + start, "---\n", 4) == 0 else { continue }
-            var line = start - 1
-            while line > 0, bytes[line - 1] != newline { line -= 1 }
-            if bytes[line] != UInt8(ascii: "%") { return (start, start + 4) }
+            if !followsDirective(start, in: bytes) { return (start, start + 4) }
         }
         return nil
     }

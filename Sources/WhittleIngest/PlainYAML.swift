@@ -4,7 +4,7 @@ import Foundation
 ///
 /// Only what has one reading is taken: block mappings and sequences of one-line scalars in ASCII. At anything else, such as a
 /// block scalar, an alias, a flow collection or a doubtful indentation, the document is given up and libyaml reads it.
-/// The nodes are the same as libyaml's, places included.
+/// The nodes mean the same as libyaml's and stand at the same places; text stays where it is, with its escapes.
 struct PlainYAML {
     private let base: UnsafePointer<UInt8>
     private let end: Int
@@ -38,7 +38,7 @@ struct PlainYAML {
         tree = DocumentTree(file: file, base: base)
     }
 
-    /// The bytes between `position` and the end of the input that have not been read.
+    /// Whether bytes are left.
     var hasMore: Bool { position < end }
 
     /// What reading a document came to.
@@ -65,10 +65,11 @@ struct PlainYAML {
         tree.reset(anchor: DocumentTree.LineCursor())
         open.removeAll(keepingCapacity: true)
         pending = nil
-        guard readLines(), close(downTo: 0) else {
+        guard readLines() else {
             (position, line) = (start, startLine)
             return .notPlain
         }
+        close(downTo: 0)
         return .document(tree.nodes.count > 0 ? tree.root : nil)
     }
 
@@ -92,7 +93,7 @@ struct PlainYAML {
             var content = start
             while content < lineEnd, base[content] == Byte.space { content += 1 }
             if content == lineEnd || base[content] == Byte.hash {
-                guard isASCII(content, lineEnd) else { return false }
+                guard isPrintable(content, lineEnd) else { return false }
             } else if content == start, base[content] == Byte.dash, lineEnd - start >= 3, base[start + 1] == Byte.dash,
                 base[start + 2] == Byte.dash
             {
@@ -108,8 +109,8 @@ struct PlainYAML {
         return true
     }
 
-    /// Comments may hold anything but what YAML forbids or breaks lines at.
-    private func isASCII(_ start: Int, _ end: Int) -> Bool {
+    /// Whether a comment or blank line is of printable ASCII only: other bytes may break lines.
+    private func isPrintable(_ start: Int, _ end: Int) -> Bool {
         for place in start..<end where base[place] < 0x20 || base[place] > 0x7E { return false }
         return true
     }
@@ -145,7 +146,7 @@ struct PlainYAML {
             append(.null, start: missing.start, count: 0, line: missing.line, column: missing.column)
         }
         while let last = open.last, last.indent > indent || (last.indent == indent && !last.isMapping && !isDash) {
-            guard close(downTo: open.count - 1) else { return false }
+            close(downTo: open.count - 1)
         }
         guard let last = open.last else { return false }
         return last.indent == indent && last.isMapping == !isDash
@@ -158,13 +159,12 @@ struct PlainYAML {
         return true
     }
 
-    private mutating func close(downTo depth: Int) -> Bool {
+    private mutating func close(downTo depth: Int) {
         if let missing = pending {
             pending = nil
             append(.null, start: missing.start, count: 0, line: missing.line, column: missing.column)
         }
         while open.count > depth, let last = open.popLast() { tree.nodes[last.index].end = tree.nodes.count }
-        return true
     }
 
     /// Whether a plain key and a colon stand there; what merely looks like one is settled by `readMember`.

@@ -72,9 +72,10 @@ struct YAMLText: ~Copyable {
         onItem: (DocumentValue) -> Void, onDocument: (DocumentValue) -> Void, onFailure: (Failure, Int) -> Void
     ) {
         var start = 0
+        // libyaml reads ahead and would lose documents before a character that YAML does not allow.
+        var forbidden = firstForbiddenCharacter(from: 0)
         while start < bytes.count {
-            // libyaml reads ahead and would lose documents before a character that YAML does not allow.
-            let forbidden = firstForbiddenCharacter(from: start)
+            if let known = forbidden, known < start { forbidden = firstForbiddenCharacter(from: start) }
             let end = forbidden.map { documentStart(before: $0, from: start) } ?? bytes.count
             if let failure = end > start ? parseStream(from: start, to: end, onItem: onItem, onDocument: onDocument) : nil {
                 if failure.isUnmarkedDocument, let line = lineStart(failure.line, from: start), followsEndMarker(line) {
@@ -209,7 +210,7 @@ struct YAMLText: ~Copyable {
             case YAML_SCALAR_EVENT:
                 noteChild()
                 appendScalar(event, mark)
-                if let failure = closeAnchor(event.data.scalar.anchor, isOpen: false) { return fail(failure) }
+                closeAnchor(event.data.scalar.anchor, isOpen: false)
             case YAML_SEQUENCE_START_EVENT, YAML_MAPPING_START_EVENT:
                 if isKeyNext { return fail("a mapping or list cannot be a key") }
                 noteChild()
@@ -228,7 +229,7 @@ struct YAMLText: ~Copyable {
                 guard let open = stack.popLast(), childCounts.popLast() != nil else { return fail("unbalanced document") }
                 tree.nodes[open].end = tree.nodes.count
                 if tree.nodes[open].kind == .object, let failure = mergeKeys(of: open) { return fail(failure) }
-                if openAnchors.last?.index == open, let failure = closeAnchor(nil, isOpen: true) { return fail(failure) }
+                if openAnchors.last?.index == open { closeAnchor(nil, isOpen: true) }
             case YAML_ALIAS_EVENT:
                 let isKey = isKeyNext
                 noteChild()
@@ -321,14 +322,13 @@ struct YAMLText: ~Copyable {
         tree.nodes.append(node(kind, mark, start: start, count: scalar.length))
     }
 
-    private mutating func closeAnchor(_ anchor: UnsafeMutablePointer<yaml_char_t>?, isOpen: Bool) -> String? {
+    private mutating func closeAnchor(_ anchor: UnsafeMutablePointer<yaml_char_t>?, isOpen: Bool) {
         if isOpen, let (name, index) = openAnchors.popLast() {
             anchors[name] = relocate(tree.nodes[index..<tree.nodes.count], by: -index)
         } else if let anchor, tree.nodes.count > 0 {
             let last = tree.nodes.count - 1
             anchors[name(anchor)] = relocate(tree.nodes[last..<last + 1], by: -last)
         }
-        return nil
     }
 
     private func relocate(_ nodes: some Sequence<DocumentTree.Node>, by distance: Int) -> [DocumentTree.Node] {

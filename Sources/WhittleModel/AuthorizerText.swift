@@ -160,7 +160,7 @@ struct TextScanner {
         func hex(_ digits: Int) -> UInt32? {
             let text = String(scalars.prefix(digits))
             scalars = scalars.dropFirst(digits)
-            return text.utf8.count == digits ? UInt32(text, radix: 16) : nil
+            return text.utf8.count == digits && text.allSatisfy(\.isHexDigit) ? UInt32(text, radix: 16) : nil
         }
         while let scalar = scalars.popFirst() {
             if scalar == "\"" {

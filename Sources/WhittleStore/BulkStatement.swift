@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import GRDB
 import GRDBSQLite
 import Synchronization
@@ -6,7 +7,7 @@ import Synchronization
 /// Runs the rows of bulk statements on GRDB's own connection: three times faster than its cached statements.
 ///
 /// While `isPipelined`, rows are collected in blocks that a thread of its own writes in the order given, so that SQLite
-/// works on one core while the next rows are prepared on another. Nobody else may then use the connection before `flush`.
+/// works on one core while the next rows are prepared on another. Nobody else may then use the connection before `pipelined` returns.
 final class BulkWriter: @unchecked Sendable {
     private let connection: OpaquePointer?
     private let worker = DispatchQueue(label: "whittle.bulk-writer")
@@ -176,12 +177,14 @@ final class BulkWriter: @unchecked Sendable {
 
     private func bind(_ values: inout RowBlock.Reader, _ statement: OpaquePointer?, _ columns: Int32, after: Int32 = 0) {
         for place in after + 1..<after + 1 + columns {
-            switch values.next() {
-            case .null: sqlite3_bind_null(statement, place)
-            case .integer(let number): sqlite3_bind_int64(statement, place, number)
-            // The block outlives the step, so the text need not be copied: a nil destructor is SQLITE_STATIC.
-            case .text(let start, let count): sqlite3_bind_text(statement, place, start, count, nil)
-            }
+            let code =
+                switch values.next() {
+                case .null: sqlite3_bind_null(statement, place)
+                case .integer(let number): sqlite3_bind_int64(statement, place, number)
+                // The block outlives the step, so the text need not be copied: a nil destructor is SQLITE_STATIC.
+                case .text(let start, let count): sqlite3_bind_text(statement, place, start, count, nil)
+                }
+            if code != SQLITE_OK { fail() }
         }
     }
 
@@ -262,8 +265,9 @@ struct RowBlock: @unchecked Sendable {
     }
 
     mutating func add(_ text: String) {
-        var text = text
+        var text = text.withoutNUL
         text.withUTF8 { bytes in
+            let bytes = UnsafeBufferPointer(rebasing: bytes.prefix(Int(Int32.max)))
             reserve(5 + bytes.count)
             start.storeBytes(of: Tag.text.rawValue, toByteOffset: count, as: UInt8.self)
             start.storeBytes(of: Int32(bytes.count), toByteOffset: count + 1, as: Int32.self)
@@ -310,6 +314,19 @@ struct RowBlock: @unchecked Sendable {
             default: return .null
             }
         }
+    }
+}
+
+extension String {
+    /// Whether there is a NUL character.
+    var holdsNUL: Bool {
+        var copy = self
+        return copy.withUTF8 { bytes in bytes.baseAddress.map { memchr($0, 0, bytes.count) != nil } ?? false }
+    }
+
+    /// The text with a mark for NUL characters, at which SQLite's functions for text end.
+    var withoutNUL: String {
+        holdsNUL ? String(String.UnicodeScalarView(unicodeScalars.map { $0 == "\0" ? "\u{FFFD}" : $0 })) : self
     }
 }
 

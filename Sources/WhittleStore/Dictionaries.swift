@@ -68,25 +68,26 @@ final class Dictionaries {
     func reserve(identities count: Int) { identities.reserveCapacity(identities.count + count) }
 
     func namespace(_ name: String) throws -> Int64 {
-        let (isNew, id) = namespaces.append(ByteString(name))
+        let (isNew, id) = namespaces.append(ByteString(name.withoutNUL))
         if isNew { try insertNamespace.run(id, name) }
         return Int64(id)
     }
 
     func identity(_ identity: Identity) throws -> Int64 {
-        let (isNew, id) = identities.append(identity)
+        let (isNew, id) = identities.append(
+            identity.name.holdsNUL ? Identity(identity.kind, identity.name.withoutNUL) : identity)
         if isNew { try insertIdentity.run(id, identity.kind.rawValue, identity.name) }
         return Int64(id)
     }
 
     func objectName(_ name: String) throws -> Int64 {
-        let (isNew, id) = names.append(ByteString(name))
+        let (isNew, id) = names.append(ByteString(name.withoutNUL))
         if isNew { try insertName.run(id, name) }
         return Int64(id)
     }
 
     /// The number of a verb, group, resource or URL.
-    func part(_ text: String) -> Part { Part(parts.append(ByteString(text)).index) }
+    func part(_ text: String) -> Part { Part(parts.append(ByteString(text.withoutNUL)).index) }
 
     /// - Parameter apiGroup: `nil` for a URL, which `target` then is.
     func atom(verb: Part, apiGroup: Part?, target: Part) throws -> Int64 {
@@ -111,8 +112,11 @@ final class Dictionaries {
         return try atom(verb: request.verb, apiGroup: request.apiGroup, target: request.combinedResource)
     }
 
-    /// Every user identity that has a row, by id.
-    var users: [(name: String, id: Int64)] {
-        identities.enumerated().filter { $0.offset > 0 && $0.element.kind == .user }.map { ($0.element.name, Int64($0.offset)) }
+    /// Identities that have a row.
+    var identityCount: Int { identities.count }
+
+    /// Every user identity that has a row, by id, from the given place on.
+    func users(from start: Int = 1) -> [(name: String, id: Int64)] {
+        (start..<max(start, identities.count)).filter { identities[$0].kind == .user }.map { (identities[$0].name, Int64($0)) }
     }
 }

@@ -7,6 +7,8 @@ struct InventoryWriter {
     private let dictionaries: Dictionaries
     private var sourceIDs: [String: Int64] = [:]
     private var accounts: [ObjectKey: Account] = [:]
+    /// Identities that have a row in service_account.
+    private var accountIDs: Set<Int64> = []
     private var tokenSecrets: [ObjectKey: TokenSecret] = [:]
     private let insertUndeclaredAccount: BulkStatement
     /// Pods that hold an API token, by the identity that it speaks for.
@@ -95,11 +97,16 @@ struct InventoryWriter {
     private mutating func writeServiceAccounts() throws {
         let insert = writer.insert(into: "service_account", columns: 12)
         accounts.reserveCapacity(state.serviceAccounts.count)
+        accountIDs.reserveCapacity(state.serviceAccounts.count)
         dictionaries.reserve(identities: state.serviceAccounts.count + state.nodes.count)
         for (index, account) in state.serviceAccounts.enumerated() {
             let meta = account.meta
+            let known = dictionaries.identityCount
             let id = try dictionaries.identity(
                 Identity(.user, ServiceAccountName.username(namespace: meta.namespace, name: meta.name)))
+            // Names with a colon, which no API server takes, may spell the user name of another account.
+            guard id >= known else { continue }
+            accountIDs.insert(id)
             accounts[ObjectKey(meta.namespace, meta.name)] = Account(id: id, place: index)
             try insert.run(
                 id, try dictionaries.namespace(meta.namespace), meta.namespace, meta.name, true, account.automount, meta.uid,
@@ -113,6 +120,7 @@ struct InventoryWriter {
         if let known = accounts[key] { return known.id }
         let id = try dictionaries.identity(Identity(.user, ServiceAccountName.username(namespace: namespace, name: name)))
         accounts[key] = Account(id: id, place: nil)
+        guard accountIDs.insert(id).inserted else { return id }
         try insertUndeclaredAccount.run(id, try dictionaries.namespace(namespace), namespace, name)
         return id
     }
@@ -311,9 +319,8 @@ struct InventoryWriter {
     private func writeMemberships() throws {
         let insert = writer.insert(into: "group_membership", columns: 2)
         var groupsOfNamespace: [String: [Int64]] = [:]
-        let accountIDs = Set(accounts.values.map(\.id))
         var sizes: [Int64: (accounts: Int, pods: Int)] = [:]
-        for (name, id) in dictionaries.users {
+        for (name, id) in dictionaries.users() {
             let namespace = ServiceAccountName.split(name)?.namespace
             let known = namespace.flatMap { groupsOfNamespace[$0] }
             let groups =

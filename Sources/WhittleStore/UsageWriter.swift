@@ -39,10 +39,12 @@ struct UsageWriter {
             try !(Bool.fetchOne(database, sql: "SELECT EXISTS (SELECT 1 FROM usage)") ?? false)
             && !fold.facts.keys.contains { $0.request.resource.utf8.contains(UInt8(ascii: "/")) }
         let facts = FactWriter(writer, dictionaries, isFirst: isFirst)
+        let known = dictionaries.identityCount
         try writer.pipelined {
             for (key, count) in Self.sorted(fold.facts, by: \.sortText) { try facts.write(key, count) }
             for (need, count) in Self.sorted(fold.implied, by: \.sortText) { try facts.write(need, count) }
             for (flag, count) in Self.sorted(fold.flags, by: { [$0.user, $0.flag] }) { try facts.write(flag, count) }
+            try writeMemberships(from: known)
         }
         for log in fold.logs where log.events > 0 || log.rejected > 0 {
             try database.execute(
@@ -57,6 +59,16 @@ struct UsageWriter {
         }
         try Self.resolveWorkloads(database)
         try database.execute(sql: "ANALYZE usage; ANALYZE usage_day; ANALYZE caller; ANALYZE implied_need")
+    }
+
+    /// Gives the users that usage has brought the groups that authentication adds by itself.
+    private func writeMemberships(from first: Int) throws {
+        let insert = writer.insert(into: "group_membership", columns: 2)
+        for (name, id) in dictionaries.users(from: first) {
+            for group in try ImplicitGroup.groups(ofUser: name).map({ try dictionaries.identity(Identity(.group, $0)) }).sorted() {
+                try insert.run(id, group)
+            }
+        }
     }
 
     /// Gives callers the workload at the top of their pod's owner chain; a known one is never lost again.
@@ -79,6 +91,7 @@ struct UsageWriter {
             sql: """
                 UPDATE cluster SET uid = coalesce(uid, (SELECT uid FROM old.cluster)), name = coalesce(name, (SELECT name FROM old.cluster))
                 """)
+        let known = dictionaries.identityCount
         for row in try Row.fetchAll(
             database,
             sql:
@@ -86,6 +99,7 @@ struct UsageWriter {
         ) {
             _ = try dictionaries.identity(Identity(row[0] == "Group" ? .group : .user, row[1]))
         }
+        try writeMemberships(from: known)
         for row in try Row.fetchAll(
             database,
             sql: "SELECT verb, api_group, coalesce(resource, url) FROM old.atom WHERE atom_id IN (\(Self.used("atom_id"))) ORDER BY 1, 2, 3"

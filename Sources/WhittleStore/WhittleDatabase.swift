@@ -78,7 +78,9 @@ public final class WhittleDatabase: Sendable {
                     return .commit
                 }
             }
-        } catch is DatabaseError {
+        } catch let error as DatabaseError
+            where [.SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM].contains(error.resultCode)
+        {
             throw StoreError.olderSchema(path: path, found: found, supported: schemaVersion)
         }
     }
@@ -148,7 +150,8 @@ public final class WhittleDatabase: Sendable {
             }
         }
         removeLeftovers(of: path)
-        let temporary = "\(path).\(getpid()).tmp"
+        // The number alone may be another process's in another container.
+        let temporary = "\(path).\(getpid())-\(String(UInt32.random(in: .min ... .max), radix: 16)).tmp"
         unlink(temporary)
         let descriptor = Foundation.open(temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .cannotOpen(path: path, reason: String(cString: strerror(errno))) }
@@ -186,7 +189,9 @@ public final class WhittleDatabase: Sendable {
         let prefix = (path as NSString).lastPathComponent + "."
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.isEmpty ? "." : folder)) ?? []
         where name.hasPrefix(prefix) && name.hasSuffix(".tmp") {
-            guard let process = Int32(name.dropFirst(prefix.count).dropLast(4)), kill(process, 0) != 0, errno == ESRCH else { continue }
+            guard let process = Int32(name.dropFirst(prefix.count).prefix(while: \.isNumber)), kill(process, 0) != 0, errno == ESRCH else {
+                continue
+            }
             unlink(folder.isEmpty ? name : "\(folder)/\(name)")
         }
     }

@@ -184,6 +184,28 @@ struct LeastPrivilegeTests {
         #expect(whittle("verify", role, "--exact", "--db", database).code == 0)
     }
 
+    @Test("users that only a log names are members of the groups that everybody is in; NUL in a name breaks nothing")
+    func usersOfTheLog() throws {
+        let workspace = try Workspace()
+        let database = workspace.file("c.db")
+        let rbac = "apiVersion: rbac.authorization.k8s.io/v1\nkind: "
+        let input = try workspace.write(
+            rbac + "ClusterRole\nmetadata: {name: r}\nrules: [{verbs: [get], apiGroups: [''], resources: [pods]}]\n---\n" + rbac
+                + "ClusterRoleBinding\nmetadata: {name: b}\nroleRef: {kind: ClusterRole, name: r}\nsubjects: [{kind: Group, name: 'system:authenticated'}]\n"
+                + "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: 'b:c', namespace: a}\n"
+                + "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: c, namespace: 'a:b'}\n", to: "in.yaml")
+        #expect(whittle("load", input, "-o", database).code == 0)
+        for (number, name) in ["x", "x%00y", "x"].enumerated() {
+            let log = try workspace.write(Self.event("/api/v1/namespaces/shop/pods/\(name)", id: number) + "\n", to: "\(number).log")
+            #expect(whittle("usage", "load", log, "--db", database).code == 0)
+        }
+        #expect(whittle("query", "ungranted-requests", "--db", database, "-o", "json").output == "[]\n")
+        let before = whittle("usage", "list", "--db", database, "-o", "csv").output
+        #expect(whittle("load", input, "-o", database).code == 0)
+        #expect(whittle("usage", "list", "--db", database, "-o", "csv").output == before)
+        #expect(whittle("query", "ungranted-requests", "--db", database, "-o", "json").output == "[]\n")
+    }
+
     @Test("two loads of one log that ran at the same time count it once")
     func concurrentLoads() throws {
         let workspace = try Workspace()

@@ -1,0 +1,115 @@
+import Foundation
+import Testing
+import WhittleIngest
+import WhittleModel
+import WhittleTestSupport
+
+/// The quick way over a line and the general reader give the same facts.
+@Suite("Audit fold")
+struct AuditFoldTests {
+    private func fold(_ text: String) throws -> UsageFold {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        var fold = UsageFold()
+        try AuditLogReader().read(try folder.write(text, to: "audit.log"), into: &fold)
+        return fold
+    }
+
+    private static func event(
+        _ number: Int, stage: String = "ResponseComplete", uri: String = "/api/v1/namespaces/shop/pods/cart", verb: String = "get",
+        more: String = ""
+    ) -> String {
+        """
+        {"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"\(number)","stage":"\(stage)","requestURI":"\(uri)",\
+        "verb":"\(verb)","user":{"username":"system:serviceaccount:shop:cart","groups":["system:authenticated"]},\
+        "userAgent":"cart/1 \\"x\\"",\(more)"responseStatus":{"metadata":{},"code":200},\
+        "requestReceivedTimestamp":"2026-11-2\(number % 10)T09:00:0\(number % 10).000001Z",\
+        "annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":""}}
+
+        """
+    }
+
+    /// The same events where the general reader must take them: in a list over many lines.
+    private func list(_ lines: [Substring]) -> String {
+        "{\"kind\":\"EventList\",\"apiVersion\":\"audit.k8s.io/v1\",\"items\":[\n" + lines.joined(separator: ",\n") + "\n]}\n"
+    }
+
+    private func expectSame(_ lines: String, sourceLocation: Testing.SourceLocation = #_sourceLocation) throws {
+        let quick = try fold(lines)
+        let general = try fold(list(lines.split(separator: "\n")))
+        #expect(quick.facts == general.facts, sourceLocation: sourceLocation)
+        #expect(quick.implied == general.implied, sourceLocation: sourceLocation)
+        #expect(quick.flags == general.flags, sourceLocation: sourceLocation)
+        #expect(quick.logs[0].requests == general.logs[0].requests, sourceLocation: sourceLocation)
+        #expect(quick.logs[0].events == general.logs[0].events, sourceLocation: sourceLocation)
+        #expect(!quick.facts.isEmpty, sourceLocation: sourceLocation)
+    }
+
+    @Test("the recorded log, and the demo's")
+    func recorded() throws {
+        for path in ["clusters/recorded/audit.log.gz", "demo/audit.log"] {
+            try expectSame(String(decoding: try Fixtures.contents(Fixtures.path(path)), as: UTF8.self))
+        }
+    }
+
+    @Test(
+        "what facts depend on is told apart, what they do not depend on is not",
+        arguments: [
+            ["?resourceVersion=1", "?resourceVersion=2\\u0026timeoutSeconds=5"],
+            ["?fieldSelector=metadata.name%3Dcart", "?fieldSelector=metadata.name%3Dtills", "?fieldSel\\u0065ctor=metadata.name%3Dother"],
+            ["?watch=true\\u0026sendInitialEvents=true", "?watch=true\\u0026sendInitialEvents=false", "?watch=true"],
+            ["?labelSelector=a%3Db", "?limit=x\\u0026fieldSelector=metadata.name%3Dcart"],
+        ])
+    func essentials(_ queries: [String]) throws {
+        for verb in ["list", "watch", "get"] {
+            try expectSame(
+                queries.enumerated().map { number, query in
+                    Self.event(number, uri: "/api/v1/namespaces/shop/pods" + query, verb: verb)
+                        + Self.event(number, stage: "ResponseStarted", uri: "/api/v1/namespaces/shop/pods" + query, verb: verb)
+                }.joined())
+        }
+    }
+
+    @Test("bodies are needs where they hold one")
+    func bodies() throws {
+        let owner =
+            "\"requestObject\":{\"metadata\":{\"ownerReferences\":[{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"name\":\"d\",\"blockOwnerDeletion\":true}]}},"
+        let other = "\"requestObject\":{\"metadata\":{\"name\":\"}]\\\"{\"},\"data\":{\"a\":\"\\\\\"}},"
+        let lines = [owner, other, owner].enumerated().map { Self.event($0, verb: "update", more: $1) }.joined()
+        try expectSame(lines)
+        #expect(try fold(lines).flags.keys.contains { $0.flag.hasPrefix("hidden:update apps Deployment/finalizers d") })
+    }
+
+    @Test(
+        "a bad line is counted and loses nothing else",
+        arguments: [
+            "{\"kind\":\"Event\",\"user\":{\n", "{\"kind\":\"Event\",\n", "{\"kind\":0}\n", "\u{0}\u{0}" + event(5), "text\n", "{]\n",
+            event(5).replacing("\"cart/1", with: "\"cart/1\u{1}"), event(5).replacing("cart\",\"groups", with: "cart\u{0}\",\"groups"),
+            String(event(5).prefix(200)) + "\n", "{\"kind\":\"EventList\",\"items\":[\n" + String(event(5).prefix(100)) + "\n",
+        ])
+    func badLines(_ bad: String) throws {
+        let good = (0..<4).map { Self.event($0) }
+        let fold = try fold(good[0] + good[1] + bad + good[2] + good[3])
+        #expect(fold.logs[0].requests == 4)
+        #expect(fold.logs[0].rejected >= 1)
+        #expect(fold.facts.values.map(\.count) == [4])
+        #expect(!fold.diagnostics.isEmpty)
+        #expect(fold.diagnostics.first?.location?.line == 3)
+    }
+
+    @Test("bytes that are not UTF-8 are counted where a fact needs them")
+    func invalidUTF8() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        var bytes = Array(Self.event(0).utf8)
+        let place = try #require(bytes.firstRange(of: Array("pods/cart".utf8))).lowerBound
+        bytes[place + 6] = 0xFF
+        let path = folder.file("audit.log")
+        try Data(Array(Self.event(1).utf8) + bytes + Array(Self.event(2).utf8)).write(to: URL(filePath: path))
+        var fold = UsageFold()
+        try AuditLogReader().read(path, into: &fold)
+        #expect(fold.logs[0].requests == 2)
+        #expect(fold.logs[0].rejected == 1)
+        #expect(fold.facts.count == 1)
+    }
+}
