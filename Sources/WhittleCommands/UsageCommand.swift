@@ -15,7 +15,8 @@ struct UsageLoadCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "load", abstract: "Fold audit logs into the usage of a database.",
         discussion: """
-            Reads audit.k8s.io events as JSON lines or EventLists, plain or gzip, in a stream. A log that was read before, or the \
+            Reads audit.k8s.io events as JSON lines or EventLists, plain or gzip, in a stream, also inside what EKS, GKE, AKS and \
+            log shippers wrap around them; each record is looked at for itself. A log that was read before, or the \
             part of a grown log that was, is not counted again.
             """)
 
@@ -43,8 +44,10 @@ struct UsageLoadCommand: ParsableCommand {
             }
             try database.add(fold)
             let window = [read.firstEvent, read.lastEvent].compactMap { $0.map(TimeText.rfc3339) }.joined(separator: " to ")
+            let wrapped = read.envelopes.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.value) in \($0.key)" }
+            let envelopes = wrapped.isEmpty ? "" : "; " + wrapped.joined(separator: ", ")
             console.error(
-                "\(log): \(read.requests) requests in \(fold.facts.count) facts from \(read.events) events, \(window); \(read.undecided) undecided, \(read.ignored) refused before authorization, \(read.rejected) unreadable\n"
+                "\(log): \(read.requests) requests in \(fold.facts.count) facts from \(read.events) events, \(window); \(read.undecided) undecided, \(read.ignored) refused before authorization, \(read.rejected) unreadable\(envelopes)\n"
             )
             if read.events == 0 { throw CommandFailure("`\(log)` holds no audit events") }
         }

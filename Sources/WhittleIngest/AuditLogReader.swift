@@ -90,7 +90,8 @@ public struct AuditLogReader: Sendable {
                     return
                 case .unusual: break
                 }
-                guard bytes.contains(where: { $0 > 0x20 }) else { return }
+                guard let first = bytes.first(where: { $0 > 0x20 }) else { return }
+                if first != UInt8(ascii: "{"), first != UInt8(ascii: "["), isTerminated, unwrap(bytes) { return }
                 isTaken = parse(bytes, isTerminated: isTerminated, mayContinue: isTerminated)
             } else {
                 open += bytes
@@ -103,6 +104,29 @@ public struct AuditLogReader: Sendable {
                 open = []
                 _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
             }
+        }
+
+        /// Takes a line with something before the JSON, or packed JSON; `false` when it is neither.
+        private mutating func unwrap(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+            if let (rest, name) = AuditEnvelope.behindPrefix(bytes) {
+                let before = log.events
+                defer { log.envelopes[name, default: 0] += log.events - before }
+                switch folder.add(rest) {
+                case .early(let time):
+                    note(time)
+                    log.receivedOnly += 1
+                case .judged(let outcome, let time):
+                    note(time)
+                    note(outcome)
+                case .unusual: _ = parse(rest, isTerminated: true, mayContinue: false)
+                }
+                return true
+            }
+            if let unpacked = AuditEnvelope.unpacked(bytes) {
+                _ = unpacked.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
+                return true
+            }
+            return false
         }
 
         /// The value does not end: the line that began it was cut off, and those behind it stand for themselves.
@@ -192,17 +216,19 @@ public struct AuditLogReader: Sendable {
         }
 
         private mutating func judge(_ value: DocumentValue) {
-            if value.kind == .array {
-                for element in value.elements { judge(element) }
-                return
+            guard let records = AuditEnvelope.records(in: value) else {
+                return reject("the value is no audit event with a stage and a time", column: 1)
             }
-            if let items = value.value("items"), items.kind == .array {
-                for item in items.elements { judge(item) }
-                return
+            for _ in 0..<records.unknown { reject("a record beside others is no audit event", column: 1) }
+            for (event, envelope) in records.events {
+                if !envelope.isEmpty { log.envelopes[envelope, default: 0] += 1 }
+                judge(event)
             }
-            guard let event = AuditEvent(value), let time = event.receivedAt else {
-                reject("the value is no audit event with a stage and a time", column: 1)
-                return
+        }
+
+        private mutating func judge(_ event: AuditEvent) {
+            guard let time = event.receivedAt else {
+                return reject("the value is no audit event with a stage and a time", column: 1)
             }
             note(time)
             let isComplete = event.stage == "ResponseComplete" || event.stage == "Panic"

@@ -155,6 +155,8 @@ public struct UsageFold: Sendable {
         public var undecided = 0
         /// Lines that are no event.
         public var rejected = 0
+        /// Events by what was wrapped around them: `eks`, `gke`, `cri`, …; those that stood for themselves are not counted.
+        public var envelopes: [String: Int] = [:]
 
         /// Creates a description of a log that nothing was read of.
         public init(path: String) { self.path = path }

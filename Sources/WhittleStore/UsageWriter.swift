@@ -49,16 +49,20 @@ struct UsageWriter {
         for log in fold.logs where log.events > 0 || log.rejected > 0 {
             try database.execute(
                 sql: """
-                    INSERT INTO checkpoint SELECT coalesce(max(checkpoint_id), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM checkpoint WHERE true
+                    INSERT INTO checkpoint SELECT coalesce(max(checkpoint_id), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM checkpoint WHERE true
                     ON CONFLICT (sha256) DO NOTHING
                     """,
                 arguments: [
                     log.path, log.byteCount, log.sha256, log.firstEvent, log.lastEvent, log.events, log.requests, log.receivedOnly,
-                    log.ignored, log.undecided, log.rejected,
+                    log.ignored, log.undecided, log.rejected, Self.json(log.envelopes),
                 ])
         }
         try Self.resolveWorkloads(database)
         try database.execute(sql: "ANALYZE usage; ANALYZE usage_day; ANALYZE caller; ANALYZE implied_need")
+    }
+
+    private static func json(_ counts: [String: Int]) -> String {
+        "{" + counts.sorted { $0.key < $1.key }.map { "\(jsonQuoted($0.key)):\($0.value)" }.joined(separator: ",") + "}"
     }
 
     /// Gives the users that usage has brought the groups that authentication adds by itself.

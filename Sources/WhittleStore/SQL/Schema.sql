@@ -335,7 +335,7 @@ CREATE TABLE checkpoint (                            -- every audit log that was
   checkpoint_id    INTEGER PRIMARY KEY,              -- 1, 2, …
   path             TEXT NOT NULL,                    -- as given; '-' = standard input
   byte_count       INTEGER NOT NULL,                 -- decompressed bytes folded, from the start
-  sha256           TEXT NOT NULL UNIQUE,             -- hex, of these bytes
+  sha256           TEXT NOT NULL UNIQUE,             -- hex, of these bytes; behind 'ends:', of their count, first and last 64 KiB
   first_event      INTEGER,                          -- time of the earliest event; NULL no event
   last_event       INTEGER,                          -- time of the latest event; NULL no event
   events           INTEGER NOT NULL,                 -- events read
@@ -343,7 +343,8 @@ CREATE TABLE checkpoint (                            -- every audit log that was
   received_only    INTEGER NOT NULL,                 -- of these: stage RequestReceived or ResponseStarted
   ignored          INTEGER NOT NULL,                 -- of these: refused before authorization (401, 429, 503)
   undecided        INTEGER NOT NULL,                 -- of these: 403 without a decision
-  rejected         INTEGER NOT NULL                  -- lines that are no event
+  rejected         INTEGER NOT NULL,                 -- lines that are no event
+  envelopes        TEXT NOT NULL DEFAULT '{}'        -- JSON object: what was wrapped around events → count of these
 ) STRICT;
 CREATE TABLE declared_need (                         -- what an author says is needed
   identity_id      INTEGER NOT NULL REFERENCES identity,    -- who needs it

@@ -1,6 +1,7 @@
--- Schema 1 to schema 2: diagnostics with their notes and help.
+-- Schema 1 to schema 2: diagnostics with their notes and help, logs with their envelopes.
 ALTER TABLE diagnostic ADD COLUMN notes TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE diagnostic ADD COLUMN help TEXT;
+ALTER TABLE checkpoint ADD COLUMN envelopes TEXT NOT NULL DEFAULT '{}';
 -- Files of the first days lack this table.
 CREATE TABLE IF NOT EXISTS workload_token (
   workload_id      INTEGER NOT NULL REFERENCES workload,
