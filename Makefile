@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 PACKAGES = libsqlite3-dev libyaml-dev zlib1g-dev sqlite3 gzip
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: all setup build demo test bench-setup bench bench-check docs lint format install clean
+.PHONY: all setup build demo test bench-setup bench bench-check bench-audit docs lint format install clean
 
 all: build
 
@@ -43,6 +43,10 @@ bench: bench-setup
 # Fails when a figure misses its limit.
 bench-check: bench-setup
 	$(BENCH) --check
+
+# Folding of audit logs against JSONDecoder; generates 1 GB.
+bench-audit: bench-setup
+	$(BENCH) audit
 
 # Writes the generated parts of the documentation anew; `make test` compares them.
 docs: setup

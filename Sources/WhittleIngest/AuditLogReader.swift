@@ -349,7 +349,7 @@ private struct LogDigest: ~Copyable {
 private struct LineBuffer {
     /// What scanning may read beyond a line.
     private static let padding = 64
-    private var bytes = [UInt8](repeating: 0, count: 1 << 20)
+    private var bytes = [UInt8](repeating: 0, count: 1 << 18)
     private var range = 0..<0
 
     /// Reads more; the number of bytes that came, 0 at the end.

@@ -4,7 +4,7 @@ import WhittleStore
 
 /// Compares Whittle with yardsticks in the same run and holds the figures against their limits.
 ///
-/// usage: WhittleBench [--check] [load|yaml|questions|growth]… — all groups when none is named; with --check the exit status is
+/// usage: WhittleBench [--check] [load|yaml|questions|growth|audit]… — all groups but audit when none is named; with --check the exit status is
 /// 1 when a figure misses its limit.
 @main
 struct Bench {
@@ -13,6 +13,11 @@ struct Bench {
     private let rounds = 5
 
     static func main() throws {
+        if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "--decode" {
+            let before = cpuSeconds(of: RUSAGE_SELF)
+            _ = try AuditYardstick.decode(CommandLine.arguments[2])
+            return print(cpuSeconds(of: RUSAGE_SELF) - before)
+        }
         let bench = try Bench()
         defer { try? FileManager.default.removeItem(atPath: bench.folder) }
         let figures = try bench.figures()
@@ -34,6 +39,8 @@ struct Bench {
         }
         let groups = CommandLine.arguments.dropFirst().filter { !$0.hasPrefix("--") }
         func isWanted(_ group: String) -> Bool { groups.isEmpty || groups.contains(group) }
+        if groups.contains("audit") { add(try auditing()) }
+        guard groups != ["audit"] else { return all }
         let one = try cluster(scale: "1", format: "json-list")
         if isWanted("load") { add(try loading(one)) }
         if isWanted("yaml") { add(try loadingYAML()) }
@@ -107,6 +114,50 @@ struct Bench {
             Figure(
                 name: "load, YAML: times faster than CSafeLoader", value: python / mine, unit: "x", limit: .atLeast(8),
                 detail: "\(milliseconds(mine)) against \(milliseconds(python))")
+        ]
+    }
+
+    /// A generated audit log; the same arguments give the same bytes.
+    private func auditLog(_ size: String) throws -> String {
+        let path = "\(folder)/audit-\(size).log"
+        _ = try run(["python3", yardstick("gen_audit.py"), "--seed", "1", "--size", size, "-o", path])
+        return path
+    }
+
+    /// Folds a log into a database that holds no usage.
+    private func foldLog(_ log: String) throws -> ProcessCost {
+        let database = "\(folder)/audit.db"
+        try? FileManager.default.removeItem(atPath: database)
+        _ = try run([whittle, "load", yardstick("one-account.yaml"), "-o", database])
+        return try run([whittle, "usage", "load", log, "--db", database])
+    }
+
+    private func auditing() throws -> [Figure] {
+        let log = try auditLog("100MB")
+        var own: [Double] = []
+        var others: [Double] = []
+        var peak = 0.0
+        for _ in 0..<rounds {
+            let cost = try foldLog(log)
+            own.append(cost.cpuSeconds)
+            peak = max(peak, cost.megabytes)
+            others.append(try number(of: [CommandLine.arguments[0], "--decode", log]))
+        }
+        let large = try auditLog("1GB")
+        let costs = try (0..<rounds).map { _ in try foldLog(large) }
+        let (mine, decoder) = (Samples(own).median, Samples(others).median)
+        let grown = Samples(costs.map(\.cpuSeconds)).median
+        return [
+            Figure(
+                name: "usage load, 100 MB: times less CPU than JSONDecoder", value: decoder / mine, unit: "x", limit: .atLeast(15),
+                detail: "\(milliseconds(mine)) against \(milliseconds(decoder))"),
+            Figure(name: "usage load, 100 MB: peak memory", value: peak, unit: "MB", limit: .atMost(150), detail: ""),
+            Figure(
+                name: "usage load, 1 GB: peak memory", value: costs.map(\.megabytes).max() ?? 0, unit: "MB", limit: .atMost(150), detail: ""
+            ),
+            Figure(
+                name: "usage load: CPU of 1 GB against 100 MB", value: grown / mine, unit: "x", limit: .atMost(10.5),
+                detail: "\(milliseconds(mine)) -> \(milliseconds(grown))"),
         ]
     }
 

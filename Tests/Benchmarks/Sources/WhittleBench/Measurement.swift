@@ -14,6 +14,8 @@ struct Samples {
 /// What a process took.
 struct ProcessCost {
     var seconds: Double
+    /// Of all its threads, in the kernel too.
+    var cpuSeconds: Double
     /// Peak resident memory.
     var megabytes: Double
     var output: String
@@ -46,7 +48,21 @@ func run(_ command: [String]) throws -> ProcessCost {
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
     let output = (try? String(contentsOfFile: outputPath, encoding: .utf8)) ?? ""
     unlink(outputPath)
-    return ProcessCost(seconds: seconds, megabytes: Double(usage.ru_maxrss) / 1_024, output: output)
+    return ProcessCost(seconds: seconds, cpuSeconds: usage.cpuSeconds, megabytes: Double(usage.ru_maxrss) / 1_024, output: output)
+}
+
+extension rusage {
+    var cpuSeconds: Double {
+        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1_000_000 }
+        return seconds(ru_utime) + seconds(ru_stime)
+    }
+}
+
+/// CPU seconds of this process so far.
+func cpuSeconds(of who: __rusage_who) -> Double {
+    var usage = rusage()
+    getrusage(__rusage_who_t(who.rawValue), &usage)
+    return usage.cpuSeconds
 }
 
 /// The number that a yardstick prints.

@@ -1,0 +1,43 @@
+import Foundation
+
+/// What a program does that decodes each line of an audit log into a struct and nothing else.
+enum AuditYardstick {
+    private struct Event: Decodable {
+        struct User: Decodable {
+            var username: String
+            var groups: [String]?
+            var extra: [String: [String]]?
+        }
+        struct ObjectRef: Decodable {
+            var resource: String?
+            var namespace: String?
+            var name: String?
+            var apiGroup: String?
+            var subresource: String?
+        }
+        struct Status: Decodable {
+            var code: Int?
+            var message: String?
+        }
+        var stage: String
+        var requestURI: String
+        var verb: String
+        var user: User
+        var impersonatedUser: User?
+        var userAgent: String?
+        var objectRef: ObjectRef?
+        var responseStatus: Status?
+        var requestReceivedTimestamp: String
+        var annotations: [String: String]?
+    }
+
+    /// Decodes a log; the events that it holds.
+    static func decode(_ path: String) throws -> Int {
+        let decoder = JSONDecoder()
+        var events = 0
+        for line in try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe).split(separator: UInt8(ascii: "\n")) {
+            events += try decoder.decode(Event.self, from: line).stage.isEmpty ? 0 : 1
+        }
+        return events
+    }
+}
