@@ -81,7 +81,7 @@ struct AuditFolder: ~Copyable {
         // Without a URI the object reference counts, and some bodies are needs of somebody: too rare to be worth a memory.
         guard let uri = event.requestURI, let verb = event.verb, !uri.isEmpty else { return .unusual }
         if let body = event.requestObject, uri.contains("authorization.k8s.io") || body.contains("blockOwnerDeletion") { return .unusual }
-        if events.byteCount > Self.memoryLimit { forget() }
+        if events.byteCount + callers.byteCount + agents.byteCount + answers.byteCount > Self.memoryLimit { forget() }
         guard let caller = caller(event), let agent = agent(event.userAgent), let answer = answer(event) else { return .unusual }
         signature.clear()
         signature.append(caller, agent, answer, Int32(truncatingIfNeeded: event.code))
