@@ -10,14 +10,6 @@ struct AuditEnvelopeTests {
     private static let event =
         #"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"a1","stage":"ResponseComplete","requestURI":"/apis/apps/v1/namespaces/shop/deployments/cart/scale?fieldManager=x","verb":"patch","user":{"username":"system:serviceaccount:shop:scaler","groups":["system:authenticated"],"extra":{"authentication.kubernetes.io/pod-name":["scaler-1"],"authentication.kubernetes.io/pod-uid":["p1"]}},"userAgent":"scaler/v1.2 (linux/arm64)","objectRef":{"resource":"deployments","namespace":"shop","name":"cart","apiGroup":"apps","subresource":"scale"},"responseStatus":{"metadata":{},"code":200},"requestReceivedTimestamp":"2026-03-01T10:00:00.000001Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"RBAC: allowed by RoleBinding \"scaler/shop\" of Role \"scaler\" to ServiceAccount \"scaler/shop\""}}"#
 
-    private func fold(_ text: String) throws -> UsageFold {
-        let folder = try Fixtures.TemporaryFolder()
-        defer { folder.remove() }
-        var fold = UsageFold()
-        try AuditLogReader().read(try folder.write(text, to: "audit.log"), into: &fold)
-        return fold
-    }
-
     struct Envelope: CustomTestStringConvertible, Sendable {
         var testDescription: String
         var text: String
@@ -68,11 +60,11 @@ struct AuditEnvelopeTests {
     @Test("the facts are those of the bare event", arguments: envelopes)
     func unwraps(_ envelope: Envelope) throws {
         let bare = try fold(Self.event + "\n")
-        let fold = try fold(envelope.text + "\n")
-        #expect(fold.facts.keys == bare.facts.keys)
-        #expect(fold.logs[0].requests == envelope.events)
-        #expect(fold.logs[0].rejected == 0)
-        #expect(fold.logs[0].envelopes == (envelope.testDescription.isEmpty ? [:] : [envelope.testDescription: envelope.events]))
+        let result = try fold(envelope.text + "\n")
+        #expect(result.facts.keys == bare.facts.keys)
+        #expect(result.logs[0].requests == envelope.events)
+        #expect(result.logs[0].rejected == 0)
+        #expect(result.logs[0].envelopes == (envelope.testDescription.isEmpty ? [:] : [envelope.testDescription: envelope.events]))
     }
 
     @Test("mixed records in one log, and records that hold no event")
@@ -80,10 +72,10 @@ struct AuditEnvelopeTests {
         let control = #"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"1","message":"CWL CONTROL MESSAGE"}]}"#
         let cut = #"{"events":[{"message":"{\"kind\":\"Event\",\"audit"},{"message":\#(Self.quoted)}]}"#
         let text = Self.envelopes.map(\.text).joined(separator: "\n") + "\n" + control + "\n" + cut + "\n" + #"{"log":"plain text"}"# + "\n"
-        let fold = try fold(text)
-        #expect(fold.logs[0].requests == Self.envelopes.reduce(0) { $0 + $1.events } + 1)
-        #expect(fold.logs[0].rejected == 2)
-        #expect(fold.facts.count == 1)
+        let result = try fold(text)
+        #expect(result.logs[0].requests == Self.envelopes.reduce(0) { $0 + $1.events } + 1)
+        #expect(result.logs[0].rejected == 2)
+        #expect(result.facts.count == 1)
     }
 
     @Test("a subscription: gzip in base64")
@@ -98,9 +90,9 @@ struct AuditEnvelopeTests {
         try process.run()
         process.waitUntilExit()
         let line = try String(contentsOfFile: path + ".b64", encoding: .utf8)
-        let fold = try fold(line + "\n" + line + "\n")
-        #expect(fold.logs[0].envelopes == ["eks": 2])
-        #expect(fold.facts.count == 1)
+        let result = try fold(line + "\n" + line + "\n")
+        #expect(result.logs[0].envelopes == ["eks": 2])
+        #expect(result.facts.count == 1)
     }
 
     @Test(

@@ -4,17 +4,18 @@ import WhittleIngest
 import WhittleModel
 import WhittleTestSupport
 
+/// What a log of this text folds to.
+func fold(_ text: String) throws -> UsageFold {
+    let folder = try Fixtures.TemporaryFolder()
+    defer { folder.remove() }
+    var fold = UsageFold()
+    try AuditLogReader().read(try folder.write(text, to: "audit.log"), into: &fold)
+    return fold
+}
+
 /// The quick way over a line and the general reader give the same facts.
 @Suite("Audit fold")
 struct AuditFoldTests {
-    private func fold(_ text: String) throws -> UsageFold {
-        let folder = try Fixtures.TemporaryFolder()
-        defer { folder.remove() }
-        var fold = UsageFold()
-        try AuditLogReader().read(try folder.write(text, to: "audit.log"), into: &fold)
-        return fold
-    }
-
     private static func event(
         _ number: Int, stage: String = "ResponseComplete", uri: String = "/api/v1/namespaces/shop/pods/cart", verb: String = "get",
         more: String = ""
@@ -89,12 +90,12 @@ struct AuditFoldTests {
         ])
     func badLines(_ bad: String) throws {
         let good = (0..<4).map { Self.event($0) }
-        let fold = try fold(good[0] + good[1] + bad + good[2] + good[3])
-        #expect(fold.logs[0].requests == 4)
-        #expect(fold.logs[0].rejected >= 1)
-        #expect(fold.facts.values.map(\.count) == [4])
-        #expect(!fold.diagnostics.isEmpty)
-        #expect(fold.diagnostics.first?.location?.line == 3)
+        let result = try fold(good[0] + good[1] + bad + good[2] + good[3])
+        #expect(result.logs[0].requests == 4)
+        #expect(result.logs[0].rejected >= 1)
+        #expect(result.facts.values.map(\.count) == [4])
+        #expect(!result.diagnostics.isEmpty)
+        #expect(result.diagnostics.first?.location?.line == 3)
     }
 
     @Test("bytes that are not UTF-8 are counted where a fact needs them")
