@@ -27,11 +27,11 @@ WITH account AS MATERIALIZED (
   WHERE (:namespace IS NULL OR namespace = :namespace) AND (:service_account IS NULL OR name = :service_account)
 ), subject(identity_id) AS MATERIALIZED (       -- accounts, and each group once, whatever the number of its members
   SELECT identity_id FROM account
-  UNION
-  SELECT g.group_id FROM account AS a CROSS JOIN group_membership AS g ON g.identity_id = a.identity_id
+  UNION ALL
+  SELECT DISTINCT group_id FROM group_membership WHERE identity_id IN (SELECT identity_id FROM account)
 ), bound AS MATERIALIZED (
-  SELECT DISTINCT w.identity_id, b.binding_id, b.role_id, b.namespace_id
-  FROM subject AS w CROSS JOIN binding_subject AS s ON s.identity_id = w.identity_id
+  SELECT s.identity_id, b.binding_id, b.role_id, b.namespace_id
+  FROM (SELECT DISTINCT identity_id, binding_id FROM binding_subject WHERE identity_id IN (SELECT identity_id FROM subject)) AS s
   CROSS JOIN binding AS b ON b.binding_id = s.binding_id
 ), size(role_id, grants) AS MATERIALIZED (         -- of each role once, whoever is bound to it
   SELECT r.role_id, count(DISTINCT a.atom_id)

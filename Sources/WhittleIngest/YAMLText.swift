@@ -1,4 +1,5 @@
 import CYAML
+import Foundation
 import WhittleModel
 
 /// YAML into `DocumentTree`s, document by document, over the events of libyaml.
@@ -32,6 +33,28 @@ struct YAMLText: ~Copyable {
     private var aliasNodes = 0
     private var lineOffset = 0
 
+    /// What libyaml may read for one event: it holds a scalar whole, and those of manifests are far smaller.
+    private static let eventLimit = 16 << 20
+
+    /// The bytes of a stream as libyaml asks for them, refused when one event takes too many.
+    private struct Source {
+        var next: UnsafePointer<UInt8>
+        var left: Int
+        var takenByEvent = 0
+
+        var isRefused: Bool { takenByEvent > YAMLText.eventLimit }
+
+        mutating func fill(_ buffer: UnsafeMutablePointer<UInt8>, _ size: Int) -> Int? {
+            guard !isRefused else { return nil }
+            let count = min(size, left)
+            buffer.update(from: next, count: count)
+            next += count
+            left -= count
+            takenByEvent += count
+            return count
+        }
+    }
+
     /// Growing text of scalars.
     private struct TextBuffer {
         private(set) var base = UnsafeMutablePointer<UInt8>.allocate(capacity: 65_536)
@@ -41,10 +64,8 @@ struct YAMLText: ~Copyable {
         mutating func append(_ source: UnsafePointer<UInt8>, count added: Int) {
             if count + added > capacity {
                 capacity = max(capacity * 2, count + added)
-                let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
-                larger.update(from: base, count: count)
-                base.deallocate()
-                base = larger
+                guard let larger = realloc(base, capacity) else { fatalError("out of memory") }
+                base = larger.assumingMemoryBound(to: UInt8.self)
             }
             (base + count).update(from: source, count: added)
             count += added
@@ -185,12 +206,29 @@ struct YAMLText: ~Copyable {
         guard yaml_parser_initialize(&parser) == 1 else { return Failure(line: 1, column: 1, message: "out of memory") }
         defer { yaml_parser_delete(&parser) }
         yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING)
-        yaml_parser_set_input_string(&parser, base + start, end - start)
+        let source = UnsafeMutablePointer<Source>.allocate(capacity: 1)
+        defer { source.deallocate() }
+        source.initialize(to: Source(next: base + start, left: end - start))
+        yaml_parser_set_input(
+            &parser,
+            { context, buffer, size, count in
+                guard let context, let buffer, let count else { return 0 }
+                guard let filled = context.assumingMemoryBound(to: Source.self).pointee.fill(buffer, size) else { return 0 }
+                count.pointee = filled
+                return 1
+            }, source)
         var itemsIndex: Int?
         var isStreaming = false
+        var lastMark = yaml_mark_t()
         while true {
             var event = yaml_event_t()
+            source.pointee.takenByEvent = 0
             guard yaml_parser_parse(&parser, &event) == 1 else {
+                if source.pointee.isRefused {
+                    return Failure(
+                        line: Int(lastMark.line) + 1, column: Int(lastMark.column) + 1,
+                        message: "what follows is longer than \(Self.eventLimit >> 20) MiB")
+                }
                 let message = parser.problem.map { String(cString: $0) } ?? "cannot be read"
                 return Failure(
                     line: Int(parser.problem_mark.line) + 1, column: Int(parser.problem_mark.column) + 1, message: message,
@@ -198,6 +236,7 @@ struct YAMLText: ~Copyable {
             }
             defer { yaml_event_delete(&event) }
             let mark = event.start_mark
+            lastMark = event.end_mark
             func fail(_ message: String) -> Failure {
                 Failure(line: Int(mark.line) + 1, column: Int(mark.column) + 1, message: message)
             }
@@ -274,13 +313,7 @@ struct YAMLText: ~Copyable {
     }
 
     private func name(_ pointer: UnsafeMutablePointer<yaml_char_t>) -> String {
-        String(decoding: UnsafeBufferPointer(start: pointer, count: strlen(pointer)), as: UTF8.self)
-    }
-
-    private func strlen(_ pointer: UnsafeMutablePointer<yaml_char_t>) -> Int {
-        var count = 0
-        while pointer[count] != 0 { count += 1 }
-        return count
+        String(cString: pointer)
     }
 
     private func node(_ kind: DocumentTree.Kind, _ mark: yaml_mark_t, start: Int = 0, count: Int = 0) -> DocumentTree.Node {

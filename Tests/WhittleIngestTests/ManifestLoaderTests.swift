@@ -237,6 +237,21 @@ struct ManifestLoaderTests {
         #expect(!state.diagnostics.isEmpty)
     }
 
+    @Test("a scalar of many MiB is an error at its key, and the next document is read", arguments: [true, false])
+    func longScalar(_ isBlock: Bool) {
+        let value =
+            isBlock
+            ? "|\n" + String(repeating: "    0123456789\n", count: 1_200_000) : "\"" + String(repeating: "0", count: 17 << 20) + "\"\n"
+        let state = load(
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: c}\ndata:\n  x: " + value
+                + "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\n")
+        #expect(state.serviceAccounts.map(\.meta.name) == ["a"])
+        #expect(
+            state.diagnostics.map { "\($0.location.map { "\($0.line):\($0.column)" } ?? "") \($0.message)" } == [
+                "5:4 the document cannot be read: what follows is longer than 16 MiB"
+            ])
+    }
+
     @Test("truncations and mutations of real documents never crash")
     func mutations() throws {
         let text = try String(contentsOfFile: Fixtures.path("demo/cluster/pods.yaml"), encoding: .utf8)
