@@ -1,6 +1,6 @@
 # make demo, make test: each does all of its own set-up on Debian or Ubuntu with Swift.
 PREFIX ?= /usr/local
-PACKAGES = libsqlite3-dev libyaml-dev zlib1g-dev sqlite3 gzip
+PACKAGES = libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev sqlite3 gzip
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: all setup build demo test bench-setup bench bench-check bench-audit docs lint format install clean

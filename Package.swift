@@ -22,6 +22,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
         .target(name: "CScan"),
         .executableTarget(name: "WhittleEmbed"),
         .plugin(name: "EmbedPlugin", capability: .buildTool(), dependencies: ["WhittleEmbed"], path: "Sources/EmbedPlugin"),
@@ -29,7 +30,7 @@ let package = Package(
         .target(
             name: "WhittleIngest",
             dependencies: [
-                "WhittleModel", "CScan", "CYAML", "CZlib",
+                "WhittleModel", "CScan", "CYAML", "CZlib", "CZstd",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             exclude: ["BuiltIn", "generate-api-resources.py"],
@@ -53,7 +54,7 @@ let package = Package(
         .target(
             name: "WhittleCommands",
             dependencies: [
-                "WhittleModel", "WhittleIngest", "WhittleStore", "WhittleAnalysis", "WhittlePropose", "WhittleRender",
+                "WhittleModel", "WhittleIngest", "WhittleStore", "WhittleAnalysis", "WhittlePropose", "WhittleRender", "CZstd",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]

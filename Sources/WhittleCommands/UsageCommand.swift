@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import WhittleIngest
 import WhittleModel
 import WhittleRender
 import WhittleStore
@@ -8,50 +7,7 @@ import WhittleStore
 struct UsageCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "usage", abstract: "Read audit logs, and list what was used.",
-        subcommands: [UsageLoadCommand.self, UsageListCommand.self])
-}
-
-struct UsageLoadCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "load", abstract: "Fold audit logs into the usage of a database.",
-        discussion: """
-            Reads audit.k8s.io events as JSON lines or EventLists, plain or gzip, in a stream, also inside what EKS, GKE, AKS and \
-            log shippers wrap around them; each record is looked at for itself. A log that was read before, or the \
-            part of a grown log that was, is not counted again.
-            """)
-
-    @Argument(help: "Audit logs; - is standard input.")
-    var logs: [String]
-
-    @Option(name: .long, help: "Database made by `whittle load` (default: $WHITTLE_DB, then ./whittle.db).")
-    var db: String?
-
-    func run() throws {
-        let console = Console.current
-        let path = db ?? console.environment["WHITTLE_DB"] ?? "whittle.db"
-        let database = try WhittleDatabase.open(path, isReadOnly: false)
-        let progress = Progress("reading", isShown: console.showsProgress)
-        for log in logs {
-            var fold = UsageFold()
-            let reader = AuditLogReader(known: try database.foldedLogs(), progress: { progress.update($0) })
-            try reader.read(log, into: &fold)
-            progress.finish()
-            DiagnosticReport.write(fold.diagnostics)
-            guard let read = fold.logs.first else { continue }
-            guard read.events > 0 || read.rejected > 0 else {
-                console.error("\(log): nothing new\n")
-                continue
-            }
-            try database.add(fold)
-            let window = [read.firstEvent, read.lastEvent].compactMap { $0.map(TimeText.rfc3339) }.joined(separator: " to ")
-            let wrapped = read.envelopes.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.value) in \($0.key)" }
-            let envelopes = wrapped.isEmpty ? "" : "; " + wrapped.joined(separator: ", ")
-            console.error(
-                "\(log): \(read.requests) requests in \(fold.facts.count) facts from \(read.events) events, \(window); \(read.undecided) undecided, \(read.ignored) refused before authorization, \(read.rejected) unreadable\(envelopes)\n"
-            )
-            if read.events == 0 { throw CommandFailure("`\(log)` holds no audit events") }
-        }
-    }
+        subcommands: [UsageLoadCommand.self, UsageListCommand.self, UsageExportCommand.self, UsageMergeCommand.self])
 }
 
 struct UsageListCommand: ParsableCommand {

@@ -15,51 +15,88 @@ struct AuditFolder: ~Copyable {
         case undecided
         /// Never reached authorization.
         case ignored
+        /// Names no user.
+        case userless
+        /// Names nothing that was asked for.
+        case aimless
     }
 
-    /// What happened to a line.
-    enum Step {
-        /// An event of a stage before authorization.
-        case early(at: Int64)
-        /// A judged event; `nil` while the request is open.
-        case judged(Outcome?, at: Int64)
-        /// Not the usual event on one line.
-        case unusual
+    /// How far a request had come.
+    enum Phase: UInt64 {
+        /// Before authorization.
+        case early
+        /// Open: a watch or another long answer.
+        case started
+        /// Answered.
+        case complete
+
+        init(stage: String) {
+            self = stage == "ResponseComplete" || stage == "Panic" ? .complete : stage == "ResponseStarted" ? .started : .early
+        }
+    }
+
+    /// A usual event on one line, found but not counted.
+    struct Prepared {
+        fileprivate var line: AuditLine
+        fileprivate var caller: Int32
+        fileprivate(set) var phase: Phase
+        /// Microseconds since 1970-01-01 UTC.
+        fileprivate(set) var time: Int64
+        /// Tells the event from others; 0 = it has no auditID.
+        fileprivate(set) var hash: UInt64
+        /// Places in `AuditTally`.
+        fileprivate(set) var level: Int
+        fileprivate(set) var stage: Int
     }
 
     /// Bytes of remembered events; beyond it the memory is emptied, which costs time and changes nothing.
-    private static let memoryLimit = 48 << 20
+    private static let memoryLimit = 24 << 20
 
-    private var facts: [UsageKey: Int32] = [:]
+    private let seed: UInt64
+    private let maxNames: Int
+
+    private var texts = ByteTable()
+    private var facts: ContiguousArray<UsageFact> = []
+    private var counts: ContiguousArray<UsageCount> = []
+    private var places = ByteTable()
     private var implied: [ImpliedNeed: Int32] = [:]
     private var flags: [UsageFlag: Int32] = [:]
-    private var tallies: ContiguousArray<Tally> = []
-    /// Counts of further days of a tally.
-    private var otherDays: [Int32: [Int64: Int]] = [:]
+    /// Counts of `implied` and `flags`.
+    private var otherCounts: ContiguousArray<UsageCount> = []
+
+    /// Facts without their names, and which names each was seen with.
+    private var groups = ByteTable()
+    private var groupNames = ByteTable()
+    private var nameCounts: ContiguousArray<Int32> = []
 
     private var judgements: ContiguousArray<Judgement> = []
     private var events = ByteTable()
     private var callers = ByteTable()
-    private var callerValues: [AuditEvent.Caller] = []
+    private var callerValues: [Caller] = []
     private var agents = ByteTable()
-    private var agentTexts: [String] = []
     private var answers = ByteTable()
-    private var answerTexts: [(decision: String?, reason: String, message: String)] = []
+    private var answerValues: [Answer] = []
     private var signature = ByteBuffer()
     private var scratch = ByteBuffer()
     private var clock = AuditClock()
 
-    private struct Tally {
-        var count = 0
-        var started = 0
-        var firstSeen = Int64.max
-        var lastSeen = Int64.min
-        /// The day counted last, and the count of it.
-        var day = Int64.min
-        var dayCount = 0
+    private struct Caller {
+        var value: AuditEvent.Caller
+        var hash: UInt64
+        var user: Int32
+        var podNamespace: Int32
+        var pod: Int32
+        var podUID: Int32
     }
 
-    /// The tallies that an event adds to.
+    private struct Answer {
+        var decision: String?
+        var reason: String
+        var message: String
+        var reasonText: Int32
+    }
+
+    /// The counts that an event adds to.
     private struct Judgement {
         var outcome: Outcome
         var fact: Int32 = -1
@@ -67,81 +104,160 @@ struct AuditFolder: ~Copyable {
         var flags: [Int32] = []
     }
 
+    /// - Parameters:
+    ///   - seed: what the hashes of events start from.
+    ///   - maxNames: names of a verb on a resource that are kept for one user.
+    init(seed: UInt64, maxNames: Int) {
+        self.seed = seed
+        self.maxNames = maxNames
+        _ = text("")
+    }
+
     // MARK: Lines
 
-    /// Adds the event of one line, if it is the usual kind.
+    /// Finds the event of one line; `nil` when it is not the usual kind.
     ///
     /// - Parameter line: with its line end; the buffer goes on for 64 bytes behind it.
-    mutating func add(_ line: UnsafeBufferPointer<UInt8>) -> Step {
-        guard let event = AuditLine(line), let stage = event.stage, let received = event.received,
+    mutating func prepare(_ line: UnsafeBufferPointer<UInt8>) -> Prepared? {
+        guard let event = AuditLine(line), let stageText = event.stage, let received = event.received,
+            let stage = AuditTally.place(ofStage: stageText), let level = AuditTally.place(ofLevel: event.level),
             let time = clock.microseconds(received)
-        else { return .unusual }
-        let isComplete = stage.isText("ResponseComplete") || stage.isText("Panic")
-        guard isComplete || stage.isText("ResponseStarted") else { return stage.isText("RequestReceived") ? .early(at: time) : .unusual }
+        else { return nil }
+        let phase: Phase = stage == 0 ? .early : stage == 1 ? .started : .complete
         // Without a URI the object reference counts, and some bodies are needs of somebody: too rare to be worth a memory.
-        guard let uri = event.requestURI, let verb = event.verb, !uri.isEmpty else { return .unusual }
-        if let body = event.requestObject, uri.contains("authorization.k8s.io") || body.contains("blockOwnerDeletion") { return .unusual }
-        if events.byteCount + callers.byteCount + agents.byteCount + answers.byteCount > Self.memoryLimit { forget() }
-        guard let caller = caller(event), let agent = agent(event.userAgent), let answer = answer(event) else { return .unusual }
+        guard let uri = event.requestURI, let verb = event.verb, !uri.isEmpty else { return nil }
+        if let body = event.requestObject {
+            let mayReview = uri.contains("authorization.k8s.io") || hasEscapes(uri) || uri.contains("%")
+            if mayReview || body.contains("blockOwnerDeletion") || body.contains("\\u") { return nil }
+        }
+        guard let caller = caller(event), !callerValues[Int(caller)].value.user.name.isEmpty else { return nil }
+        var hash: UInt64 = 0
+        if let id = event.auditID, !id.isEmpty {
+            guard !id.contains("\\"), !verb.contains("\\") else { return nil }
+            hash = eventHash(id, callerValues[Int(caller)].hash, verb, canonical(uri), phase)
+        }
+        return Prepared(line: event, caller: caller, phase: phase, time: time, hash: hash, level: level, stage: stage)
+    }
+
+    /// The hash of an event that was read as a whole; 0 = it has no auditID.
+    mutating func hash(of event: AuditEvent) -> UInt64 {
+        guard !event.auditID.isEmpty else { return 0 }
+        let user = Self.hash(of: event.caller.user.name, seed)
+        let phase = Phase(stage: event.stage)
+        var (id, verb, uri) = (event.auditID, event.verb, event.requestURI)
+        return id.withUTF8 { id in
+            verb.withUTF8 { verb in uri.withUTF8 { uri in eventHash(ByteSlice(id), user, ByteSlice(verb), ByteSlice(uri), phase) } }
+        }
+    }
+
+    private static func hash(of text: String, _ seed: UInt64) -> UInt64 {
+        var text = text
+        return text.withUTF8 { scan_hash(seed, ByteSlice($0).start, $0.count) }
+    }
+
+    @inline(__always)
+    private func eventHash(_ id: ByteSlice, _ user: UInt64, _ verb: ByteSlice, _ uri: ByteSlice, _ phase: Phase) -> UInt64 {
+        var hash = scan_hash(seed, id.start, id.count)
+        hash = scan_hash(scan_mix(hash, user), verb.start, verb.count)
+        return max(scan_mix(scan_hash(hash, uri.start, uri.count), phase.rawValue), 1)
+    }
+
+    /// The text of a JSON string, its escapes resolved; valid until the next call.
+    private mutating func canonical(_ slice: ByteSlice) -> ByteSlice {
+        guard slice.contains("\\") else { return slice }
+        scratch.clear()
+        if hasEscapes(slice) {
+            var text = slice.unescaped
+            text.withUTF8 { scratch.append(ByteSlice($0)) }
+            return scratch.slice
+        }
+        var rest = slice
+        while let found = memchr(rest.start, Int32(UInt8(ascii: "\\")), rest.count) {
+            let offset = UnsafeRawPointer(rest.start).distance(to: found)
+            scratch.append(ByteSlice(start: rest.start, count: offset))
+            scratch.append(UInt8(ascii: "&"))
+            rest = ByteSlice(start: rest.start + offset + 6, count: rest.count - offset - 6)
+        }
+        scratch.append(rest)
+        return scratch.slice
+    }
+
+    /// Adds an event that `prepare` found, if it can be judged without reading it as a whole.
+    mutating func add(_ prepared: Prepared) -> (outcome: Outcome, decision: Int)? {
+        let event = prepared.line
+        guard let uri = event.requestURI, let verb = event.verb, let agent = agent(event.userAgent), let answer = answer(event) else {
+            return nil
+        }
+        let isComplete = prepared.phase == .complete
         signature.clear()
-        signature.append(caller, agent, answer, Int32(truncatingIfNeeded: event.code))
-        signature.append(stage.isText("ResponseStarted") ? 0 : 1)
+        signature.append(prepared.caller, agent, answer, Int32(truncatingIfNeeded: event.code))
+        signature.append(isComplete ? 1 : 0)
         signature.append(verb)
         signature.append(0)
-        appendEssentials(ofURI: uri)
+        let path = appendEssentials(ofURI: uri)
+        let decision = AuditTally.place(ofDecision: answerValues[Int(answer)].decision)
         let key = signature.slice
         let (known, place) = events.find(key)
         if let known {
-            count(Int(known), at: time, isComplete: isComplete)
-            return .judged(isComplete ? judgements[Int(known)].outcome : nil, at: time)
+            count(judgements[Int(known)], at: prepared.time, isComplete: isComplete)
+            return (judgements[Int(known)].outcome, decision)
         }
-        guard verb.isStringContent, uri.isStringContent else { return .unusual }
-        var whole = AuditEvent()
-        whole.stage = stage.unescaped
-        whole.verb = verb.unescaped
-        whole.requestURI = uri.unescaped
-        whole.caller = callerValues[Int(caller)]
-        whole.userAgent = agentTexts[Int(agent)]
-        whole.code = event.code
-        (whole.decision, whole.reason, whole.message) = answerTexts[Int(answer)]
-        whole.receivedAt = time
-        let number = Int32(judgements.count)
-        judgements.append(judge(whole))
-        events.insert(key, number, at: place)
-        count(Int(number), at: time, isComplete: isComplete)
-        return .judged(isComplete ? judgements[Int(number)].outcome : nil, at: time)
+        let judged: Judgement
+        if let path, let plain = judgePlain(event, prepared.caller, agent, answer, path: path) {
+            judged = plain
+        } else {
+            guard verb.isStringContent, uri.isStringContent else { return nil }
+            var whole = AuditEvent()
+            whole.stage = event.stage?.unescaped ?? ""
+            whole.verb = verb.unescaped
+            whole.requestURI = uri.unescaped
+            whole.caller = callerValues[Int(prepared.caller)].value
+            whole.userAgent = string(agent)
+            whole.code = event.code
+            (whole.decision, whole.reason, whole.message) = (
+                answerValues[Int(answer)].decision, answerValues[Int(answer)].reason, answerValues[Int(answer)].message
+            )
+            whole.receivedAt = prepared.time
+            judged = judge(whole)
+        }
+        events.insert(key, Int32(judgements.count), at: place)
+        judgements.append(judged)
+        count(judged, at: prepared.time, isComplete: isComplete)
+        return (judged.outcome, decision)
     }
 
     /// Adds an event that was read as a whole.
     mutating func add(_ event: AuditEvent, at time: Int64, isComplete: Bool) -> Outcome {
-        judgements.append(judge(event))
-        let judged = judgements.count - 1
-        defer { judgements.removeLast() }
+        let judged = judge(event)
         count(judged, at: time, isComplete: isComplete)
-        return judgements[judged].outcome
+        return judged.outcome
     }
 
-    private mutating func forget() {
+    /// Empties the memory of events when it is full. Events that were prepared before are no longer known.
+    mutating func forgetIfFull() {
+        guard events.byteCount + callers.byteCount + agents.byteCount + answers.byteCount > Self.memoryLimit else { return }
         judgements.removeAll(keepingCapacity: true)
         events.removeAll()
         callers.removeAll()
         callerValues.removeAll()
         agents.removeAll()
-        agentTexts.removeAll()
         answers.removeAll()
-        answerTexts.removeAll()
+        answerValues.removeAll()
     }
 
-    /// The path, and of the query what the attributes or a hint depend on.
-    private mutating func appendEssentials(ofURI uri: ByteSlice) {
-        guard let mark = memchr(uri.start, Int32(UInt8(ascii: "?")), uri.count) else { return signature.append(uri) }
-        let pathCount = UnsafeRawPointer(uri.start).distance(to: mark)
+    /// Appends the path, and of the query what the attributes or a hint depend on.
+    ///
+    /// - Returns: the path, when nothing else counts and it needs no decoding.
+    private mutating func appendEssentials(ofURI uri: ByteSlice) -> ByteSlice? {
+        let mark = memchr(uri.start, Int32(UInt8(ascii: "?")), uri.count)
+        let pathCount = mark.map { UnsafeRawPointer(uri.start).distance(to: $0) } ?? uri.count
+        let path = ByteSlice(start: uri.start, count: pathCount)
         let query = ByteSlice(start: uri.start + pathCount, count: uri.count - pathCount)
         let isPlain =
-            !query.contains("elector") && !query.contains("sendInitialEvents")
-            && memchr(query.start, Int32(UInt8(ascii: "%")), query.count) == nil
-            && !hasEscapes(query)
-        signature.append(isPlain ? ByteSlice(start: uri.start, count: pathCount) : uri)
+            query.isEmpty
+            || !query.contains("elector") && !query.contains("sendInitialEvents") && !query.contains("%") && !hasEscapes(query)
+        signature.append(isPlain ? path : uri)
+        return isPlain && path.isPlainText && !path.contains("%") ? path : nil
     }
 
     /// Whether there are JSON escapes other than `\u0026`, which is `&`.
@@ -174,9 +290,14 @@ struct AuditFolder: ~Copyable {
         let trees = parts.map { $0.flatMap(Self.tree) }
         guard !zip(parts, trees).contains(where: { $0 != nil && $1 == nil }) else { return nil }
         let number = Int32(callerValues.count)
-        callerValues.append(AuditEvent.Caller(user: trees[0]?.root, impersonated: trees[1]?.root, metadata: trees[2]?.root))
+        let value = AuditEvent.Caller(user: trees[0]?.root, impersonated: trees[1]?.root, metadata: trees[2]?.root)
         withExtendedLifetime(trees) {}
         callers.insert(key, number, at: place)
+        callerValues.append(
+            Caller(
+                value: value, hash: Self.hash(of: value.user.name, seed), user: text(value.subject),
+                podNamespace: text(value.pod == nil ? "" : value.account?.namespace ?? ""), pod: text(value.pod?.name ?? ""),
+                podUID: text(value.pod?.uid ?? "")))
         return number
     }
 
@@ -187,20 +308,20 @@ struct AuditFolder: ~Copyable {
         return tree
     }
 
+    /// The text of a user agent.
     private mutating func agent(_ slice: ByteSlice?) -> Int32? {
-        let slice = slice ?? ByteSlice(start: signature.slice.start, count: 0)
+        guard let slice, !slice.isEmpty else { return 0 }
         let (known, place) = agents.find(slice)
         if let known { return known }
-        guard slice.isEmpty || slice.isStringContent else { return nil }
-        let number = Int32(agentTexts.count)
-        agentTexts.append(slice.unescaped)
+        guard slice.isStringContent else { return nil }
+        let number = text(slice.unescaped)
         agents.insert(slice, number, at: place)
         return number
     }
 
-    /// What the server answered: decision, reason, and the words of a refusal.
+    /// What the server answered: decision, reason, and its words where they matter.
     private mutating func answer(_ event: AuditLine) -> Int32? {
-        let message = event.code == 403 ? event.message : nil
+        let message = event.code == 403 || event.decision == nil ? event.message : nil
         scratch.clear()
         scratch.append(event.decision == nil ? 0 : 1)
         for part in [event.decision, event.reason, message] {
@@ -211,94 +332,223 @@ struct AuditFolder: ~Copyable {
         let (known, place) = answers.find(key)
         if let known { return known }
         guard [event.decision, event.reason, message].allSatisfy({ $0?.isStringContent ?? true }) else { return nil }
-        let number = Int32(answerTexts.count)
-        answerTexts.append((event.decision?.unescaped, event.reason?.unescaped ?? "", message?.unescaped ?? ""))
+        let number = Int32(answerValues.count)
+        let reason = event.reason?.unescaped ?? ""
+        answerValues.append(
+            Answer(decision: event.decision?.unescaped, reason: reason, message: message?.unescaped ?? "", reasonText: text(reason)))
         answers.insert(key, number, at: place)
         return number
     }
 
-    // MARK: Counting
+    // MARK: Texts
+
+    /// The place of a text; a NUL counts as the mark that the database puts in its place.
+    private mutating func text(_ text: String) -> Int32 {
+        var text = text
+        let (known, isClean) = text.withUTF8 { bytes -> (Int32, Bool) in
+            let slice = ByteSlice(bytes)
+            guard memchr(slice.start, 0, slice.count) == nil else { return (0, false) }
+            return (self.text(slice), true)
+        }
+        return isClean ? known : self.text(text.replacing("\0", with: "\u{FFFD}"))
+    }
+
+    @inline(__always)
+    private mutating func text(_ slice: ByteSlice) -> Int32 {
+        let (known, place) = texts.find(slice)
+        if let known { return known }
+        let number = Int32(texts.count)
+        texts.insert(slice, number, at: place)
+        return number
+    }
+
+    private func string(_ text: Int32) -> String { texts.bytes(at: Int(text)).text }
+
+    // MARK: Judging
+
+    /// Judges an event that proves its own attributes and nothing else; `nil` when it may prove more.
+    private mutating func judgePlain(_ event: AuditLine, _ caller: Int32, _ agent: Int32, _ answer: Int32, path: ByteSlice) -> Judgement? {
+        let (caller, answer) = (callerValues[Int(caller)], answerValues[Int(answer)])
+        guard caller.value.impersonatedUser == nil, let verb = event.verb, verb.isPlainText, !verb.isEmpty, caller.user != 0 else {
+            return nil
+        }
+        let isAllowed = answer.decision == "allow"
+        guard isAllowed || answer.decision == "forbid" else { return nil }
+        var fact = UsageFact()
+        if let attributes = URLAttributes(path: path.buffer) {
+            guard attributes.verb == nil else { return nil }
+            if isAllowed, AuditNeeds.mayProveMore(verb: verb, attributes, code: event.code) { return nil }
+            fact.apiGroup = text(attributes.apiGroup)
+            fact.resource = text(attributes.resource)
+            fact.subresource = text(attributes.subresource)
+            fact.namespace = text(attributes.namespace)
+            if !verb.isText("deletecollection") { fact.name = text(attributes.name) }
+        } else {
+            fact.apiGroup = -1
+            fact.resource = text(path)
+        }
+        if isAllowed, event.code == 403 || answer.reasonText == 0 { return nil }
+        fact.user = caller.user
+        (fact.podNamespace, fact.pod, fact.podUID) = (caller.podNamespace, caller.pod, caller.podUID)
+        fact.userAgent = agent
+        fact.verb = text(verb)
+        fact.reason = answer.reasonText
+        fact.decision = isAllowed ? 0 : 1
+        fact.codeClass = Int32(truncatingIfNeeded: event.code / 100)
+        return Judgement(outcome: .request, fact: place(of: fact))
+    }
 
     private mutating func judge(_ event: AuditEvent) -> Judgement {
         let needs = AuditNeeds(event)
-        var judgement = Judgement(
-            outcome: needs.use == .ignore ? .ignored : event.code == 403 && event.decision == nil ? .undecided : .request)
-        guard needs.use != .ignore else { return judgement }
-        if let request = needs.primary {
-            let key = UsageKey(
-                user: needs.subject, impersonator: event.caller.impersonatedUser == nil ? "" : event.caller.user.name,
-                podNamespace: event.caller.pod == nil ? "" : event.caller.account?.namespace ?? "",
-                pod: event.caller.pod?.name ?? "", podUID: event.caller.pod?.uid ?? "", userAgent: event.userAgent, request: request,
-                decision: needs.use == .evidence ? .allow : needs.use == .attempt ? .forbid : .unknown,
-                codeClass: event.code / 100, reason: event.reason)
-            judgement.fact = Self.number(&facts[key], in: &tallies)
+        switch needs.use {
+        case .ignore: return Judgement(outcome: needs.isAimless ? .aimless : .ignored)
+        case _ where needs.subject.isEmpty: return Judgement(outcome: .userless)
+        default: break
         }
-        judgement.implied = needs.implied.map { Self.number(&implied[$0], in: &tallies) }
+        var judgement = Judgement(outcome: event.code == 403 && event.decision == nil ? .undecided : .request)
+        if let request = needs.primary {
+            let decision: UsageKey.Decision = needs.use == .evidence ? .allow : needs.use == .attempt ? .forbid : .unknown
+            var fact = UsageFact()
+            fact.user = text(needs.subject)
+            fact.impersonator = text(event.caller.impersonatedUser == nil ? "" : event.caller.user.name)
+            if let pod = event.caller.pod {
+                fact.podNamespace = text(event.caller.account?.namespace ?? "")
+                fact.pod = text(pod.name)
+                fact.podUID = text(pod.uid)
+            }
+            fact.userAgent = text(event.userAgent)
+            fact.verb = text(request.verb)
+            if let path = request.path {
+                fact.apiGroup = -1
+                fact.resource = text(path)
+            } else {
+                fact.apiGroup = text(request.apiGroup)
+                fact.resource = text(request.resource)
+                fact.subresource = text(request.subresource)
+                fact.namespace = text(request.namespace)
+                fact.name = text(request.name)
+            }
+            fact.reason = text(event.reason)
+            fact.decision = Int32(UsageKey.Decision.allCases.firstIndex(of: decision) ?? 0)
+            fact.codeClass = Int32(truncatingIfNeeded: event.code / 100)
+            judgement.fact = place(of: fact)
+        }
+        judgement.implied = needs.implied.map { Self.number(&implied[$0], in: &otherCounts) }
         judgement.flags = needs.flags.filter { !$0.hasPrefix("pod:") }
-            .map { Self.number(&flags[UsageFlag(user: needs.subject, flag: $0)], in: &tallies) }
+            .map { Self.number(&flags[UsageFlag(user: needs.subject, flag: $0)], in: &otherCounts) }
         return judgement
     }
 
-    private static func number(_ entry: inout Int32?, in tallies: inout ContiguousArray<Tally>) -> Int32 {
+    private static func number(_ entry: inout Int32?, in counts: inout ContiguousArray<UsageCount>) -> Int32 {
         if let entry { return entry }
-        let number = Int32(tallies.count)
-        tallies.append(Tally())
+        let number = Int32(counts.count)
+        counts.append(UsageCount())
         entry = number
         return number
     }
 
-    @inline(__always)
-    private mutating func count(_ judgement: Int, at time: Int64, isComplete: Bool) {
-        let fact = judgements[judgement].fact
-        if fact >= 0 { tally(fact, at: time, isComplete: isComplete) }
-        for number in judgements[judgement].implied { tally(number, at: time, isComplete: isComplete) }
-        if isComplete {
-            for number in judgements[judgement].flags { tally(number, at: time, isComplete: true) }
+    /// The place of a fact among the counts; without its name when there are too many.
+    private mutating func place(of fact: UsageFact) -> Int32 {
+        var fact = fact
+        if fact.name != 0, !keepsName(of: fact) { fact.name = 0 }
+        let (number, isNew) = places.number(of: fact, next: facts.count)
+        if isNew {
+            facts.append(fact)
+            counts.append(UsageCount())
         }
+        return Int32(number)
+    }
+
+    /// What a limit on names is counted for: user, verb and resource.
+    private static func group(_ fact: UsageFact) -> UsageFact {
+        var group = UsageFact()
+        (group.user, group.verb, group.apiGroup) = (fact.user, fact.verb, fact.apiGroup)
+        (group.resource, group.subresource) = (fact.resource, fact.subresource)
+        return group
+    }
+
+    private mutating func keepsName(of fact: UsageFact) -> Bool {
+        let (group, isNew) = groups.number(of: Self.group(fact), next: nameCounts.count)
+        if isNew { nameCounts.append(0) }
+        guard Int(nameCounts[group]) <= maxNames else { return false }
+        if groupNames.number(of: (Int32(group), fact.name), next: groupNames.count).isNew { nameCounts[group] += 1 }
+        return Int(nameCounts[group]) <= maxNames
     }
 
     @inline(__always)
-    private mutating func tally(_ number: Int32, at time: Int64, isComplete: Bool) {
-        let place = Int(number)
-        tallies[place].firstSeen = min(tallies[place].firstSeen, time)
-        tallies[place].lastSeen = max(tallies[place].lastSeen, time)
-        guard isComplete else {
-            tallies[place].started += 1
-            return
+    private mutating func count(_ judgement: Judgement, at time: Int64, isComplete: Bool) {
+        if judgement.fact >= 0 { counts[Int(judgement.fact)].add(at: time, isComplete: isComplete) }
+        for number in judgement.implied { otherCounts[Int(number)].add(at: time, isComplete: isComplete) }
+        if isComplete {
+            for number in judgement.flags { otherCounts[Int(number)].add(at: time, isComplete: true) }
         }
-        tallies[place].count += 1
-        let day = UsageCount.day(of: time)
-        if tallies[place].day != day {
-            let (earlier, count) = (tallies[place].day, tallies[place].dayCount)
-            if count > 0 { otherDays[number, default: [:]][earlier, default: 0] += count }
-            tallies[place].day = day
-            tallies[place].dayCount = 0
-        }
-        tallies[place].dayCount += 1
     }
 
     // MARK: The result
 
-    /// What was counted so far.
-    consuming func finish() -> UsageFold {
-        var fold = UsageFold()
-        let (tallies, otherDays) = (tallies, otherDays)
-        let count = { (number: Int32) in Self.count(tallies[Int(number)], otherDays[number]) }
-        fold.facts = facts.mapValues(count)
-        fold.implied = implied.mapValues(count)
-        fold.flags = flags.mapValues(count)
-        return fold
+    /// Adds what another has counted.
+    mutating func absorb(_ other: borrowing AuditFolder) {
+        var places: ContiguousArray<Int32> = []
+        for number in 0..<other.texts.count { places.append(text(other.texts.bytes(at: number))) }
+        func moved(_ fact: UsageFact) -> UsageFact {
+            var fact = fact
+            for path in UsageFact.texts { fact[keyPath: path] = places[Int(fact[keyPath: path])] }
+            if fact.apiGroup >= 0 { fact.apiGroup = places[Int(fact.apiGroup)] }
+            return fact
+        }
+        for (fact, count) in zip(other.facts, other.counts) where !count.isEmpty { counts[Int(place(of: moved(fact)))].add(count) }
+        for fact in other.withoutNames {
+            let (group, isNew) = groups.number(of: moved(fact), next: nameCounts.count)
+            if isNew { nameCounts.append(0) }
+            nameCounts[group] = Int32.max - 1
+        }
+        for (need, number) in other.implied { otherCounts[Int(Self.number(&implied[need], in: &otherCounts))].add(other.otherCounts[Int(number)]) }
+        for (flag, number) in other.flags { otherCounts[Int(Self.number(&flags[flag], in: &otherCounts))].add(other.otherCounts[Int(number)]) }
     }
 
-    private static func count(_ tally: Tally, _ otherDays: [Int64: Int]?) -> UsageCount {
-        var result = UsageCount()
-        result.count = tally.count
-        result.started = tally.started
-        result.firstSeen = tally.firstSeen
-        result.lastSeen = tally.lastSeen
-        result.days = otherDays ?? [:]
-        if tally.dayCount > 0 { result.days[tally.day, default: 0] += tally.dayCount }
+    private var withoutNames: Set<UsageFact> {
+        var result: Set<UsageFact> = []
+        for (group, count) in nameCounts.enumerated() where Int(count) > maxNames {
+            result.insert(groups.bytes(at: group).buffer.baseAddress.map { UnsafeRawPointer($0).loadUnaligned(as: UsageFact.self) } ?? UsageFact())
+        }
         return result
+    }
+
+    /// What was counted.
+    func result() -> UsageFold {
+        var fold = UsageFold()
+        fold.texts = (0..<texts.count).map { texts.bytes(at: $0).text }
+        fold.withoutNames = withoutNames
+        if fold.withoutNames.isEmpty {
+            (fold.facts, fold.counts) = (facts, counts)
+        } else {
+            var places: [UsageFact: Int] = [:]
+            for (fact, count) in zip(facts, counts) {
+                var fact = fact
+                if fact.name != 0, fold.withoutNames.contains(Self.group(fact)) { fact.name = 0 }
+                if let place = places[fact] {
+                    fold.counts[place].add(count)
+                } else {
+                    places[fact] = fold.facts.count
+                    fold.facts.append(fact)
+                    fold.counts.append(count)
+                }
+            }
+        }
+        let otherCounts = otherCounts
+        fold.implied = implied.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }
+        fold.flags = flags.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }
+        return fold
+    }
+}
+
+extension UsageFact {
+    /// Every text but the group, which may be none.
+    fileprivate static var texts: [WritableKeyPath<UsageFact, Int32>] {
+        [
+            \.user, \.impersonator, \.podNamespace, \.pod, \.podUID, \.userAgent, \.verb, \.resource, \.subresource, \.namespace, \.name,
+            \.reason,
+        ]
     }
 }
 
@@ -346,8 +596,9 @@ private struct ByteBuffer: ~Copyable {
 
 /// Times of one log: most events are of the day of the event before.
 private struct AuditClock {
+    /// The bytes of the date read last, and its first microsecond; no date is of these bytes at the start.
     private var date: (UInt64, UInt16) = (0, 0)
-    private var midnight: Int64 = 0
+    private var midnight: Int64?
 
     /// Microseconds since 1970-01-01 UTC of `2026-01-05T08:00:00.006100Z` or another RFC 3339 time.
     mutating func microseconds(_ text: ByteSlice) -> Int64? {
@@ -356,12 +607,14 @@ private struct AuditClock {
         else { return Timestamp.microseconds(text.buffer) }
         let raw = UnsafeRawPointer(text.start)
         let written = (raw.loadUnaligned(as: UInt64.self), raw.loadUnaligned(fromByteOffset: 8, as: UInt16.self))
-        if written != date {
+        if written != date || midnight == nil {
             guard let time = Timestamp.microseconds(text.buffer) else { return nil }
+            // A leap second is of the next day.
+            if text.start[17] == UInt8(ascii: "6") { return time }
             date = written
             midnight = UsageCount.day(of: time) * 86_400_000_000
         }
-        guard let hour = number(text, 11, 2), let minute = number(text, 14, 2), let second = number(text, 17, 2),
+        guard let midnight, let hour = number(text, 11, 2), let minute = number(text, 14, 2), let second = number(text, 17, 2),
             let fraction = number(text, 20, 6), hour < 24, minute < 60, second < 61, text.start[13] == UInt8(ascii: ":"),
             text.start[16] == UInt8(ascii: ":")
         else { return nil }

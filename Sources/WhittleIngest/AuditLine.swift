@@ -2,9 +2,21 @@ import CScan
 import Foundation
 
 /// A run of bytes inside a buffer that outlives it.
-struct ByteSlice {
+struct ByteSlice: @unchecked Sendable {
     var start: UnsafePointer<UInt8>
     var count: Int
+
+    init(start: UnsafePointer<UInt8>, count: Int) {
+        self.start = start
+        self.count = count
+    }
+
+    init(_ bytes: UnsafeBufferPointer<UInt8>) {
+        self.init(start: bytes.baseAddress ?? Self.nothing, count: bytes.count)
+    }
+
+    /// Where no bytes are.
+    nonisolated(unsafe) private static let nothing = UnsafePointer(UnsafeMutablePointer<UInt8>.allocate(capacity: 1))
 
     var isEmpty: Bool { count == 0 }
     var buffer: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: start, count: count) }
@@ -16,6 +28,12 @@ struct ByteSlice {
 
     /// Whether the text stands anywhere in it.
     func contains(_ text: StaticString) -> Bool { scan_contains(start, count, text.utf8Start, text.utf8CodeUnitCount) != 0 }
+
+    /// Whether every byte is a printable character of ASCII and none begins an escape.
+    var isPlainText: Bool {
+        for byte in buffer where byte < 0x20 || byte > 0x7E || byte == UInt8(ascii: "\\") { return false }
+        return true
+    }
 
     /// Whether it is the inside of a JSON string in UTF-8; the quotes stand around it.
     var isStringContent: Bool {
@@ -36,6 +54,8 @@ struct ByteSlice {
 /// Strings are the bytes between the quotes, escapes unresolved; objects are whole. What no fact depends on, bodies above
 /// all, is skipped without being looked at. A line that is not the usual event on one line is left to the general reader.
 struct AuditLine {
+    private(set) var auditID: ByteSlice?
+    private(set) var level: ByteSlice?
     private(set) var stage: ByteSlice?
     private(set) var verb: ByteSlice?
     private(set) var requestURI: ByteSlice?
@@ -49,10 +69,12 @@ struct AuditLine {
     private(set) var received: ByteSlice?
     private(set) var requestObject: ByteSlice?
     private(set) var code = 0
+    private var hasStatus = false
+    private var hasAnnotations = false
 
     /// - Parameter line: with its line end; the buffer goes on for 64 bytes behind it.
     init?(_ line: UnsafeBufferPointer<UInt8>) {
-        guard let base = line.baseAddress, line.count > 1, base[0] == UInt8(ascii: "{") else { return nil }
+        guard let base = line.baseAddress, line.count > 1, base.pointee == UInt8(ascii: "{") else { return nil }
         var cursor = Cursor(position: base, end: base + line.count)
         let isWhole = cursor.readObject { key, cursor in
             switch key.count {
@@ -65,11 +87,15 @@ struct AuditLine {
                 }
             case 5:
                 if key.isText("stage") { return cursor.takeString(&stage) }
+                if key.isText("level") { return cursor.takeString(&level) }
                 if key.isText("items") { return false }
+            case 7: if key.isText("auditID") { return cursor.takeString(&auditID) }
             case 9: if key.isText("userAgent") { return cursor.takeString(&userAgent) }
             case 10: if key.isText("requestURI") { return cursor.takeString(&requestURI) }
             case 11:
                 if key.isText("annotations") {
+                    if hasAnnotations { return false }
+                    hasAnnotations = true
                     return cursor.readObject { key, cursor in
                         if key.isText("authorization.k8s.io/decision") { return cursor.takeString(&decision) }
                         if key.isText("authorization.k8s.io/reason") { return cursor.takeString(&reason) }
@@ -79,6 +105,8 @@ struct AuditLine {
             case 13: if key.isText("requestObject") { return cursor.takeObject(&requestObject) }
             case 14:
                 if key.isText("responseStatus") {
+                    if hasStatus { return false }
+                    hasStatus = true
                     return cursor.readObject { key, cursor in
                         if key.isText("code") { return cursor.takeInteger(&code) }
                         if key.isText("message") { return cursor.takeString(&message) }
@@ -119,11 +147,20 @@ struct AuditLine {
             return true
         }
 
+        /// Whether the string read last holds an escape.
+        private var hasEscape = false
+
+        init(position: UnsafePointer<UInt8>, end: UnsafePointer<UInt8>) {
+            self.position = position
+            self.end = end
+        }
+
         @inline(__always)
         private mutating func string() -> ByteSlice? {
             guard take(UInt8(ascii: "\"")) else { return nil }
             let start = position
             position = scan_quote_or_backslash(position, end)
+            hasEscape = position < end && position.pointee == UInt8(ascii: "\\")
             while position < end, position.pointee == UInt8(ascii: "\\") { position = scan_quote_or_backslash(position + 2, end) }
             guard position < end else { return nil }
             position += 1
@@ -152,7 +189,8 @@ struct AuditLine {
                 value = value * 10 + Int(position.pointee - UInt8(ascii: "0"))
                 position += 1
             }
-            return position > start && position < end
+            let isPadded = position - start > 1 && start.pointee == UInt8(ascii: "0")
+            return position > start && position < end && !isPadded
                 && [UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: " ")].contains(position.pointee)
         }
 
@@ -183,7 +221,8 @@ struct AuditLine {
             skipSpace()
             if take(UInt8(ascii: "}")) { return true }
             while true {
-                guard let key = string() else { return false }
+                // What a key with an escape says only the general reader knows.
+                guard let key = string(), !hasEscape else { return false }
                 skipSpace()
                 guard take(UInt8(ascii: ":")) else { return false }
                 skipSpace()

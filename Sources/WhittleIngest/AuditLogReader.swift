@@ -1,394 +1,374 @@
-import Crypto
+import Dispatch
 import Foundation
 import WhittleModel
 
 /// Audit logs → distinct facts. Streams: memory grows with the facts and the longest value, not with the log.
-public struct AuditLogReader: Sendable {
-    /// Logs that were folded before, by the bytes read of them.
-    public var known: [Int: Set<String>]
-    /// Called with the compressed or plain bytes read so far.
-    public var progress: (@Sendable (Int) -> Void)?
+///
+/// Logs are read one after the other; facts are collected until they are taken.
+public final class AuditLogReader {
+    /// How logs are read.
+    public struct Options: Sendable {
+        /// Names that are kept of one verb on one resource for one user; with more of them no name is kept.
+        public var maxNames = 1_000
+        /// The envelope that every record must be in; `nil` = each record is looked at for itself.
+        public var format: String?
+        /// Bytes of one line or value.
+        public var lineLimit = 32 << 20
+        /// Threads that fold; more do not help where a log must be decompressed.
+        public var threads = min(ProcessInfo.processInfo.activeProcessorCount, 4)
+        /// Bytes after which facts are handed out while a log is read.
+        public var partSize = 512 << 20
+
+        /// Creates the default options.
+        public init() {}
+    }
+
+    /// How far a reader is.
+    public struct Progress: Sendable {
+        /// Bytes of the file at hand, compressed or plain.
+        public var bytes = 0
+        /// Size of the file at hand; `nil` unknown.
+        public var size: Int?
+        /// Decompressed bytes of all logs.
+        public var folded = 0
+        /// Events of all logs.
+        public var events = 0
+        /// Lines and records of all logs that are no event.
+        public var rejected = 0
+    }
+
+    private let options: Options
+    private var known: [Int: Set<KnownLog>]
+    private var window: SharedWindow?
+    private var lanes: [AuditLane] = []
+    private var session: AuditSession?
+    private var logs: [UsageFold.Log] = []
+    private var diagnostics: [Diagnostic] = []
+    private var progress = Progress()
+    private var spare: [AuditBlock] = []
+    /// Called as the reader gets on.
+    public var onProgress: ((Progress) -> Void)?
+    /// Called with each text that is no event.
+    public var onReject: ((UnsafeBufferPointer<UInt8>) -> Void)?
 
     /// Creates a reader.
     ///
-    /// - Parameter known: byte count → hex SHA-256 of logs that were folded before; what repeats them is not counted again.
-    public init(known: [Int: Set<String>] = [:], progress: (@Sendable (Int) -> Void)? = nil) {
+    /// - Parameters:
+    ///   - known: byte count → logs that were folded before; what repeats them is not counted again.
+    ///   - window: the latest events of these; `nil` = none.
+    public init(options: Options = Options(), known: [Int: Set<KnownLog>] = [:], window: EventWindowState? = nil) {
+        self.options = options
         self.known = known
-        self.progress = progress
+        self.window = window.map { SharedWindow($0) }
     }
 
-    /// Folds a log of JSON lines, of EventLists one per line, or one EventList over many lines; plain or gzip.
+    /// Folds one log that is known to nobody.
     ///
-    /// - Throws: `IngestError` when the log cannot be opened or decompressed.
-    public func read(_ path: String, into fold: inout UsageFold) throws(IngestError) {
-        let stream = try ByteStream(path: path)
-        var session = Session(log: UsageFold.Log(path: path), known: known)
-        var buffer = LineBuffer()
-        while true {
-            let count = try buffer.fill(from: stream)
-            progress?(stream.consumed)
-            while let line = buffer.nextLine(isLast: count == 0) {
-                session.take(line, isTerminated: line.last == UInt8(ascii: "\n"))
-            }
-            if count == 0 { break }
-        }
-        session.finish(into: &fold)
+    /// - Throws: `IngestError` when it cannot be opened.
+    public static func fold(_ path: String, options: Options = Options()) throws -> UsageFold {
+        let reader = AuditLogReader(options: options)
+        var fold: UsageFold?
+        _ = try reader.read(path) { fold = $0 }
+        return reader.take() ?? fold ?? UsageFold()
     }
 
-    /// What is known while one log is read.
-    private struct Session: ~Copyable {
-        private var log: UsageFold.Log
-        private let known: [Int: Set<String>]
-        private var folder: AuditFolder
-        private var diagnostics: [Diagnostic] = []
-        private var digest: LogDigest
-        private var line = 0
-        /// Lines of a value that is not complete, and the number of the first of them.
-        private var open: [UInt8] = []
-        private var openLine = 0
-        private var nesting = Nesting()
-        /// Bytes of lines that are kept in the hope that the value will end.
-        private static let openLimit = 32 << 20
-
-        init(log: UsageFold.Log, known: [Int: Set<String>]) {
-            self.log = log
-            self.known = known
-            folder = AuditFolder()
-            digest = LogDigest(needsWhole: known.values.contains { $0.contains { !LogDigest.isOfEnds($0) } })
+    /// What was counted since the last call; `nil` when nothing was.
+    public func take() -> UsageFold? {
+        guard !logs.isEmpty else {
+            (lanes, session) = ([], nil)
+            return nil
         }
-
-        /// Everything up to here was folded before.
-        private mutating func forget() {
-            let bytes = log.byteCount
-            log = UsageFold.Log(path: log.path)
-            log.byteCount = bytes
-            folder = AuditFolder()
-            diagnostics = []
+        var fold = UsageFold()
+        if let window {
+            var sum = AuditFolder(seed: window.seed, maxNames: options.maxNames)
+            for lane in lanes { sum.absorb(lane.folder) }
+            if let session { sum.absorb(session.folder) }
+            fold = sum.result()
+            fold.window = window.state
         }
-
-        mutating func take(_ bytes: UnsafeBufferPointer<UInt8>, isTerminated: Bool) {
-            line += 1
-            var isTaken = true
-            defer {
-                if isTaken {
-                    log.byteCount += bytes.count
-                    digest.update(bytes)
-                    if let digests = known[log.byteCount], !digests.isDisjoint(with: digest.values) { forget() }
-                }
-            }
-            var bytes = bytes
-            if line == 1, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = UnsafeBufferPointer(rebasing: bytes[3...]) }
-            if open.isEmpty {
-                switch folder.add(bytes) {
-                case .early(let time):
-                    note(time)
-                    log.receivedOnly += 1
-                    return
-                case .judged(let outcome, let time):
-                    note(time)
-                    note(outcome)
-                    return
-                case .unusual: break
-                }
-                guard let first = bytes.first(where: { $0 > 0x20 }) else { return }
-                if first != UInt8(ascii: "{"), first != UInt8(ascii: "["), isTerminated, unwrap(bytes) { return }
-                isTaken = parse(bytes, isTerminated: isTerminated, mayContinue: isTerminated)
-            } else {
-                open += bytes
-                nesting.advance(over: bytes)
-                guard nesting.depth <= 0 else {
-                    if open.count > Self.openLimit { giveUpOpen() }
-                    return
-                }
-                let whole = open
-                open = []
-                _ = whole.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
-            }
-        }
-
-        /// Takes a line with something before the JSON, or packed JSON; `false` when it is neither.
-        private mutating func unwrap(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-            if let (rest, name) = AuditEnvelope.behindPrefix(bytes) {
-                let before = log.events
-                defer { log.envelopes[name, default: 0] += log.events - before }
-                switch folder.add(rest) {
-                case .early(let time):
-                    note(time)
-                    log.receivedOnly += 1
-                case .judged(let outcome, let time):
-                    note(time)
-                    note(outcome)
-                case .unusual: _ = parse(rest, isTerminated: true, mayContinue: false)
-                }
-                return true
-            }
-            if let unpacked = AuditEnvelope.unpacked(bytes) {
-                _ = unpacked.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
-                return true
-            }
-            return false
-        }
-
-        /// The value does not end: the line that began it was cut off, and those behind it stand for themselves.
-        private mutating func giveUpOpen() {
-            let held = open
-            let last = line
-            open = []
-            line = openLine - 1
-            for (index, text) in held.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
-                line += 1
-                guard index > 0 else {
-                    reject("the line is no audit event: it is cut off", column: text.count)
-                    continue
-                }
-                guard text.contains(where: { $0 > 0x20 }) else { continue }
-                _ = text.withUnsafeBufferPointer { parse($0, isTerminated: true, mayContinue: false) }
-            }
-            line = last
-        }
-
-        /// Adds what was counted.
-        consuming func finish(into fold: inout UsageFold) {
-            if !open.isEmpty { giveUpOpen() }
-            log.sha256 = digest.ofEnds
-            fold.logs.append(log)
-            fold.diagnostics += diagnostics
-            fold.merge(folder.finish())
-        }
-
-        private mutating func note(_ time: Int64) {
-            log.events += 1
-            log.firstEvent = min(log.firstEvent ?? time, time)
-            log.lastEvent = max(log.lastEvent ?? time, time)
-        }
-
-        /// Counts a judged event; `nil` is an open request.
-        private mutating func note(_ outcome: AuditFolder.Outcome?) {
-            switch outcome {
-            case nil: log.receivedOnly += 1
-            case .ignored: log.ignored += 1
-            case .undecided: log.undecided += 1
-            case .request: log.requests += 1
-            }
-        }
-
-        private mutating func reject(_ message: String, column: Int) {
-            log.rejected += 1
-            guard log.rejected <= 20 else { return }
-            diagnostics.append(
-                Diagnostic(
-                    .error, id: "invalid-audit-line", message, at: SourceLocation(file: log.path, line: line, column: column),
-                    help: "other lines were read"))
-        }
-
-        /// Judges every event in `bytes`; `false` when the writer is in the middle of this line, which is read next time.
-        private mutating func parse(_ bytes: UnsafeBufferPointer<UInt8>, isTerminated: Bool, mayContinue: Bool) -> Bool {
-            guard let base = bytes.baseAddress else { return true }
-            if let offset = firstInvalidUTF8(in: bytes) {
-                reject("the line is no audit event: it is not UTF-8 text", column: offset + 1)
-                return true
-            }
-            let tree = DocumentTree(file: log.path, base: base)
-            defer { withExtendedLifetime(tree) {} }
-            do throws(JSONText.Failure) {
-                var json = try JSONText(bytes)
-                while json.peek() != 0 || json.position < json.end {
-                    tree.reset(anchor: DocumentTree.LineCursor())
-                    try json.parseValue(into: tree)
-                    judge(tree.root)
-                }
-            } catch {
-                var opening = Nesting()
-                opening.advance(over: bytes)
-                let first = bytes.first { $0 > 0x20 }
-                if mayContinue, first == UInt8(ascii: "{") || first == UInt8(ascii: "["), error.offset >= bytes.count, opening.depth > 0,
-                    !opening.isInString
-                {
-                    open = Array(bytes)
-                    openLine = line
-                    nesting = opening
-                    return true
-                }
-                guard isTerminated else { return false }
-                reject("the line is no audit event: \(error.message)", column: error.offset + 1)
-            }
-            return true
-        }
-
-        private mutating func judge(_ value: DocumentValue) {
-            guard let records = AuditEnvelope.records(in: value) else {
-                return reject("the value is no audit event with a stage and a time", column: 1)
-            }
-            for _ in 0..<records.unknown { reject("a record beside others is no audit event", column: 1) }
-            for (event, envelope) in records.events {
-                if !envelope.isEmpty { log.envelopes[envelope, default: 0] += 1 }
-                judge(event)
-            }
-        }
-
-        private mutating func judge(_ event: AuditEvent) {
-            guard let time = event.receivedAt else {
-                return reject("the value is no audit event with a stage and a time", column: 1)
-            }
-            note(time)
-            let isComplete = event.stage == "ResponseComplete" || event.stage == "Panic"
-            // Before authorization nothing is decided (semantics AUD-2).
-            guard isComplete || event.stage == "ResponseStarted" else {
-                log.receivedOnly += 1
-                return
-            }
-            let outcome = folder.add(event, at: time, isComplete: isComplete)
-            note(isComplete ? outcome : nil)
-        }
+        fold.logs = logs
+        fold.diagnostics = diagnostics
+        for log in logs { known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount)) }
+        (lanes, session, logs, diagnostics) = ([], nil, [], [])
+        return fold
     }
-}
 
-/// How many brackets are open, carried from line to line.
-private struct Nesting {
-    private(set) var depth = 0
-    private(set) var isInString = false
-    private var isEscaped = false
-
-    mutating func advance(over bytes: UnsafeBufferPointer<UInt8>) {
-        for byte in bytes {
-            if isInString {
-                if isEscaped {
-                    isEscaped = false
-                } else if byte == UInt8(ascii: "\\") {
-                    isEscaped = true
-                } else if byte == UInt8(ascii: "\"") {
-                    isInString = false
+    /// Reads a log, or what is new of it.
+    ///
+    /// - Parameters:
+    ///   - descriptor: the open log, if it is; it stays the caller's.
+    ///   - commit: called with facts that are to be kept before the reader goes on.
+    /// - Returns: what was read, and the bytes at the end that wait for the rest of their line.
+    /// - Throws: `IngestError` when the log cannot be opened, or what `commit` throws.
+    public func read(
+        _ path: String, descriptor: Int32? = nil, commit: (UsageFold) throws -> Void
+    ) throws -> (log: UsageFold.Log, unfinished: Int) {
+        let stream = try ByteStream(path: path, descriptor: descriptor)
+        // What turns out to be known while it is read is forgotten, and only that.
+        if !stream.isSeekable, !known.isEmpty, let fold = take() { try commit(fold) }
+        let source = BlockSource(stream, path: path, known: known)
+        let before = window?.state
+        progress.size = stream.size
+        var sinceCommit = 0
+        var next = fill(from: source)
+        while !next.isEmpty {
+            let current = next
+            let window = self.window ?? SharedWindow(EventWindowState(seed: Self.seed(of: current[0].bytes)))
+            self.window = window
+            let session =
+                self.session
+                ?? AuditSession(window: window, lineLimit: options.lineLimit, format: options.format, maxNames: options.maxNames)
+            self.session = session
+            session.begin(path, onReject: onReject)
+            while lanes.count < current.count { lanes.append(AuditLane(seed: window.seed, maxNames: options.maxNames)) }
+            let round = FoldingRound(current, lanes, window, takesUsual: options.format == nil || options.format == "json")
+            let mayReadOn = !(current.last?.endsAtKnownCount ?? false)
+            next = mayReadOn ? fill(from: source) : []
+            round.wait()
+            for (block, lane) in zip(current, lanes) { take(block, lane, session, source) }
+            progress.bytes = stream.consumed
+            progress.folded += current.reduce(0) { $0 + $1.count }
+            sinceCommit += current.reduce(0) { $0 + $1.count }
+            spare += current
+            if !mayReadOn {
+                if source.isKnown {
+                    // Everything up to here was folded before.
+                    source.forget()
+                    (lanes, self.session, diagnostics) = ([], nil, [])
+                    self.window = before.map { SharedWindow($0) }
                 }
-            } else if byte == UInt8(ascii: "\"") {
-                isInString = true
-            } else if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
-                depth += 1
-            } else if byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") {
-                depth -= 1
+                next = fill(from: source)
+                continue
             }
+            if sinceCommit >= options.partSize, session.isIdle, !next.isEmpty {
+                sinceCommit = 0
+                collect(source, session)
+                logs.append(source.endPart(unfinished: 0))
+                if let fold = take() { try commit(fold) }
+            }
+            report(source)
         }
+        var unfinished = 0
+        if let session {
+            unfinished = session.finish(mayGrow: stream.isSeekable && source.failure == nil)
+            if let failure = source.failure { session.reject(failure, line: source.lineCount) }
+            collect(source, session)
+        } else if let failure = source.failure {
+            throw failure
+        }
+        let hasNews = source.log.events > 0 || source.log.rejected > 0
+        let log = source.endPart(unfinished: unfinished)
+        if hasNews { logs.append(log) }
+        progress.events += log.events
+        progress.rejected += log.rejected
+        return (source.total, unfinished)
     }
-}
 
-extension UsageFold {
-    fileprivate mutating func merge(_ other: UsageFold) {
-        if facts.isEmpty, implied.isEmpty, flags.isEmpty {
-            (facts, implied, flags) = (other.facts, other.implied, other.flags)
+    private func fill(from source: BlockSource) -> [AuditBlock] {
+        var blocks: [AuditBlock] = []
+        while blocks.count < options.threads, let block = source.next(spare.popLast() ?? AuditBlock()) {
+            blocks.append(block)
+            if block.endsAtKnownCount { break }
+        }
+        return blocks
+    }
+
+    /// Gives the unusual lines of a folded block to the session.
+    private func take(_ block: AuditBlock, _ lane: AuditLane, _ session: AuditSession, _ source: BlockSource) {
+        source.note(block)
+        lane.takeTally().add(to: &source.log)
+        if block.isPiece {
+            session.take(block.bytes, line: source.lineCount + 1, endsLine: block.endsLine)
+            source.lineCount += block.endsLine ? 1 : 0
             return
         }
-        facts.merge(other.facts) { $0.merged(with: $1) }
-        implied.merge(other.implied) { $0.merged(with: $1) }
-        flags.merge(other.flags) { $0.merged(with: $1) }
-    }
-}
-
-extension UsageCount {
-    fileprivate func merged(with other: UsageCount) -> UsageCount {
-        var result = self
-        result.count += other.count
-        result.started += other.started
-        result.firstSeen = min(firstSeen, other.firstSeen)
-        result.lastSeen = max(lastSeen, other.lastSeen)
-        result.days.merge(other.days, uniquingKeysWith: +)
-        return result
-    }
-}
-
-/// What tells one log from another: its first and its last bytes and their count. Every event has an id and a time of its
-/// own, so logs that agree in these agree in all that lies between; hashing all would cost more than reading does.
-private struct LogDigest: ~Copyable {
-    private static let span = 1 << 16
-    private static let prefix = "ends:"
-    private var count = 0
-    private var head: [UInt8] = []
-    /// The last bytes, at their place modulo the span.
-    private var tail = [UInt8](repeating: 0, count: span)
-    /// Of every byte, as files of schema 1 know it.
-    private var whole: SHA256?
-
-    init(needsWhole: Bool) { whole = needsWhole ? SHA256() : nil }
-
-    static func isOfEnds(_ digest: String) -> Bool { digest.hasPrefix(prefix) }
-
-    mutating func update(_ bytes: UnsafeBufferPointer<UInt8>) {
-        whole?.update(bufferPointer: UnsafeRawBufferPointer(bytes))
-        if head.count < Self.span { head += bytes.prefix(Self.span - head.count) }
-        let last = UnsafeBufferPointer(rebasing: bytes.suffix(Self.span))
-        var place = (count + bytes.count - last.count) % Self.span
-        count += bytes.count
-        guard let source = last.baseAddress else { return }
-        tail.withUnsafeMutableBufferPointer { tail in
-            guard let target = tail.baseAddress else { return }
-            let first = min(last.count, Self.span - place)
-            (target + place).update(from: source, count: first)
-            place = 0
-            target.update(from: source + first, count: last.count - first)
+        var next = 0
+        for place in lane.unusual {
+            if place.line > next { session.interrupt() }
+            next = place.line + 1
+            session.take(
+                UnsafeBufferPointer(rebasing: block.bytes[place.range]), line: source.lineCount + place.line + 1, endsLine: true,
+                isChecked: place.isChecked)
         }
+        if lane.lineCount > next { session.interrupt() }
+        source.lineCount += lane.lineCount
     }
 
-    var ofEnds: String {
-        var hasher = SHA256()
-        hasher.update(data: Array("\(count)\n".utf8))
-        hasher.update(data: head)
-        if count > Self.span {
-            let split = count % Self.span
-            hasher.update(data: tail[split...])
-            hasher.update(data: tail[..<split])
-        }
-        return Self.prefix + hasher.finalize().map(hexByte).joined()
+    /// Moves what the session has counted to the log.
+    private func collect(_ source: BlockSource, _ session: AuditSession) {
+        session.takeTally().add(to: &source.log)
+        let (rejects, envelopes, found) = session.takeFindings()
+        source.log.rejects.merge(rejects, uniquingKeysWith: +)
+        source.log.envelopes.merge(envelopes, uniquingKeysWith: +)
+        diagnostics += found
     }
 
-    /// Every digest of what was read so far that a database may hold.
-    var values: [String] {
-        let copy = whole
-        return [ofEnds] + (copy.map { [$0.finalize().map(hexByte).joined()] } ?? [])
+    private func report(_ source: BlockSource) {
+        guard let onProgress else { return }
+        var copy = progress
+        copy.events += source.total.events + source.log.events
+        copy.rejected += source.total.rejected + source.log.rejected
+        onProgress(copy)
+    }
+
+    /// What the hashes of events start from: nobody who sends requests can foresee how a log begins.
+    private static func seed(of bytes: UnsafeBufferPointer<UInt8>) -> UInt64 {
+        UInt64(hexDigest(of: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes).prefix(4_096))).prefix(16), radix: 16) ?? 1
     }
 }
 
-/// Splits a stream into lines without copying them one by one.
-private struct LineBuffer {
-    /// What scanning may read beyond a line.
-    private static let padding = 64
-    private var bytes = [UInt8](repeating: 0, count: 1 << 18)
-    private var range = 0..<0
+/// Folds some blocks side by side.
+private struct FoldingRound {
+    private let group = DispatchGroup()
 
-    /// Reads more; the number of bytes that came, 0 at the end.
-    mutating func fill(from stream: ByteStream) throws(IngestError) -> Int {
-        if range.lowerBound > 0 {
-            bytes.withUnsafeMutableBufferPointer { buffer in
-                if let base = buffer.baseAddress { base.update(from: base + range.lowerBound, count: range.count) }
+    /// - Parameter takesUsual: whether usual events count; if not, every line is left to the session.
+    init(_ blocks: [AuditBlock], _ lanes: [AuditLane], _ window: SharedWindow, takesUsual: Bool) {
+        let turns = blocks.map { _ in DispatchSemaphore(value: 0) }
+        for (index, block) in blocks.enumerated() {
+            let lane = lanes[index]
+            DispatchQueue.global().async(group: group) {
+                lane.fold(
+                    block, window, takesUsual: takesUsual, turn: { if index > 0 { turns[index - 1].wait() } },
+                    done: { turns[index].signal() })
             }
-            range = 0..<range.count
         }
-        if range.upperBound == bytes.count - Self.padding { bytes += [UInt8](repeating: 0, count: bytes.count) }
-        let used = range.upperBound
-        var result: Result<Int, IngestError> = .success(0)
-        bytes.withUnsafeMutableBufferPointer { buffer in
+    }
+
+    func wait() { group.wait() }
+}
+
+/// The blocks of one log, behind what an earlier load has read.
+private final class BlockSource {
+    private let stream: ByteStream
+    private let known: [Int: Set<KnownLog>]
+    /// Counts that may still be met.
+    private var counts: ArraySlice<Int>
+    private var digest: LogDigest
+    /// Bytes read, and those of them that were dealt with.
+    private var read = 0
+    private var dealt = 0
+    /// Whether an earlier load ended behind what is carried.
+    private var isAtKnownCount = false
+    private var isInLine = false
+    private var carried: [UInt8] = []
+    private var isAtEnd = false
+    private(set) var failure: IngestError?
+    /// Line feeds in what was dealt with.
+    var lineCount = 0
+    /// The part at hand, and all parts together.
+    var log: UsageFold.Log
+    private(set) var total: UsageFold.Log
+
+    init(_ stream: ByteStream, path: String, known: [Int: Set<KnownLog>]) {
+        self.stream = stream
+        self.known = known
+        log = UsageFold.Log(path: path)
+        total = log
+        counts = []
+        digest = LogDigest(needsWhole: known.values.contains { $0.contains { !LogDigest.isOfEnds($0.digest) } })
+        let candidates = known.keys.sorted()
+        guard stream.isSeekable, let size = stream.size, !digest.needsWhole else {
+            counts = candidates[...]
+            return
+        }
+        for count in candidates.reversed() where count <= size {
+            guard let found = LogDigest.ofEnds(descriptor: stream.descriptor, count: count),
+                let earlier = known[count]?.first(where: { $0.digest == found })
+            else { continue }
+            stream.seek(to: count)
+            (read, dealt) = (count, count)
+            lineCount = earlier.lineCount
+            log.byteCount = count
+            log.extendedDigest = found
+            break
+        }
+    }
+
+    /// A block was dealt with.
+    func note(_ block: AuditBlock) {
+        dealt += block.count
+        if !isSkippedByPlace { digest.update(block.bytes) }
+    }
+
+    private var earlier: KnownLog? {
+        guard let logs = known[dealt] else { return nil }
+        let values = digest.values
+        return logs.first { values.contains($0.digest) }
+    }
+
+    /// Whether what was dealt with so far was read by an earlier load.
+    var isKnown: Bool { earlier != nil }
+
+    /// What was counted so far was counted before.
+    func forget() {
+        guard let earlier else { return }
+        log = UsageFold.Log(path: log.path)
+        log.byteCount = dealt
+        log.extendedDigest = earlier.digest
+        total = log
+        lineCount = earlier.lineCount
+        isInLine = false
+    }
+
+    /// Fills a block; `nil` at the end.
+    func next(_ block: AuditBlock) -> AuditBlock? {
+        (block.count, block.isPiece, block.endsLine, block.endsAtKnownCount) = (carried.count, false, false, false)
+        block.start.update(from: carried, count: carried.count)
+        carried = []
+        if isAtKnownCount {
+            // The earlier load took this for the end of a line; if it was none, the line goes on.
+            isAtKnownCount = false
+            (block.endsAtKnownCount, block.isPiece, isInLine) = (true, true, true)
+            return block
+        }
+        while let first = counts.first, first <= read { counts = counts.dropFirst() }
+        while block.count < AuditBlock.size, !isAtEnd {
+            let room = min(AuditBlock.size - block.count, counts.first.map { $0 - read } ?? .max)
+            if room == 0 { break }
             do throws(IngestError) {
-                result = .success(
-                    try stream.read(into: UnsafeMutableBufferPointer(rebasing: buffer[used..<buffer.count - Self.padding])))
+                let got = try stream.read(into: block.start + block.count, count: room)
+                isAtEnd = got == 0
+                block.count += got
+                read += got
             } catch {
-                result = .failure(error)
+                failure = error
+                isAtEnd = true
             }
         }
-        let count = try result.get()
-        range = range.lowerBound..<used + count
-        return count
+        guard block.count > 0 else { return nil }
+        cut(block)
+        let isMet = counts.first == read
+        block.endsAtKnownCount = isMet && carried.isEmpty
+        isAtKnownCount = isMet && !carried.isEmpty
+        return block
     }
 
-    /// The next line with its line end; the rest when `isLast`.
-    mutating func nextLine(isLast: Bool) -> UnsafeBufferPointer<UInt8>? {
-        guard !range.isEmpty else { return nil }
-        return bytes.withUnsafeBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { return nil }
-            guard let found = memchr(base + range.lowerBound, Int32(UInt8(ascii: "\n")), range.count) else {
-                guard isLast else { return nil }
-                defer { range = range.upperBound..<range.upperBound }
-                return UnsafeBufferPointer(rebasing: buffer[range])
-            }
-            let end = UnsafeRawPointer(base).distance(to: found)
-            defer { range = end + 1..<range.upperBound }
-            return UnsafeBufferPointer(rebasing: buffer[range.lowerBound...end])
-        }
+    /// Plain files are told apart by their places.
+    private var isSkippedByPlace: Bool { stream.isSeekable && !digest.needsWhole }
+
+    /// Leaves whole lines in the block, or marks it as a piece of one.
+    private func cut(_ block: AuditBlock) {
+        let newline = UInt8(ascii: "\n")
+        let end = isInLine ? block.bytes.firstIndex(of: newline) : block.bytes.lastIndex(of: newline)
+        (block.isPiece, block.endsLine) = (isInLine || end == nil, isInLine && end != nil)
+        isInLine = end == nil
+        guard let end, end + 1 < block.count else { return }
+        carried = Array(block.bytes[(end + 1)...])
+        block.count = end + 1
+    }
+
+    /// Ends the part at hand; the next one begins behind it.
+    func endPart(unfinished: Int) -> UsageFold.Log {
+        log.byteCount = dealt - unfinished
+        log.lineCount = lineCount
+        log.digest =
+            isSkippedByPlace
+            ? LogDigest.ofEnds(descriptor: stream.descriptor, count: log.byteCount) ?? "" : digest.ofEnds
+        let ended = log
+        total.add(ended)
+        log = UsageFold.Log(path: ended.path)
+        log.byteCount = ended.byteCount
+        log.extendedDigest = ended.digest
+        return ended
     }
 }

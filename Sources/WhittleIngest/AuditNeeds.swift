@@ -15,6 +15,8 @@ package struct AuditNeeds {
     }
 
     package var use: Use
+    /// Whether the event tells nothing that was asked for.
+    package var isAimless = false
     /// Whose rights were asked for.
     package var subject: String
     /// The attributes the authorizer saw; `nil` when there are none of the subject itself.
@@ -58,11 +60,14 @@ package struct AuditNeeds {
                 implied = [ImpliedNeed(user: subject, request: forbidden.request, cause: .impersonation, isAllowed: false)]
                 return
             }
+        // The handler never answered, the status was put in afterwards (semantics AUD-26).
+        case _ where event.code == 200 && event.message == "Connection closed early": use = .unknown
         case _ where (100..<400).contains(event.code): use = .evidence
         default: use = .unknown
         }
         guard let request = Self.request(of: event) else {
             use = .ignore
+            isAimless = true
             return
         }
         primary = request
@@ -79,6 +84,15 @@ package struct AuditNeeds {
         // Back-filled from the body, the authorizer saw no name.
         if request.verb == "create", request.subresource.isEmpty { request.name = "" }
         return request
+    }
+
+    /// Whether an allowed request for a resource may prove more than its own attributes: `addImplied` and `addFlags` look closer.
+    static func mayProveMore(verb: ByteSlice, _ attributes: URLAttributes, code: Int) -> Bool {
+        let created = code == 201 && (verb.isText("patch") || verb.isText("update"))
+        let group = attributes.apiGroup
+        let subresource = attributes.subresource
+        return created || group.isText("authorization.k8s.io") || group.isText("rbac.authorization.k8s.io")
+            || subresource.isText("exec") || subresource.isText("attach") || subresource.isText("portforward")
     }
 
     private mutating func addImpersonation(_ event: AuditEvent, _ request: Request) {

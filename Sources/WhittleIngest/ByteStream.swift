@@ -1,24 +1,45 @@
 import CZlib
+import CZstd
 import Foundation
 
-/// The bytes of a file or of standard input in pieces, decompressed when they are gzip.
+/// The bytes of a file or of standard input in pieces, decompressed when they are gzip or zstd. What they are is told by their
+/// first bytes, not by a name.
 final class ByteStream {
     private let path: String
-    private let descriptor: Int32
+    let descriptor: Int32
+    private let isOwned: Bool
     private var input = [UInt8](repeating: 0, count: 1 << 18)
     private var pending = 0..<0
-    private var inflater: UnsafeMutablePointer<z_stream>?
+    private var decompressor: Decompressor = .none
     private var isAtEnd = false
+    /// Whether the compressed data may end here.
+    private var isBetweenParts = true
     /// Compressed or plain bytes taken from the file.
     private(set) var consumed = 0
+    /// Size of a regular file in bytes; `nil` for everything else.
+    let size: Int?
 
+    private enum Decompressor {
+        case none
+        case gzip(UnsafeMutablePointer<z_stream>)
+        case zstd(OpaquePointer)
+    }
+
+    /// - Parameter descriptor: an open file that stays the caller's; `nil` opens `path`, where `-` is standard input.
     /// - Throws: `IngestError.cannotOpen`.
-    init(path: String) throws(IngestError) {
+    init(path: String, descriptor given: Int32? = nil) throws(IngestError) {
         self.path = path
-        descriptor = path == "-" ? 0 : open(path, O_RDONLY | O_CLOEXEC)
+        isOwned = given == nil && path != "-"
+        descriptor = given ?? (path == "-" ? 0 : open(path, O_RDONLY | O_CLOEXEC))
         guard descriptor >= 0 else { throw .cannotOpen(path: path, reason: String(cString: strerror(errno))) }
-        try fill()
-        if pending.count >= 2, input[0] == 0x1F, input[1] == 0x8B {
+        var status = stat()
+        let isRegular = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        size = isRegular && path != "-" ? Int(status.st_size) : nil
+        if given != nil { lseek(descriptor, 0, SEEK_SET) }
+        while pending.count < 4, !isAtEnd { try fill() }
+        isAtEnd = false
+        let magic = input[0..<4]
+        if pending.count >= 2, magic.starts(with: [0x1F, 0x8B]) {
             let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
             stream.initialize(to: z_stream())
             // 16 + window bits: gzip format.
@@ -26,78 +47,125 @@ final class ByteStream {
                 stream.deallocate()
                 throw .cannotDecompress(path: path, reason: "zlib cannot start")
             }
-            inflater = stream
+            decompressor = .gzip(stream)
+        } else if pending.count >= 4, magic.elementsEqual([0x28, 0xB5, 0x2F, 0xFD]) {
+            guard let stream = ZSTD_createDStream() else { throw .cannotDecompress(path: path, reason: "zstd cannot start") }
+            decompressor = .zstd(stream)
         }
     }
 
     deinit {
-        if let inflater {
-            inflateEnd(inflater)
-            inflater.deallocate()
+        switch decompressor {
+        case .none: break
+        case .gzip(let stream):
+            inflateEnd(stream)
+            stream.deallocate()
+        case .zstd(let stream): ZSTD_freeDStream(stream)
         }
-        if path != "-" { close(descriptor) }
+        if isOwned { close(descriptor) }
     }
 
-    private func fill() throws(IngestError) {
+    var isCompressed: Bool {
+        if case .none = decompressor { false } else { true }
+    }
+
+    /// Whether places of the bytes are places of the file.
+    var isSeekable: Bool { size != nil && !isCompressed }
+
+    /// Goes on at a place of a seekable file.
+    func seek(to offset: Int) {
+        guard isSeekable, lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { return }
+        pending = 0..<0
+        consumed = offset
+        isAtEnd = false
+    }
+
+    private func read(_ target: UnsafeMutablePointer<UInt8>, _ count: Int) throws(IngestError) -> Int {
         var got: Int
-        repeat { got = Foundation.read(descriptor, &input, input.count) } while got < 0 && errno == EINTR
+        repeat { got = Foundation.read(descriptor, target, count) } while got < 0 && errno == EINTR
         guard got >= 0 else { throw .cannotOpen(path: path, reason: String(cString: strerror(errno))) }
-        pending = 0..<got
         consumed += got
+        return got
+    }
+
+    /// Reads more behind what is pending.
+    private func fill() throws(IngestError) {
+        let start = pending.isEmpty ? 0 : pending.upperBound
+        if pending.isEmpty { pending = 0..<0 }
+        guard start < input.count else { return }
+        let result = input.withUnsafeMutableBufferPointer { buffer -> Result<Int, IngestError> in
+            guard let base = buffer.baseAddress else { return .success(0) }
+            do throws(IngestError) { return .success(try read(base + start, buffer.count - start)) } catch { return .failure(error) }
+        }
+        let got = try result.get()
+        pending = pending.lowerBound..<start + got
         isAtEnd = got == 0
     }
 
-    /// Reads up to `buffer.count` bytes; 0 at the end.
+    /// Reads up to `count` bytes; 0 at the end.
     ///
-    /// - Throws: `IngestError.cannotDecompress` for damaged or cut-off gzip.
-    func read(into buffer: UnsafeMutableBufferPointer<UInt8>) throws(IngestError) -> Int {
-        guard let target = buffer.baseAddress else { return 0 }
-        guard let inflater else {
-            if pending.isEmpty {
-                // Straight to where it is wanted.
-                var got: Int
-                repeat { got = Foundation.read(descriptor, target, buffer.count) } while got < 0 && errno == EINTR
-                guard got >= 0 else { throw .cannotOpen(path: path, reason: String(cString: strerror(errno))) }
-                consumed += got
-                return got
-            }
-            let count = min(pending.count, buffer.count)
+    /// - Throws: `IngestError.cannotDecompress` for damaged or cut-off data; what came before it was handed out.
+    func read(into target: UnsafeMutablePointer<UInt8>, count wanted: Int) throws(IngestError) -> Int {
+        if case .none = decompressor {
+            if pending.isEmpty { return try read(target, wanted) }
+            let count = min(pending.count, wanted)
             input.withUnsafeBufferPointer { bytes in
                 if let base = bytes.baseAddress { target.update(from: base + pending.lowerBound, count: count) }
             }
             pending = pending.lowerBound + count..<pending.upperBound
             return count
         }
-        var produced = 0
-        while produced == 0 {
+        while true {
+            if pending.isEmpty, !isAtEnd { try fill() }
             if pending.isEmpty {
-                if isAtEnd { return 0 }
-                try fill()
-                if pending.isEmpty {
-                    guard inflater.pointee.total_in == 0 else {
-                        throw .cannotDecompress(path: path, reason: "the gzip data is cut off")
-                    }
-                    return 0
-                }
+                guard isBetweenParts else { throw .cannotDecompress(path: path, reason: "the compressed data is cut off") }
+                return 0
+            }
+            let produced = try decompress(into: target, wanted)
+            if produced > 0 { return produced }
+        }
+    }
+
+    private func decompress(into target: UnsafeMutablePointer<UInt8>, _ wanted: Int) throws(IngestError) -> Int {
+        let damaged = IngestError.cannotDecompress(path: path, reason: "the compressed data is damaged")
+        switch decompressor {
+        case .none: return 0
+        case .gzip(let stream):
+            if isBetweenParts, stream.pointee.total_in == 0, consumed > pending.count, input[pending.lowerBound] == 0 {
+                // Tapes and some tools pad with zeros.
+                pending = 0..<0
+                return 0
             }
             let range = pending
             let status = input.withUnsafeMutableBufferPointer { bytes -> Int32 in
-                inflater.pointee.next_in = bytes.baseAddress.map { $0 + range.lowerBound }
-                inflater.pointee.avail_in = UInt32(range.count)
-                inflater.pointee.next_out = target
-                inflater.pointee.avail_out = UInt32(buffer.count)
-                return inflate(inflater, Z_NO_FLUSH)
+                stream.pointee.next_in = bytes.baseAddress.map { $0 + range.lowerBound }
+                stream.pointee.avail_in = UInt32(range.count)
+                stream.pointee.next_out = target
+                stream.pointee.avail_out = UInt32(clamping: wanted)
+                return inflate(stream, Z_NO_FLUSH)
             }
-            pending = range.upperBound - Int(inflater.pointee.avail_in)..<range.upperBound
-            produced = buffer.count - Int(inflater.pointee.avail_out)
+            pending = range.upperBound - Int(stream.pointee.avail_in)..<range.upperBound
+            isBetweenParts = status == Z_STREAM_END
             switch status {
             case Z_OK, Z_BUF_ERROR: break
-            case Z_STREAM_END:
-                // Rotated logs are often several gzip members in a row.
-                inflateReset(inflater)
-            default: throw .cannotDecompress(path: path, reason: "the gzip data is damaged")
+            // Rotated logs are often several gzip members in a row.
+            case Z_STREAM_END: inflateReset(stream)
+            default: throw damaged
             }
+            return wanted - Int(stream.pointee.avail_out)
+        case .zstd(let stream):
+            let range = pending
+            var (used, produced, status) = (0, 0, 0)
+            input.withUnsafeBufferPointer { bytes in
+                var source = ZSTD_inBuffer(src: bytes.baseAddress.map { $0 + range.lowerBound }, size: range.count, pos: 0)
+                var sink = ZSTD_outBuffer(dst: target, size: wanted, pos: 0)
+                status = ZSTD_decompressStream(stream, &sink, &source)
+                (used, produced) = (source.pos, sink.pos)
+            }
+            pending = range.lowerBound + used..<range.upperBound
+            guard ZSTD_isError(status) == 0 else { throw damaged }
+            isBetweenParts = status == 0
+            return produced
         }
-        return produced
     }
 }

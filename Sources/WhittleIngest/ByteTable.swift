@@ -3,7 +3,7 @@ import Foundation
 
 /// Byte strings → numbers that the caller gives: an open hash table over one block of bytes.
 ///
-/// It is a memory of what was seen, not a store: it is emptied when it grows beyond its bound.
+/// Entries are numbered in the order in which they were put in.
 struct ByteTable: ~Copyable {
     private struct Entry {
         var hash: UInt64
@@ -79,6 +79,25 @@ struct ByteTable: ~Copyable {
             var slot = Int(truncatingIfNeeded: entries[index].hash) & mask
             while slots[slot] >= 0 { slot = (slot + 1) & mask }
             slots[slot] = Int32(index)
+        }
+    }
+
+    /// The count of entries.
+    var count: Int { entries.count }
+
+    /// The bytes of the entry that was put in as number `index`, valid until the next change.
+    func bytes(at index: Int) -> ByteSlice { ByteSlice(start: bytes + entries[index].offset, count: Int(entries[index].count)) }
+
+    /// The number of bytes that are as plain as a struct without gaps; a new one gets the number `next`.
+    @inline(__always)
+    mutating func number<Key>(of key: Key, next: Int) -> (number: Int, isNew: Bool) {
+        withUnsafeBytes(of: key) { bytes in
+            guard let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return (next, true) }
+            let slice = ByteSlice(start: start, count: bytes.count)
+            let (known, place) = find(slice)
+            if let known { return (Int(known), false) }
+            insert(slice, Int32(next), at: place)
+            return (next, true)
         }
     }
 

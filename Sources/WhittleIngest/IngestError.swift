@@ -5,10 +5,14 @@ public enum IngestError: Error, CustomStringConvertible, Equatable {
     /// A compressed input is damaged.
     case cannotDecompress(path: String, reason: String)
 
+    /// A file of `whittle usage export` cannot be read.
+    case notAnExport(path: String, line: Int, reason: String)
+
     /// One sentence for people.
     public var description: String {
         switch self {
         case .cannotOpen(let path, let reason): "cannot open `\(path)`: \(reason)"
+        case .notAnExport(let path, let line, let reason): "\(path):\(line): \(reason)"
         case .cannotDecompress(let path, let reason): "cannot decompress `\(path)`: \(reason)"
         }
     }

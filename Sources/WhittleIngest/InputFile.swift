@@ -86,7 +86,8 @@ final class InputFile {
     }
 }
 
-private func hexDigest(of bytes: UnsafeRawBufferPointer) -> String { SHA256.hash(data: bytes).map(hexByte).joined() }
+/// Hex SHA-256 of some bytes.
+func hexDigest(of bytes: UnsafeRawBufferPointer) -> String { SHA256.hash(data: bytes).map(hexByte).joined() }
 
 /// Two lower-case hex digits.
 func hexByte(_ byte: UInt8) -> String {

@@ -56,33 +56,25 @@ public struct RequestURI: Hashable, Sendable {
     private init(uri: String, verb: (_ isResource: Bool) -> String) {
         let (rawPath, rawQuery) = uri.splitBytes(at: "?")
         query = (rawQuery ?? "")[...]
-        let path = Self.decoded(rawPath[...], plusIsSpace: false)
-        var segments = Self.split(path)
-        guard segments.count >= 3, segments[0] == "api" || (segments[0] == "apis" && segments.count >= 4) else {
+        var path = Self.decoded(rawPath[...], plusIsSpace: false)
+        let read = path.withUTF8 { bytes -> (request: Request, apiVersion: String, parts: [String], isError: Bool, hasVerb: Bool)? in
+            guard let attributes = URLAttributes(path: bytes) else { return nil }
+            var request = Request(verb: attributes.verb?.text ?? verb(true), resource: attributes.resource.text)
+            request.apiGroup = attributes.apiGroup.text
+            request.namespace = attributes.namespace.text
+            request.name = attributes.name.text
+            if attributes.verb.map({ !$0.isText("proxy") }) ?? true { request.subresource = attributes.subresource.text }
+            return (
+                request, attributes.apiVersion.text, attributes.parts.map(\.text), attributes.isError,
+                attributes.verb != nil && !attributes.isError
+            )
+        }
+        guard let read else {
             request = Request(verb: verb(false), path: path)
             return
         }
-        request = Request(verb: verb(true), resource: "")
-        if segments[0] == "apis" { request.apiGroup = segments[1] }
-        apiVersion = segments[segments[0] == "apis" ? 2 : 1]
-        segments.removeFirst(segments[0] == "apis" ? 3 : 2)
-        if let first = segments.first, first == "watch" || first == "proxy" {
-            guard segments.count > 1 else {
-                isError = true
-                return
-            }
-            request.verb = first
-            hasVerbInPath = true
-            segments.removeFirst()
-        }
-        if segments.first == "namespaces", segments.count > 1 {
-            request.namespace = segments[1]
-            if segments.count > 2, segments[2] != "status", segments[2] != "finalize" { segments.removeFirst(2) }
-        }
-        parts = segments
-        if segments.count > 0 { request.resource = segments[0] }
-        if segments.count > 1 { request.name = segments[1] }
-        if segments.count > 2, request.verb != "proxy" || !hasVerbInPath { request.subresource = segments[2] }
+        (request, apiVersion, parts, isError, hasVerbInPath) = read
+        if isError { request.verb = verb(true) }
     }
 
     /// Sets the name from a field selector that requires one (semantics URL-9).
@@ -175,25 +167,6 @@ public struct RequestURI: Hashable, Sendable {
         return nil
     }
 
-    /// The segments of a path; slashes at its ends do not count.
-    private static func split(_ path: String) -> [String] {
-        var path = path
-        return path.withUTF8 { bytes in
-            let slash = UInt8(ascii: "/")
-            var (start, end) = (0, bytes.count)
-            while start < end, bytes[start] == slash { start += 1 }
-            while end > start, bytes[end - 1] == slash { end -= 1 }
-            guard start < end else { return [] }
-            var segments: [String] = []
-            segments.reserveCapacity(8)
-            for place in start...end where place == end || bytes[place] == slash {
-                segments.append(String(decoding: UnsafeBufferPointer(rebasing: bytes[start..<place]), as: UTF8.self))
-                start = place + 1
-            }
-            return segments
-        }
-    }
-
     /// Resolves percent escapes; malformed ones stay as they are.
     static func decoded(_ text: Substring, plusIsSpace: Bool) -> String {
         guard text.utf8.contains(where: { $0 == UInt8(ascii: "%") || (plusIsSpace && $0 == UInt8(ascii: "+")) }) else {
@@ -214,4 +187,105 @@ public struct RequestURI: Hashable, Sendable {
         }
         return String(decoding: bytes, as: UTF8.self)
     }
+}
+
+/// The attributes that stand in the decoded path of a URI, as runs of its bytes.
+struct URLAttributes {
+    /// `watch` or `proxy` before the resource; `nil` = none.
+    private(set) var verb: ByteSlice?
+    private(set) var apiGroup: ByteSlice
+    private(set) var apiVersion: ByteSlice
+    private(set) var namespace: ByteSlice
+    private(set) var resource: ByteSlice
+    private(set) var name: ByteSlice
+    private(set) var subresource: ByteSlice
+    /// Whether nothing follows `watch` or `proxy`.
+    private(set) var isError = false
+    private var rest: Segments
+
+    /// Reads a path; `nil` when it is that of no resource. The bytes must outlive it.
+    init?(path: UnsafeBufferPointer<UInt8>) {
+        guard let base = path.baseAddress else { return nil }
+        var segments = Segments(start: base, end: base + path.count)
+        let none = ByteSlice(start: base, count: 0)
+        (apiGroup, namespace, resource, name, subresource) = (none, none, none, none, none)
+        guard let root = segments.next() else { return nil }
+        if root.isText("apis") {
+            guard let group = segments.next() else { return nil }
+            apiGroup = group
+        } else if !root.isText("api") {
+            return nil
+        }
+        guard let version = segments.next(), !segments.isAtEnd else { return nil }
+        apiVersion = version
+        rest = segments
+        guard var first = segments.next() else { return nil }
+        if first.isText("watch") || first.isText("proxy") {
+            verb = first
+            guard !segments.isAtEnd, case let start = segments, let next = segments.next() else {
+                isError = true
+                return
+            }
+            rest = start
+            first = next
+        }
+        if first.isText("namespaces"), let named = segments.next() {
+            namespace = named
+            name = named
+            let behind = segments
+            if let third = segments.next() {
+                if third.isText("status") || third.isText("finalize") {
+                    resource = first
+                    subresource = third
+                    return
+                }
+                rest = behind
+                first = third
+                name = none
+            } else {
+                resource = first
+                return
+            }
+        }
+        resource = first
+        if let second = segments.next() { name = second }
+        if let third = segments.next() { subresource = third }
+    }
+
+    /// Resource, name, subresource and whatever follows.
+    var parts: [ByteSlice] {
+        var segments = rest
+        var parts: [ByteSlice] = []
+        while !isError, let part = segments.next() { parts.append(part) }
+        return parts
+    }
+
+    /// What stands between the slashes of a path; slashes at its ends do not count.
+    private struct Segments {
+        private var position: UnsafePointer<UInt8>
+        private let end: UnsafePointer<UInt8>
+        private(set) var isAtEnd: Bool
+
+        init(start: UnsafePointer<UInt8>, end: UnsafePointer<UInt8>) {
+            var (start, end) = (start, end)
+            let slash = UInt8(ascii: "/")
+            while start < end, start.pointee == slash { start += 1 }
+            while end > start, (end - 1).pointee == slash { end -= 1 }
+            (position, self.end, isAtEnd) = (start, end, start == end)
+        }
+
+        mutating func next() -> ByteSlice? {
+            guard !isAtEnd else { return nil }
+            let start = position
+            while position < end, position.pointee != UInt8(ascii: "/") { position += 1 }
+            let segment = ByteSlice(start: start, count: position - start)
+            if position < end { position += 1 } else { isAtEnd = true }
+            return segment
+        }
+    }
+}
+
+extension ByteSlice {
+    /// The bytes as text.
+    var text: String { String(decoding: buffer, as: UTF8.self) }
 }

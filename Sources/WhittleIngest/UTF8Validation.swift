@@ -14,6 +14,7 @@ func firstInvalidUTF8(in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
     var position = 0
     while position < count {
         while position + 64 <= count, isASCII(raw + position) { position += 64 }
+        guard position < count else { break }
         if position + 8 <= count, raw.loadUnaligned(fromByteOffset: position, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 {
             position += 8
             continue

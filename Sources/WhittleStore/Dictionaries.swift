@@ -31,8 +31,8 @@ final class Dictionaries {
         insertIdentity = writer.insert(into: "identity", columns: 3)
         insertName = writer.insert(into: "object_name", columns: 2)
         insertAtom = writer.statement("INSERT INTO atom (atom_id, verb, api_group, resource, url) VALUES (?, ?, ?, ?, ?)")
-        let nothing = part("")
-        atoms.append(AtomKey(verb: nothing, apiGroup: -1, target: nothing))
+        // No atom has these parts: the place 0 is taken.
+        atoms.append(AtomKey(verb: -1, apiGroup: -1, target: -1))
         if isNew {
             _ = try namespace("")
             _ = try identity(Identity(.user, ""))

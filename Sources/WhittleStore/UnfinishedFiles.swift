@@ -5,8 +5,8 @@ import Synchronization
 public enum UnfinishedFiles {
     private static let paths = Mutex<Set<String>>([])
 
-    static func add(_ path: String) { paths.withLock { _ = $0.insert(path) } }
-    static func remove(_ path: String) { paths.withLock { _ = $0.remove(path) } }
+    package static func add(_ path: String) { paths.withLock { _ = $0.insert(path) } }
+    package static func remove(_ path: String) { paths.withLock { _ = $0.remove(path) } }
 
     /// Removes every file that is being written; the process must end after this.
     public static func deleteAll() {

@@ -25,44 +25,67 @@ struct UsageWriter {
     }
 
     /// Adds a fold; facts in a fixed order, so that equal logs give equal files.
-    func write(_ fold: UsageFold) throws {
+    func write(_ fold: UsageFold, maxNames: Int) throws {
         // Another load of the same log may have won since it was read: a log is counted once.
-        for log in fold.logs
-        where try Bool.fetchOne(database, sql: "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE sha256 = ?)", arguments: [log.sha256])
-            ?? false
-        {
-            return
-        }
-        // Rows for a file without usage need no look for an earlier one. (A resource with a slash, which only a forged event
-        // has, may be the same row as a subresource.)
-        let isFirst =
-            try !(Bool.fetchOne(database, sql: "SELECT EXISTS (SELECT 1 FROM usage)") ?? false)
-            && !fold.facts.keys.contains { $0.request.resource.utf8.contains(UInt8(ascii: "/")) }
-        let facts = FactWriter(writer, dictionaries, isFirst: isFirst)
+        for log in fold.logs where try isKnown(log.digest) || !(try log.extendedDigest.map(isKnown) ?? true) { return }
+        let facts = try FactWriter(database, writer, dictionaries, fold)
         let known = dictionaries.identityCount
         try writer.pipelined {
-            for (key, count) in Self.sorted(fold.facts, by: \.sortText) { try facts.write(key, count) }
+            try facts.writeNames()
+            for place in fold.order { try facts.write(fold.facts[place], fold.counts[place]) }
             for (need, count) in Self.sorted(fold.implied, by: \.sortText) { try facts.write(need, count) }
             for (flag, count) in Self.sorted(fold.flags, by: { [$0.user, $0.flag] }) { try facts.write(flag, count) }
             try writeMemberships(from: known)
         }
-        for log in fold.logs where log.events > 0 || log.rejected > 0 {
-            try database.execute(
-                sql: """
-                    INSERT INTO checkpoint SELECT coalesce(max(checkpoint_id), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM checkpoint WHERE true
-                    ON CONFLICT (sha256) DO NOTHING
-                    """,
-                arguments: [
-                    log.path, log.byteCount, log.sha256, log.firstEvent, log.lastEvent, log.events, log.requests, log.receivedOnly,
-                    log.ignored, log.undecided, log.rejected, Self.json(log.envelopes),
-                ])
-        }
+        if facts.mayExceedNames(maxNames) { try dropNames(beyond: maxNames) }
+        for log in fold.logs { try CheckpointWriter(database).write(log) }
+        if let window = fold.window { try write(window) }
         try Self.resolveWorkloads(database)
-        try database.execute(sql: "ANALYZE usage; ANALYZE usage_day; ANALYZE caller; ANALYZE implied_need")
+        try database.execute(sql: "PRAGMA analysis_limit = 1000; ANALYZE usage; ANALYZE usage_day; ANALYZE caller; ANALYZE implied_need")
     }
 
-    private static func json(_ counts: [String: Int]) -> String {
-        "{" + counts.sorted { $0.key < $1.key }.map { "\(jsonQuoted($0.key)):\($0.value)" }.joined(separator: ",") + "}"
+    private func isKnown(_ digest: String) throws -> Bool {
+        try Bool.fetchOne(database, sql: "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE sha256 = ?)", arguments: [digest]) ?? false
+    }
+
+    private func write(_ window: EventWindowState) throws {
+        func data(_ hashes: [UInt64]) -> Data { hashes.withUnsafeBytes { Data($0) } }
+        try database.execute(
+            sql: "INSERT OR REPLACE INTO event_window VALUES (1, ?, ?, ?)",
+            arguments: [Int64(bitPattern: window.seed), data(window.previous), data(window.current)])
+    }
+
+    /// Merges the facts of verbs and resources that have more names than are kept, or that some part had too many of.
+    private func dropNames(beyond limit: Int) throws {
+        try database.execute(
+            sql: """
+                INSERT OR IGNORE INTO names_dropped SELECT identity_id, atom_id FROM usage WHERE object_name_id > 0
+                  GROUP BY identity_id, atom_id HAVING count(DISTINCT object_name_id) > ?
+                """, arguments: [limit])
+        try database.execute(
+            sql: """
+                CREATE TEMP TABLE moved AS
+                  SELECT u.usage_id, min(u.usage_id) OVER (PARTITION BY u.identity_id, u.decision, u.atom_id, u.namespace_id,
+                    u.impersonator_id, u.caller_id, u.agent_id, u.code_class, u.reason_id) AS target
+                  FROM usage AS u JOIN names_dropped AS d ON d.identity_id = u.identity_id AND d.atom_id = u.atom_id;
+                CREATE TEMP TABLE moved_sum AS SELECT m.target, sum(u.count) AS count, sum(u.started) AS started,
+                  min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen
+                  FROM moved AS m JOIN usage AS u ON u.usage_id = m.usage_id GROUP BY m.target;
+                CREATE TEMP TABLE moved_day AS SELECT m.target, d.day, sum(d.count) AS count
+                  FROM moved AS m JOIN usage_day AS d ON d.usage_id = m.usage_id GROUP BY m.target, d.day;
+                DELETE FROM usage_day WHERE usage_id IN (SELECT usage_id FROM moved);
+                DELETE FROM usage WHERE usage_id IN (SELECT usage_id FROM moved WHERE usage_id <> target);
+                UPDATE usage SET object_name_id = 0, count = s.count, started = s.started, first_seen = s.first_seen,
+                  last_seen = s.last_seen FROM moved_sum AS s WHERE usage.usage_id = s.target;
+                INSERT INTO usage_day SELECT target, day, count FROM moved_day;
+                CREATE TEMP TABLE moved_need AS SELECT n.identity_id, n.atom_id, n.namespace_id, 0 AS object_name_id, n.cause, n.decision,
+                  sum(n.count) AS count, min(n.first_seen) AS first_seen, max(n.last_seen) AS last_seen
+                  FROM implied_need AS n JOIN names_dropped AS d ON d.identity_id = n.identity_id AND d.atom_id = n.atom_id
+                  GROUP BY n.identity_id, n.atom_id, n.namespace_id, n.cause, n.decision;
+                DELETE FROM implied_need WHERE (identity_id, atom_id) IN (SELECT identity_id, atom_id FROM names_dropped);
+                INSERT INTO implied_need SELECT * FROM moved_need;
+                DROP TABLE temp.moved; DROP TABLE temp.moved_sum; DROP TABLE temp.moved_day; DROP TABLE temp.moved_need;
+                """)
     }
 
     /// Gives the users that usage has brought the groups that authentication adds by itself.
@@ -149,7 +172,10 @@ struct UsageWriter {
                 INSERT INTO declared_need SELECT i.new_id, a.new_id, n.new_id, o.new_id, u.origin
                   FROM old.declared_need AS u JOIN new_identity AS i ON i.old_id = u.identity_id JOIN new_atom AS a ON a.old_id = u.atom_id
                   JOIN new_namespace AS n ON n.old_id = u.namespace_id JOIN new_name AS o ON o.old_id = u.object_name_id;
+                INSERT INTO names_dropped SELECT i.new_id, a.new_id FROM old.names_dropped AS u JOIN new_identity AS i ON i.old_id = u.identity_id
+                  JOIN new_atom AS a ON a.old_id = u.atom_id;
                 INSERT INTO checkpoint SELECT * FROM old.checkpoint;
+                INSERT INTO event_window SELECT * FROM old.event_window;
                 DROP TABLE temp.new_identity; DROP TABLE temp.new_namespace; DROP TABLE temp.new_name; DROP TABLE temp.new_atom;
                 """)
         try Self.resolveWorkloads(database)
@@ -193,50 +219,107 @@ extension Request {
     fileprivate var sortText: [String] { [path ?? "", apiGroup, resource, subresource, namespace, name, verb] }
 }
 
-extension UsageKey {
-    fileprivate var sortText: [String] {
-        [user] + request.sortText
-            + [decision.rawValue, impersonator, podNamespace, pod, podUID, userAgent, String(codeClass), reason]
-    }
-}
-
 extension ImpliedNeed {
     fileprivate var sortText: [String] { [user] + request.sortText + [cause.rawValue, isAllowed ? "allow" : "forbid"] }
+}
+
+extension UsageFold {
+    /// Places of the facts in the order of the bytes of their texts.
+    fileprivate var order: [Int] {
+        let sorted = texts.indices.sorted { bytesPrecede(texts[$0], texts[$1]) }
+        var ranks = ContiguousArray<Int32>(repeating: 0, count: texts.count)
+        for (rank, place) in sorted.enumerated() { ranks[place] = Int32(rank) }
+        func rank(_ text: Int32) -> Int32 { ranks[Int(text)] }
+        typealias Key = (SIMD16<Int32>, place: Int)
+        var keys: ContiguousArray<Key> = []
+        keys.reserveCapacity(facts.count)
+        for (place, fact) in facts.enumerated() {
+            let isURL = fact.apiGroup < 0
+            let first = SIMD8<Int32>(
+                rank(fact.user), isURL ? rank(fact.resource) : 0, isURL ? 0 : rank(fact.apiGroup), isURL ? 0 : rank(fact.resource),
+                rank(fact.subresource), rank(fact.namespace), rank(fact.name), rank(fact.verb))
+            let second = SIMD8<Int32>(
+                fact.decision, rank(fact.impersonator), rank(fact.podNamespace), rank(fact.pod), rank(fact.podUID),
+                rank(fact.userAgent), fact.codeClass, rank(fact.reason))
+            keys.append((SIMD16(lowHalf: first, highHalf: second), place))
+        }
+        keys.sort { left, right in
+            let differs = left.0 .!= right.0
+            for index in 0..<16 where differs[index] { return left.0[index] < right.0[index] }
+            return false
+        }
+        return keys.map(\.place)
+    }
 }
 
 /// Finds or makes the row of a fact and adds to its counts.
 private final class FactWriter {
     private let dictionaries: Dictionaries
-    private let upsertUsage: BulkStatement
+    private let fold: UsageFold
+    private let insertUsage: BulkStatement
+    private let insertDay: BulkStatement
+    private let updateUsage: BulkStatement
     private let upsertDay: BulkStatement
     private let upsertImplied: BulkStatement
     private let upsertFlag: BulkStatement
-    private let upsertCaller: BulkStatement
-    private let upsertAgent: BulkStatement
-    private let upsertReason: BulkStatement
-    private let insertUsage: BulkStatement
-    private let insertDay: BulkStatement
-    /// The id of the fact written last, where facts are only added.
-    private var lastUsage: Int64?
-    private var callers: [[String]: Int64] = [:]
-    private var agents: [String: Int64] = [:]
-    private var reasons: [String: Int64] = [:]
+    private let insertCaller: BulkStatement
+    private let insertAgent: BulkStatement
+    private let insertReason: BulkStatement
+    private let insertDropped: BulkStatement
+    private var lastUsage: Int64
 
-    /// - Parameter isFirst: whether there is no usage yet.
-    init(_ writer: BulkWriter, _ dictionaries: Dictionaries, isFirst: Bool) {
+    /// Rows by what makes them distinct; `nil` = no two facts can be one row.
+    private var rows: [RowKey: Int64]?
+    private var dropped: Set<Group> = []
+    /// Rows with a name, which bounds the names.
+    private var named: [Group: Int] = [:]
+    private var callers: [ByteString: Int64] = [:]
+    private var agents: [ByteString: Int64] = [:]
+    private var reasons: [ByteString: Int64] = [:]
+
+    /// Ids of the texts of the fold in each role that they play; 0 = not asked for.
+    private struct TextIDs {
+        var user: Int64 = -1
+        var namespace: Int64 = -1
+        var name: Int64 = -1
+        var agent: Int64 = -1
+        var reason: Int64 = -1
+        var part: Dictionaries.Part = -1
+    }
+    private var ids: ContiguousArray<TextIDs>
+    private var callerIDs: [SIMD4<Int32>: Int64] = [:]
+    private var atomIDs: [SIMD4<Int32>: Int64] = [:]
+
+    private struct Group: Hashable {
+        var identity: Int64
+        var atom: Int64
+    }
+
+    private struct RowKey: Hashable {
+        var group: Group
+        var impersonator: Int64
+        var caller: Int64
+        var agent: Int64
+        var namespace: Int64
+        var name: Int64
+        var decision: Int32
+        var codeClass: Int32
+        var reason: Int64
+    }
+
+    init(_ database: Database, _ writer: BulkWriter, _ dictionaries: Dictionaries, _ fold: UsageFold) throws {
         self.dictionaries = dictionaries
-        lastUsage = isFirst ? 0 : nil
+        self.fold = fold
+        ids = ContiguousArray(repeating: TextIDs(), count: fold.texts.count)
+        insertCaller = writer.statement("INSERT INTO caller (caller_id, namespace, pod, pod_uid) VALUES (?, ?, ?, ?)")
+        insertAgent = writer.insert(into: "agent", columns: 2)
+        insertReason = writer.insert(into: "reason", columns: 5)
         insertUsage = writer.insert(into: "usage", columns: 15)
         insertDay = writer.insert(into: "usage_day", columns: 3)
-        upsertUsage = writer.statement(
+        updateUsage = writer.statement(
             """
-            INSERT INTO usage (identity_id, impersonator_id, caller_id, agent_id, atom_id, namespace_id, object_name_id, decision,
-                               code_class, reason_id, count, started, first_seen, last_seen)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (identity_id, decision, atom_id, namespace_id, object_name_id, impersonator_id, caller_id, agent_id, code_class, reason_id)
-            DO UPDATE SET count = count + excluded.count, started = started + excluded.started,
-              first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)
-            RETURNING usage_id
+            UPDATE usage SET count = count + ?, started = started + ?, first_seen = min(first_seen, ?), last_seen = max(last_seen, ?)
+            WHERE usage_id = ?
             """)
         upsertDay = writer.statement("INSERT INTO usage_day VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count")
         upsertImplied = writer.statement(
@@ -249,80 +332,165 @@ private final class FactWriter {
             INSERT INTO usage_flag VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count,
               first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)
             """)
-        // A conflict that changes nothing still returns the row's id.
-        upsertCaller = writer.statement(
-            "INSERT INTO caller (namespace, pod, pod_uid) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET pod = pod RETURNING caller_id")
-        upsertAgent = writer.statement(
-            "INSERT INTO agent (user_agent) VALUES (?) ON CONFLICT DO UPDATE SET user_agent = user_agent RETURNING agent_id")
-        upsertReason = writer.statement(
-            """
-            INSERT INTO reason (reason, binding_kind, binding_namespace, binding_name) VALUES (?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET reason = reason RETURNING reason_id
-            """)
+        insertDropped = writer.statement("INSERT OR IGNORE INTO names_dropped VALUES (?, ?)")
+
+        lastUsage = try Int64.fetchOne(database, sql: "SELECT coalesce(max(usage_id), 0) FROM usage") ?? 0
+        for row in try Row.fetchAll(database, sql: "SELECT namespace, pod, pod_uid, caller_id FROM caller") {
+            callers[Self.callerKey(row[0], row[1], row[2])] = row[3]
+        }
+        for row in try Row.fetchAll(database, sql: "SELECT user_agent, agent_id FROM agent") { agents[ByteString(row[0])] = row[1] }
+        for row in try Row.fetchAll(database, sql: "SELECT reason, reason_id FROM reason") { reasons[ByteString(row[0])] = row[1] }
+        for row in try Row.fetchAll(database, sql: "SELECT identity_id, atom_id FROM names_dropped") {
+            dropped.insert(Group(identity: row[0], atom: row[1]))
+        }
+        // A resource with a slash, which only a forged event has, may be the same row as a subresource.
+        let hasSlash = fold.facts.contains { $0.apiGroup >= 0 && fold.texts[Int($0.resource)].utf8.contains(UInt8(ascii: "/")) }
+        guard lastUsage > 0 || hasSlash || !dropped.isEmpty || !fold.withoutNames.isEmpty else { return }
+        var known: [RowKey: Int64] = [:]
+        let cursor = try Row.fetchCursor(
+            database,
+            sql: """
+                SELECT identity_id, atom_id, impersonator_id, caller_id, agent_id, namespace_id, object_name_id, decision, code_class,
+                  reason_id, usage_id FROM usage
+                """)
+        while let row = try cursor.next() {
+            let decision: String = row[7]
+            let key = RowKey(
+                group: Group(identity: row[0], atom: row[1]), impersonator: row[2], caller: row[3], agent: row[4], namespace: row[5],
+                name: row[6], decision: decision == "allow" ? 0 : decision == "forbid" ? 1 : 2, codeClass: row[8], reason: row[9])
+            known[key] = row[10]
+            if key.name != 0 { named[key.group, default: 0] += 1 }
+        }
+        rows = known
+    }
+
+    private static func callerKey(_ namespace: String, _ pod: String, _ uid: String) -> ByteString {
+        ByteString("\(namespace)\0\(pod)\0\(uid)")
+    }
+
+    /// Whether some verb on some resource may have more names than `limit`, or lost them in this fold.
+    func mayExceedNames(_ limit: Int) -> Bool { !fold.withoutNames.isEmpty || named.values.contains { $0 > limit } }
+
+    /// Notes what lost its names in the fold.
+    func writeNames() throws {
+        var groups: [Group] = []
+        for fact in fold.withoutNames { groups.append(Group(identity: try user(fact.user), atom: try atom(fact))) }
+        for group in groups.sorted(by: { ($0.identity, $0.atom) < ($1.identity, $1.atom) }) where dropped.insert(group).inserted {
+            try insertDropped.run(group.identity, group.atom)
+        }
+    }
+
+    // MARK: Ids
+
+    private func text(_ place: Int32) -> String { fold.texts[Int(place)] }
+
+    private func user(_ place: Int32) throws -> Int64 {
+        if ids[Int(place)].user < 0 { ids[Int(place)].user = try user(text(place)) }
+        return ids[Int(place)].user
     }
 
     private func user(_ name: String) throws -> Int64 { try dictionaries.identity(Identity(.user, name)) }
 
-    private func id(_ row: [Int64]?) throws(StoreError) -> Int64 {
-        guard let id = row?.first else { throw .sql(code: 0, message: "a row was not written") }
-        return id
+    private func namespace(_ place: Int32) throws -> Int64 {
+        if ids[Int(place)].namespace < 0 { ids[Int(place)].namespace = try dictionaries.namespace(text(place)) }
+        return ids[Int(place)].namespace
     }
 
-    /// The id of a value, asked for once.
-    private func cached<Value: Hashable>(
-        _ value: Value, in ids: ReferenceWritableKeyPath<FactWriter, [Value: Int64]>, _ write: () throws -> [Int64]?
-    ) throws -> Int64 {
-        if let id = self[keyPath: ids][value] { return id }
-        let id = try id(try write())
-        self[keyPath: ids][value] = id
-        return id
+    private func name(_ place: Int32) throws -> Int64 {
+        if ids[Int(place)].name < 0 { ids[Int(place)].name = try dictionaries.objectName(text(place)) }
+        return ids[Int(place)].name
     }
 
-    func write(_ key: UsageKey, _ count: UsageCount) throws {
-        let caller =
-            key.pod.isEmpty && key.podNamespace.isEmpty && key.podUID.isEmpty
-            ? 0
-            : try cached([key.podNamespace, key.pod, key.podUID], in: \.callers) {
-                try upsertCaller.integers(key.podNamespace, key.pod, key.podUID)
+    private func part(_ place: Int32) -> Dictionaries.Part {
+        if ids[Int(place)].part < 0 { ids[Int(place)].part = dictionaries.part(text(place)) }
+        return ids[Int(place)].part
+    }
+
+    private func agent(_ place: Int32) throws -> Int64 {
+        if ids[Int(place)].agent < 0 {
+            ids[Int(place)].agent = try Self.id(text(place), in: &agents) { try insertAgent.run($0, text(place)) }
+        }
+        return ids[Int(place)].agent
+    }
+
+    private func reason(_ place: Int32) throws -> Int64 {
+        if ids[Int(place)].reason < 0 {
+            ids[Int(place)].reason = try Self.id(text(place), in: &reasons) { id in
+                let grant = GrantReason(text(place))
+                try insertReason.run(id, text(place), grant?.bindingKind, grant?.bindingNamespace, grant?.bindingName)
             }
-        let agent = try cached(key.userAgent, in: \.agents) { try upsertAgent.integers(key.userAgent) }
-        let reason = try cached(key.reason, in: \.reasons) {
-            let grant = GrantReason(key.reason)
-            return try upsertReason.integers(key.reason, grant?.bindingKind, grant?.bindingNamespace, grant?.bindingName)
         }
-        let user = try user(key.user)
-        let impersonator = key.impersonator.isEmpty ? 0 : try self.user(key.impersonator)
-        let atom = try dictionaries.atom(key.request)
-        let namespace = try dictionaries.namespace(key.request.namespace)
-        let name = try dictionaries.objectName(key.request.name)
-        if let last = lastUsage {
-            lastUsage = last + 1
-            try insertUsage.run(
-                last + 1, user, impersonator, caller, agent, atom, namespace, name, key.decision.rawValue, key.codeClass, reason,
-                count.count, count.started, count.firstSeen, count.lastSeen)
-            for (day, requests) in count.days.sorted(by: { $0.key < $1.key }) { try insertDay.run(last + 1, day, requests) }
-            return
+        return ids[Int(place)].reason
+    }
+
+    /// The id of a text; a new one is written. Ids are dense and begin with 0.
+    private static func id(_ text: String, in ids: inout [ByteString: Int64], _ write: (Int64) throws -> Void) rethrows -> Int64 {
+        if let id = ids[ByteString(text)] { return id }
+        let id = Int64(ids.count)
+        try write(id)
+        ids[ByteString(text)] = id
+        return id
+    }
+
+    private func caller(_ fact: UsageFact) throws -> Int64 {
+        let key = SIMD4(fact.podNamespace, fact.pod, fact.podUID, 0)
+        if let id = callerIDs[key] { return id }
+        let (namespace, pod, uid) = (text(fact.podNamespace), text(fact.pod), text(fact.podUID))
+        let place = Self.callerKey(namespace, pod, uid)
+        let id = callers[place] ?? Int64(callers.count)
+        if callers[place] == nil {
+            try insertCaller.run(id, namespace, pod, uid)
+            callers[place] = id
         }
-        let usage = try id(
-            upsertUsage.integers(
-                user, impersonator, caller, agent, atom, namespace, name, key.decision.rawValue, Int64(key.codeClass), reason,
-                Int64(count.count), Int64(count.started), count.firstSeen, count.lastSeen))
-        for (day, requests) in count.days.sorted(by: { $0.key < $1.key }) {
-            try upsertDay.run(usage, day, Int64(requests))
+        callerIDs[key] = id
+        return id
+    }
+
+    private func atom(_ fact: UsageFact) throws -> Int64 {
+        let key = SIMD4(fact.verb, fact.apiGroup, fact.resource, fact.subresource)
+        if let id = atomIDs[key] { return id }
+        let resource = fact.subresource == 0 ? part(fact.resource) : dictionaries.part("\(text(fact.resource))/\(text(fact.subresource))")
+        let id = try dictionaries.atom(
+            verb: part(fact.verb), apiGroup: fact.apiGroup < 0 ? nil : part(fact.apiGroup), target: resource)
+        atomIDs[key] = id
+        return id
+    }
+
+    // MARK: Rows
+
+    func write(_ fact: UsageFact, _ count: UsageCount) throws {
+        let group = Group(identity: try user(fact.user), atom: try atom(fact))
+        var key = RowKey(
+            group: group, impersonator: fact.impersonator == 0 ? 0 : try user(fact.impersonator), caller: try caller(fact),
+            agent: try agent(fact.userAgent), namespace: try namespace(fact.namespace), name: try name(fact.name),
+            decision: fact.decision, codeClass: fact.codeClass, reason: try reason(fact.reason))
+        if rows != nil {
+            if key.name != 0, dropped.contains(group) { key.name = 0 }
+            if let id = rows?[key] {
+                try updateUsage.run(count.count, count.started, count.firstSeen, count.lastSeen, id)
+                try count.forEachDay { try upsertDay.run(id, $0, $1) }
+                return
+            }
+            rows?[key] = lastUsage + 1
+            if key.name != 0 { named[group, default: 0] += 1 }
         }
+        lastUsage += 1
+        try insertUsage.run(
+            lastUsage, group.identity, key.impersonator, key.caller, key.agent, group.atom, key.namespace, key.name,
+            UsageKey.Decision.allCases[Int(key.decision)].rawValue, Int64(key.codeClass), key.reason, count.count, count.started,
+            count.firstSeen, count.lastSeen)
+        try count.forEachDay { try insertDay.run(lastUsage, $0, $1) }
     }
 
     func write(_ need: ImpliedNeed, _ count: UsageCount) throws {
+        let group = Group(identity: try user(need.user), atom: try dictionaries.atom(need.request))
         try upsertImplied.run(
-            try user(need.user), try dictionaries.atom(need.request),
-            try dictionaries.namespace(need.request.namespace), try dictionaries.objectName(need.request.name),
-            need.cause.rawValue, need.isAllowed ? "allow" : "forbid", Int64(max(count.count, 0)),
-            count.firstSeen, count.lastSeen)
+            group.identity, group.atom, try dictionaries.namespace(need.request.namespace),
+            dropped.contains(group) ? 0 : try dictionaries.objectName(need.request.name), need.cause.rawValue,
+            need.isAllowed ? "allow" : "forbid", count.count, count.firstSeen, count.lastSeen)
     }
 
     func write(_ flag: UsageFlag, _ count: UsageCount) throws {
-        try upsertFlag.run(
-            try user(flag.user), flag.flag, Int64(count.count), count.firstSeen,
-            count.lastSeen)
+        try upsertFlag.run(try user(flag.user), flag.flag, count.count, count.firstSeen, count.lastSeen)
     }
 }

@@ -6,7 +6,7 @@ import WhittleQueries
 /// One cluster in one SQLite file, or in memory.
 public final class WhittleDatabase: Sendable {
     /// The schema this version reads and writes.
-    public static let schemaVersion = 2
+    public static let schemaVersion = 3
     private static let applicationID = 0x5748_4954
 
     /// The path as given; `:memory:` for a database without a file.
@@ -256,8 +256,9 @@ public final class WhittleDatabase: Sendable {
 
     /// Adds folded audit logs to the usage.
     ///
+    /// - Parameter maxNames: names of a verb on a resource that are kept for one user.
     /// - Throws: `StoreError.replaced` when a load has put another file in its place since it was opened.
-    public func add(_ fold: UsageFold) throws(StoreError) {
+    public func add(_ fold: UsageFold, maxNames: Int = 1_000) throws(StoreError) {
         let lock = FileLock(path)
         defer { withExtendedLifetime(lock) {} }
         if let lock, let inode, lock.inode != inode { throw .replaced(path: path) }
@@ -265,18 +266,33 @@ public final class WhittleDatabase: Sendable {
             try queue.write { database in
                 let writer = BulkWriter(database)
                 defer { writer.finish() }
-                try UsageWriter(database, writer, try Dictionaries(database, writer, isNew: false)).write(fold)
+                try UsageWriter(database, writer, try Dictionaries(database, writer, isNew: false)).write(fold, maxNames: maxNames)
             }
         } catch {
             throw Self.wrap(error, path: path)
         }
     }
 
-    /// Logs that were folded: byte count → digests.
-    public func foldedLogs() throws(StoreError) -> [Int: Set<String>] {
+    /// Logs that were folded, by their decompressed bytes.
+    public func foldedLogs() throws(StoreError) -> [Int: Set<KnownLog>] {
         try attempt { database in
-            try Row.fetchAll(database, sql: "SELECT byte_count, sha256 FROM checkpoint")
-                .reduce(into: [:]) { $0[$1[0], default: []].insert($1[1]) }
+            try Row.fetchAll(database, sql: "SELECT byte_count, sha256, line_count FROM checkpoint")
+                .reduce(into: [:]) { $0[$1[0], default: []].insert(KnownLog(digest: $1[1], lineCount: $1[2])) }
+        }
+    }
+
+    /// The latest events of these logs; `nil` = none are known.
+    public func eventWindow() throws(StoreError) -> EventWindowState? {
+        try attempt { database in
+            try Row.fetchOne(database, sql: "SELECT seed, previous, current FROM event_window").map { row in
+                EventWindowState(seed: UInt64(bitPattern: row[0]), previous: Self.hashes(row[1]), current: Self.hashes(row[2]))
+            }
+        }
+    }
+
+    private static func hashes(_ data: Data) -> [UInt64] {
+        data.withUnsafeBytes { bytes in
+            stride(from: 0, through: bytes.count - 8, by: 8).map { UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: $0, as: UInt64.self)) }
         }
     }
 

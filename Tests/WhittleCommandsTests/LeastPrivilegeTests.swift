@@ -211,8 +211,7 @@ struct LeastPrivilegeTests {
         let workspace = try Workspace()
         let database = workspace.file("c.db")
         _ = whittle("load", Fixtures.path("demo/cluster"), "-o", database)
-        var fold = UsageFold()
-        try AuditLogReader().read(Fixtures.path("demo/audit.log"), into: &fold)
+        let fold = try AuditLogReader.fold(Fixtures.path("demo/audit.log"))
         for _ in 0..<2 { try WhittleDatabase.open(database, isReadOnly: false).add(fold) }
         let total = whittle("usage", "list", "-o", "jsonl", "--db", database).output.split(separator: "\n")
             .compactMap { JSON(data: Data($0.utf8))?["count"].int }.reduce(0, +)

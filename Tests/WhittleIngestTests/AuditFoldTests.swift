@@ -8,9 +8,7 @@ import WhittleTestSupport
 func fold(_ text: String) throws -> UsageFold {
     let folder = try Fixtures.TemporaryFolder()
     defer { folder.remove() }
-    var fold = UsageFold()
-    try AuditLogReader().read(try folder.write(text, to: "audit.log"), into: &fold)
-    return fold
+    return try AuditLogReader.fold(try folder.write(text, to: "audit.log"))
 }
 
 /// The quick way over a line and the general reader give the same facts.
@@ -38,7 +36,7 @@ struct AuditFoldTests {
     private func expectSame(_ lines: String, sourceLocation: Testing.SourceLocation = #_sourceLocation) throws {
         let quick = try fold(lines)
         let general = try fold(list(lines.split(separator: "\n")))
-        #expect(quick.facts == general.facts, sourceLocation: sourceLocation)
+        #expect(quick.usage == general.usage, sourceLocation: sourceLocation)
         #expect(quick.implied == general.implied, sourceLocation: sourceLocation)
         #expect(quick.flags == general.flags, sourceLocation: sourceLocation)
         #expect(quick.logs[0].requests == general.logs[0].requests, sourceLocation: sourceLocation)
@@ -93,7 +91,7 @@ struct AuditFoldTests {
         let result = try fold(good[0] + good[1] + bad + good[2] + good[3])
         #expect(result.logs[0].requests == 4)
         #expect(result.logs[0].rejected >= 1)
-        #expect(result.facts.values.map(\.count) == [4])
+        #expect(result.counts.map(\.count) == [4])
         #expect(!result.diagnostics.isEmpty)
         #expect(result.diagnostics.first?.location?.line == 3)
     }
@@ -107,8 +105,7 @@ struct AuditFoldTests {
         bytes[place + 6] = 0xFF
         let path = folder.file("audit.log")
         try Data(Array(Self.event(1).utf8) + bytes + Array(Self.event(2).utf8)).write(to: URL(filePath: path))
-        var fold = UsageFold()
-        try AuditLogReader().read(path, into: &fold)
+        let fold = try AuditLogReader.fold(path)
         #expect(fold.logs[0].requests == 2)
         #expect(fold.logs[0].rejected == 1)
         #expect(fold.facts.count == 1)

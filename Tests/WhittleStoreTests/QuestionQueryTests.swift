@@ -92,8 +92,7 @@ struct QuestionQueryTests {
         let file = folder.file("c.db")
         try WhittleDatabase.load(
             try ManifestLoader().load([Fixtures.path("demo/cluster")]), to: file, options: WhittleDatabase.LoadOptions())
-        var fold = UsageFold()
-        try AuditLogReader().read(Fixtures.path("demo/audit.log"), into: &fold)
+        let fold = try AuditLogReader.fold(Fixtures.path("demo/audit.log"))
         let database = try WhittleDatabase.open(file, isReadOnly: false)
         try database.add(fold)
         let unused = try database.run("unused-permissions", ["user": .text("system:serviceaccount:shop:orders")]).rows.map {

@@ -51,8 +51,7 @@ struct WhittleDatabaseTests {
         defer { folder.remove() }
         let file = folder.file("c.db")
         try WhittleDatabase.load(try Fixtures.recordedCluster(), to: file, options: WhittleDatabase.LoadOptions())
-        var fold = UsageFold()
-        try AuditLogReader().read(Fixtures.path("clusters/recorded/audit.log.gz"), into: &fold)
+        let fold = try AuditLogReader.fold(Fixtures.path("clusters/recorded/audit.log.gz"))
         try WhittleDatabase.open(file, isReadOnly: false).add(fold)
         try WhittleDatabase.load(try Fixtures.recordedCluster(), to: file, options: WhittleDatabase.LoadOptions())
         let violations = try DatabaseQueue(path: file).read { try Row.fetchAll($0, sql: "PRAGMA foreign_key_check").count }
@@ -80,8 +79,7 @@ struct WhittleDatabaseTests {
         let file = folder.file("c.db")
         let cluster = try Fixtures.recordedCluster()
         try WhittleDatabase.load(cluster, to: file, options: WhittleDatabase.LoadOptions())
-        var fold = UsageFold()
-        try AuditLogReader().read(Fixtures.path("clusters/recorded/audit.log.gz"), into: &fold)
+        let fold = try AuditLogReader.fold(Fixtures.path("clusters/recorded/audit.log.gz"))
         try WhittleDatabase.open(file, isReadOnly: false).add(fold)
         let before = try WhittleDatabase.open(file).run("usage").rows
         #expect(!before.isEmpty)
@@ -96,10 +94,10 @@ struct WhittleDatabaseTests {
             options: WhittleDatabase.LoadOptions())
         #expect(try WhittleDatabase.open(file).run("usage").rows == before)
         // The log is known: a second reading finds nothing new.
-        var again = UsageFold()
-        try AuditLogReader(known: try WhittleDatabase.open(file).foldedLogs()).read(
-            Fixtures.path("clusters/recorded/audit.log.gz"), into: &again)
-        #expect(again.facts.isEmpty)
+        let reader = AuditLogReader(known: try WhittleDatabase.open(file).foldedLogs())
+        let again = try reader.read(Fixtures.path("clusters/recorded/audit.log.gz")) { _ in }
+        #expect(again.log.events == 0)
+        #expect(reader.take() == nil)
         var fresh = WhittleDatabase.LoadOptions()
         fresh.isFresh = true
         try WhittleDatabase.load(cluster, to: file, options: fresh)
@@ -112,8 +110,7 @@ struct WhittleDatabaseTests {
         defer { folder.remove() }
         let file = folder.file("c.db")
         try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
-        var fold = UsageFold()
-        try AuditLogReader().read(Fixtures.path("clusters/recorded/audit.log.gz"), into: &fold)
+        let fold = try AuditLogReader.fold(Fixtures.path("clusters/recorded/audit.log.gz"))
         try WhittleDatabase.open(file, isReadOnly: false).add(fold)
         let before = try Data(contentsOf: URL(fileURLWithPath: file))
         let other = state(Self.shop.replacing("cluster-a", with: "cluster-b"))

@@ -1,10 +1,10 @@
--- Whittle database, schema 2. One file = one cluster at one moment (state) + everything seen of it (usage).
+-- Whittle database, schema 3. One file = one cluster at one moment (state) + everything seen of it (usage).
 -- SQLite >= 3.37 (STRICT). All text compares byte by byte (BINARY); nothing is folded, trimmed or normalised.
 -- Conventions: *_id integer key · time = microseconds since 1970-01-01 UTC · flag = 0 or 1 · '' = the API's empty string
 -- (core group, no name, no namespace) · NULL = absent, unknown or any, as the column says.
 -- Places: source_id, line, column = where an object is written, 1-based; NULL = not an object of the input.
 PRAGMA application_id = 0x57484954;                  -- 'WHIT'
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 -- ───────────── about the file ─────────────
 CREATE TABLE cluster (                               -- exactly one row
@@ -344,7 +344,25 @@ CREATE TABLE checkpoint (                            -- every audit log that was
   ignored          INTEGER NOT NULL,                 -- of these: refused before authorization (401, 429, 503)
   undecided        INTEGER NOT NULL,                 -- of these: 403 without a decision
   rejected         INTEGER NOT NULL,                 -- lines that are no event
-  envelopes        TEXT NOT NULL DEFAULT '{}'        -- JSON object: what was wrapped around events → count of these
+  envelopes        TEXT NOT NULL DEFAULT '{}',       -- JSON object: what was wrapped around events → count of these
+  line_count       INTEGER NOT NULL DEFAULT 0,       -- line feeds in these bytes
+  repeated         INTEGER NOT NULL DEFAULT 0,       -- of the events: read before, in this log or another
+  rejects          TEXT NOT NULL DEFAULT '{}',       -- JSON object: why something is no event → count; sums to rejected
+  levels           TEXT NOT NULL DEFAULT '{}',       -- JSON object: audit level → count of events; '' = not told
+  stages           TEXT NOT NULL DEFAULT '{}',       -- JSON object: stage → count of events
+  decisions        TEXT NOT NULL DEFAULT '{}',       -- JSON object: decision annotation → count of answered events; '' = none
+  spans            TEXT NOT NULL DEFAULT '[]'        -- JSON array of [from, to], minutes since 1970-01-01 UTC: no event is more than 10 minutes from the next
+) STRICT;
+CREATE TABLE names_dropped (                         -- verbs on resources that a user used with so many names that none is kept
+  identity_id      INTEGER NOT NULL REFERENCES identity,    -- whose usage and implied needs have no names
+  atom_id          INTEGER NOT NULL REFERENCES atom,        -- for this verb and resource
+  PRIMARY KEY (identity_id, atom_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE event_window (                          -- the latest events by hash, so that what two logs hold counts once
+  event_window_id  INTEGER PRIMARY KEY CHECK (event_window_id = 1),  -- always 1
+  seed             INTEGER NOT NULL,                 -- what the hashes start from
+  previous         BLOB NOT NULL,                    -- the older hashes, 8 bytes each, little-endian
+  current          BLOB NOT NULL                     -- the younger hashes
 ) STRICT;
 CREATE TABLE declared_need (                         -- what an author says is needed
   identity_id      INTEGER NOT NULL REFERENCES identity,    -- who needs it

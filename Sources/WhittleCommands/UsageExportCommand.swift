@@ -1,0 +1,162 @@
+import ArgumentParser
+import CZstd
+import Foundation
+import WhittleIngest
+import WhittleModel
+import WhittleRender
+import WhittleStore
+
+struct UsageExportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Write usage as NDJSON that `whittle usage merge` combines.",
+        discussion: """
+            Without logs, writes the usage of the database; with logs, folds them without a database, so that folding can run on \
+            every node or for every day. Files that end in .zst are compressed; they may be read by their owner only.
+            """)
+
+    @Argument(help: "Audit logs, folders of them, or patterns; - is standard input.")
+    var logs: [String] = []
+
+    @OptionGroup var options: AuditLogOptions
+
+    @Option(name: [.short, .customLong("output")], help: "File to write; - is standard output.")
+    var output = "-"
+
+    @Option(name: .long, help: "Database (default: $WHITTLE_DB, then ./whittle.db).")
+    var db: String?
+
+    func run() throws {
+        let fold: UsageFold
+        if logs.isEmpty {
+            let database = try WhittleDatabase.open(db ?? Console.current.environment["WHITTLE_DB"] ?? "whittle.db")
+            guard try database.hasUsage() else { throw CommandFailure("the database holds no usage to export") }
+            fold = try database.usage()
+        } else {
+            guard db == nil else { throw CommandFailure("name logs or a database, not both", code: .usage) }
+            let database = try WhittleDatabase.inMemory(ClusterState())
+            try AuditFolding(options) { try database.add($0, maxNames: options.maxNames) }.read(try AuditLogFiles.expand(logs))
+            fold = try database.usage()
+        }
+        if output == "-" {
+            var text = ""
+            UsageExport.write(fold) { line in
+                text += line
+                guard text.utf8.count > 1 << 16 else { return }
+                Console.current.output(text)
+                text = ""
+            }
+            Console.current.output(text)
+        } else {
+            let file = try ExportFile(output)
+            try UsageExport.write(fold) { try file.add($0) }
+            try file.finish()
+        }
+    }
+}
+
+struct UsageMergeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "merge", abstract: "Add exported usage to a database.",
+        discussion: """
+            Parts may be merged in any order and any grouping with the same result. A part whose logs are all known changes nothing; \
+            one that holds known logs beside others cannot be told apart and is refused.
+            """)
+
+    @Argument(help: "Files written by `whittle usage export`, plain, gzip or zstd; - is standard input.")
+    var parts: [String]
+
+    @Option(help: "Names kept of one verb on one resource for one user; with more, none is kept.")
+    var maxNames = 1_000
+
+    @Option(name: .long, help: "Database made by `whittle load` (default: $WHITTLE_DB, then ./whittle.db).")
+    var db: String?
+
+    func run() throws {
+        let console = Console.current
+        let database = try WhittleDatabase.open(db ?? console.environment["WHITTLE_DB"] ?? "whittle.db", isReadOnly: false)
+        for part in parts {
+            let fold = try UsageExportReader.read(part)
+            let known = Set(try database.foldedLogs().values.flatMap { $0.map(\.digest) })
+            let repeated = fold.logs.filter { known.contains($0.digest) }
+            guard repeated.count < fold.logs.count || fold.logs.isEmpty else {
+                console.error("\(part): nothing new\n")
+                continue
+            }
+            if let log = repeated.first {
+                throw CommandFailure(
+                    "`\(part)` holds `\(log.path)`, which the database holds already, beside logs that it does not; merge the parts it was made of"
+                )
+            }
+            try database.add(fold, maxNames: maxNames)
+            console.error("\(part): \(fold.facts.count) facts of \(fold.logs.count) logs\n")
+        }
+    }
+}
+
+/// A file that is complete or not there, compressed when its name ends in .zst.
+private final class ExportFile {
+    private let path: String
+    private let temporary: String
+    private let descriptor: Int32
+    private let compressor: OpaquePointer?
+    private var pending: [UInt8] = []
+
+    init(_ path: String) throws {
+        self.path = path
+        temporary = "\(path).\(getpid()).tmp"
+        descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        compressor = path.hasSuffix(".zst") ? ZSTD_createCStream() : nil
+        guard descriptor >= 0 else { throw failure }
+        UnfinishedFiles.add(temporary)
+    }
+
+    deinit {
+        if let compressor { ZSTD_freeCStream(compressor) }
+        if descriptor >= 0 { close(descriptor) }
+        unlink(temporary)
+        UnfinishedFiles.remove(temporary)
+    }
+
+    private var failure: CommandFailure { CommandFailure("cannot write `\(path)`: \(String(cString: strerror(errno)))") }
+
+    func add(_ text: String) throws {
+        pending += text.utf8
+        if pending.count >= 1 << 17 { try flush(isLast: false) }
+    }
+
+    func finish() throws {
+        try flush(isLast: true)
+        guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw failure }
+    }
+
+    private func flush(isLast: Bool) throws {
+        defer { pending.removeAll(keepingCapacity: true) }
+        guard let compressor else { return try write(pending[...]) }
+        var piece = [UInt8](repeating: 0, count: 1 << 17)
+        var position = 0
+        while true {
+            var (produced, rest) = (0, 0)
+            pending.withUnsafeBytes { source in
+                piece.withUnsafeMutableBytes { target in
+                    var input = ZSTD_inBuffer(src: source.baseAddress, size: source.count, pos: position)
+                    var output = ZSTD_outBuffer(dst: target.baseAddress, size: target.count, pos: 0)
+                    rest = ZSTD_compressStream2(compressor, &output, &input, isLast ? ZSTD_e_end : ZSTD_e_continue)
+                    (position, produced) = (input.pos, output.pos)
+                }
+            }
+            guard ZSTD_isError(rest) == 0 else { throw CommandFailure("cannot compress `\(path)`") }
+            try write(piece[..<produced])
+            if isLast ? rest == 0 : position == pending.count { return }
+        }
+    }
+
+    private func write(_ bytes: ArraySlice<UInt8>) throws {
+        var rest = bytes
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else { throw failure }
+            rest = rest.dropFirst(written)
+        }
+    }
+}

@@ -1,0 +1,278 @@
+import ArgumentParser
+import Foundation
+import WhittleIngest
+import WhittleModel
+import WhittleRender
+import WhittleStore
+
+/// How audit logs are read, the same for every command that does.
+struct AuditLogOptions: ParsableArguments {
+    @Option(help: "What every record is wrapped in: \(AuditFormats.formats.joined(separator: ", ")), or auto.")
+    var format = "auto"
+
+    @Option(help: "Names kept of one verb on one resource for one user; with more, none is kept.")
+    var maxNames = 1_000
+
+    @Option(help: "File that keeps every line that is no event, as it was; it may hold secrets of the log.")
+    var rejects: String?
+
+    @Option(help: "Threads that fold (default: one per core, at most 4).")
+    var threads: Int?
+
+    func validate() throws {
+        guard format == "auto" || AuditFormats.formats.contains(format) else {
+            throw ValidationError("`\(format)` is no format: \(AuditFormats.formats.joined(separator: ", ")), auto")
+        }
+        guard maxNames >= 0 else { throw ValidationError("--max-names must not be negative") }
+        guard threads.map({ (1...64).contains($0) }) ?? true else { throw ValidationError("--threads must be 1 to 64") }
+    }
+
+    var reading: AuditLogReader.Options {
+        var options = AuditLogReader.Options()
+        options.format = format == "auto" ? nil : format
+        options.maxNames = maxNames
+        if let threads { options.threads = threads }
+        return options
+    }
+}
+
+struct UsageLoadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "load", abstract: "Fold audit logs into the usage of a database.",
+        discussion: """
+            Reads audit.k8s.io events as JSON lines or EventLists, plain, gzip or zstd, in a stream, also inside what EKS, GKE, AKS and \
+            log shippers wrap around them; each record is looked at for itself. A log that was read before, or the \
+            part of a grown log that was, is not counted again, and neither is an event that two logs hold.
+            """)
+
+    @Argument(help: "Audit logs, folders of them, or patterns; - is standard input.")
+    var logs: [String]
+
+    @OptionGroup var options: AuditLogOptions
+
+    @Flag(help: "Go on reading as the log grows, through rotation, until interrupted.")
+    var follow = false
+
+    @Option(name: .long, help: "Database made by `whittle load` (default: $WHITTLE_DB, then ./whittle.db).")
+    var db: String?
+
+    func validate() throws {
+        if follow, logs.count != 1 || logs == ["-"] { throw ValidationError("--follow takes one file") }
+    }
+
+    func run() throws {
+        let path = db ?? Console.current.environment["WHITTLE_DB"] ?? "whittle.db"
+        let database = try WhittleDatabase.open(path, isReadOnly: false)
+        let folding = try AuditFolding(
+            options, known: try database.foldedLogs(), window: try database.eventWindow()
+        ) { try database.add($0, maxNames: options.maxNames) }
+        if follow { try folding.follow(logs[0]) } else { try folding.read(try AuditLogFiles.expand(logs)) }
+    }
+}
+
+/// Reads audit logs one after the other and says what came of them.
+final class AuditFolding {
+    private let reader: AuditLogReader
+    private let progress: FoldingProgress
+    private let commit: (UsageFold) throws -> Void
+    private let rejects: RejectFile?
+    private var total = UsageFold.Log(path: "")
+    private var logCount = 0
+    private var sinceCommit = 0
+    /// Bytes after which what was folded is kept, so that an interruption loses little.
+    private static let commitSize = 512 << 20
+
+    init(
+        _ options: AuditLogOptions, known: [Int: Set<KnownLog>] = [:], window: EventWindowState? = nil,
+        commit: @escaping (UsageFold) throws -> Void
+    ) throws {
+        reader = AuditLogReader(options: options.reading, known: known, window: window)
+        let progress = FoldingProgress(isShown: Console.current.showsProgress)
+        self.progress = progress
+        self.commit = { fold in
+            progress.finish()
+            DiagnosticReport.write(fold.diagnostics)
+            try commit(fold)
+        }
+        rejects = try options.rejects.map { try RejectFile($0) }
+        reader.onProgress = { progress.update($0) }
+        if let rejects { reader.onReject = { rejects.add($0) } }
+    }
+
+    func read(_ paths: [String]) throws {
+        for path in paths {
+            try read(path)
+            guard sinceCommit >= Self.commitSize, let fold = reader.take() else { continue }
+            sinceCommit = 0
+            try commit(fold)
+        }
+        if let fold = reader.take() { try commit(fold) }
+        try rejects?.finish()
+        let console = Console.current
+        if total.events > 0 {
+            for line in CoverageText.lines(total, logs: logCount) { console.error("  \(line)\n") }
+        } else if logCount > 0 {
+            let names = paths.count == 1 ? "`\(paths[0])` holds" : "the logs hold"
+            throw CommandFailure("\(names) no audit events")
+        }
+    }
+
+    private func read(_ path: String) throws {
+        let console = Console.current
+        let (log, unfinished) = try reader.read(path, commit: commit)
+        progress.finish()
+        sinceCommit += log.byteCount
+        if unfinished > 0 {
+            console.error("\(path): the last \(unfinished) bytes are no whole line; they are read when the log has grown\n")
+        }
+        guard log.events > 0 || log.rejected > 0 else {
+            if unfinished == 0 { console.error("\(path): nothing new\n") } else { logCount += 1 }
+            return
+        }
+        logCount += 1
+        total.add(log)
+        console.error("\(path): \(CoverageText.summary(log))\n")
+    }
+
+    /// Reads a log as it grows. A file that is renamed is read to its end before the new one, one that is cut off from its start.
+    func follow(_ path: String) throws {
+        var descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw IngestError.cannotOpen(path: path, reason: String(cString: strerror(errno))) }
+        defer { close(descriptor) }
+        while true {
+            var (held, named) = (stat(), stat())
+            fstat(descriptor, &held)
+            let isReplaced = stat(path, &named) == 0 && (named.st_ino != held.st_ino || named.st_dev != held.st_dev)
+            let (log, _) = try reader.read(path, descriptor: descriptor, commit: commit)
+            progress.finish()
+            if let fold = reader.take() {
+                try commit(fold)
+                Console.current.error("\(path): \(CoverageText.summary(log))\n")
+            }
+            if isReplaced {
+                let next = open(path, O_RDONLY | O_CLOEXEC)
+                if next >= 0 {
+                    close(descriptor)
+                    descriptor = next
+                    continue
+                }
+            }
+            Thread.sleep(forTimeInterval: 1)
+        }
+    }
+}
+
+/// What logs could show, in words.
+enum CoverageText {
+    static func summary(_ log: UsageFold.Log) -> String {
+        let window = [log.firstEvent, log.lastEvent].compactMap { $0.map(TimeText.rfc3339) }.joined(separator: " to ")
+        var parts = [
+            "\(log.requests) requests from \(log.events) events\(window.isEmpty ? "" : ", \(window)")",
+            "\(log.undecided) undecided, \(log.ignored) refused before authorization",
+            "\(log.rejected) unreadable\(log.rejects.isEmpty ? "" : " (\(counts(log.rejects)))")",
+        ]
+        if log.repeated > 0 { parts.append("\(log.repeated) read before") }
+        if !log.envelopes.isEmpty { parts.append("wrapped: \(counts(log.envelopes))") }
+        return parts.joined(separator: "; ")
+    }
+
+    /// Window, gaps, stages, levels, decisions, and what the wrappers cannot carry.
+    static func lines(_ log: UsageFold.Log, logs: Int) -> [String] {
+        var lines = ["coverage: \(logs) \(logs == 1 ? "log" : "logs"), \(gaps(log.minutes))"]
+        lines.append("stages: \(counts(log.stages)); levels: \(counts(log.levels)); decisions: \(counts(log.decisions))")
+        if log.stages.keys.allSatisfy({ $0 == "RequestReceived" }) {
+            lines.append("no event tells an answer: only stage RequestReceived was logged, which proves nothing")
+        }
+        for envelope in log.envelopes.keys.sorted() {
+            guard let missing = AuditFormats.cannotCarry[envelope] else { continue }
+            lines.append("\(envelope) cannot carry: \(missing.joined(separator: ", "))")
+        }
+        return lines
+    }
+
+    private static func counts(_ counts: [String: Int]) -> String {
+        counts.isEmpty
+            ? "none"
+            : counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) \($0.key.isEmpty ? "without" : $0.key)" }
+                .joined(separator: ", ")
+    }
+
+    private static func gaps(_ minutes: Set<Int64>) -> String {
+        let sorted = minutes.sorted()
+        let gaps = zip(sorted, sorted.dropFirst()).filter { $1 - $0 > 10 }
+        guard !gaps.isEmpty else { return "no gap of more than 10 minutes" }
+        let shown = gaps.prefix(3).map { "\(TimeText.rfc3339($0 * 60_000_000)) to \(TimeText.rfc3339($1 * 60_000_000))" }
+        let more = gaps.count > 3 ? " and \(gaps.count - 3) more" : ""
+        return "\(gaps.count) \(gaps.count == 1 ? "gap" : "gaps") of more than 10 minutes: \(shown.joined(separator: ", "))\(more)"
+    }
+}
+
+/// Lines that are no event, kept as they were in a file that only its owner may read.
+final class RejectFile {
+    private let path: String
+    private let descriptor: Int32
+    private var failure: String?
+
+    init(_ path: String) throws {
+        self.path = path
+        descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard descriptor >= 0, fchmod(descriptor, 0o600) == 0 else {
+            throw CommandFailure("cannot write `\(path)`: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    func add(_ text: UnsafeBufferPointer<UInt8>) {
+        guard !text.isEmpty, failure == nil else { return }
+        let line = Array(text) + (text.last == UInt8(ascii: "\n") ? [] : [UInt8(ascii: "\n")])
+        var start = 0
+        while start < line.count {
+            let written = line.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress.map { $0 + start }, line.count - start) }
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else {
+                failure = String(cString: strerror(errno))
+                return
+            }
+            start += written
+        }
+    }
+
+    /// Says what could not be written.
+    func finish() throws {
+        if let failure { throw CommandFailure("cannot write `\(path)`: \(failure)") }
+    }
+}
+
+/// One line on a terminal about work that takes more than a second.
+final class FoldingProgress {
+    private let isShown: Bool
+    private let console = Console.current
+    private let start = Date()
+    private var lastUpdate = Date.distantPast
+    private var hasWritten = false
+
+    init(isShown: Bool) { self.isShown = isShown }
+
+    func update(_ progress: AuditLogReader.Progress) {
+        guard isShown else { return }
+        let now = Date()
+        let seconds = now.timeIntervalSince(start)
+        guard seconds > 1, now.timeIntervalSince(lastUpdate) > 0.2 else { return }
+        lastUpdate = now
+        hasWritten = true
+        var text = "\(progress.folded / 1_000_000) MB, \(Int(Double(progress.folded) / 1e6 / seconds)) MB/s, "
+        text += "\(progress.events) events, \(Int(Double(progress.events) / seconds))/s"
+        if progress.rejected > 0 { text += ", \(progress.rejected) unreadable" }
+        if let size = progress.size, size > 0, progress.bytes > 0 {
+            let left = seconds * Double(size - progress.bytes) / Double(progress.bytes)
+            text += ", \(progress.bytes * 100 / size) %, \(Int(left.rounded(.up))) s left"
+        }
+        console.error("\r\(text)\u{1B}[K")
+    }
+
+    func finish() {
+        if hasWritten { console.error("\r\u{1B}[K") }
+        hasWritten = false
+    }
+}

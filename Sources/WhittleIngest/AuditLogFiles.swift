@@ -1,0 +1,79 @@
+import Foundation
+
+/// Which files are meant by the paths that a user gives: folders hold rotated logs, patterns are expanded.
+public enum AuditLogFiles {
+    /// Files in the order in which they are to be read. What is in a folder or behind a pattern is ordered by the time of its
+    /// first event, so that rotated logs come in the order in which they were written, whatever their names.
+    ///
+    /// - Throws: `IngestError.cannotOpen` when a path, or what a folder holds, cannot be opened, or a pattern matches nothing.
+    public static func expand(_ paths: [String]) throws(IngestError) -> [String] {
+        var files: [String] = []
+        for path in paths {
+            var isDirectory: ObjCBool = false
+            if path == "-" || FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) {
+                files += path != "-" && isDirectory.boolValue ? ordered(try contents(of: path)) : [path]
+            } else if path.contains(where: { "*?[".contains($0) }) {
+                let matches = try matches(of: path)
+                var inner: [String] = []
+                for match in matches {
+                    let isFolder = FileManager.default.fileExists(atPath: match, isDirectory: &isDirectory) && isDirectory.boolValue
+                    inner += isFolder ? try contents(of: match) : [match]
+                }
+                files += ordered(inner)
+            } else {
+                throw .cannotOpen(path: path, reason: "No such file or directory")
+            }
+        }
+        return files
+    }
+
+    private static func matches(of pattern: String) throws(IngestError) -> [String] {
+        var found = glob_t()
+        defer { globfree(&found) }
+        guard glob(pattern, GLOB_BRACE, nil, &found) == 0, let paths = found.gl_pathv else {
+            throw .cannotOpen(path: pattern, reason: "no file matches")
+        }
+        return (0..<Int(found.gl_pathc)).compactMap { paths[$0].map { String(cString: $0) } }
+    }
+
+    /// Every file in the folder and below, but none that is hidden.
+    private static func contents(of folder: String) throws(IngestError) -> [String] {
+        let names: [String]
+        do {
+            names = try FileManager.default.contentsOfDirectory(atPath: folder)
+        } catch {
+            throw .cannotOpen(path: folder, reason: "the folder cannot be read")
+        }
+        var files: [String] = []
+        for name in names.sorted() where !name.hasPrefix(".") {
+            let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+            var status = stat()
+            guard stat(path, &status) == 0 else { continue }
+            switch status.st_mode & S_IFMT {
+            // Links to folders are not followed: they may lead back.
+            case S_IFDIR: if (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) == nil { files += try contents(of: path) }
+            case S_IFREG where status.st_size > 0: files.append(path)
+            default: break
+            }
+        }
+        return files
+    }
+
+    private static func ordered(_ files: [String]) -> [String] {
+        files.map { (time: firstTime(in: $0) ?? .max, path: $0) }
+            .sorted { ($0.time, $0.path) < ($1.time, $1.path) }.map(\.path)
+    }
+
+    /// The earliest time that stands at the beginning of a log.
+    private static func firstTime(in path: String) -> Int64? {
+        let size = 1 << 16
+        guard let stream = try? ByteStream(path: path) else { return nil }
+        let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: size)
+        defer { bytes.deallocate() }
+        var count = 0
+        while count < size, let got = try? stream.read(into: bytes + count, count: size - count), got > 0 { count += got }
+        let text = String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
+        let times = text.matches(of: #/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/#.asciiOnlyDigits())
+        return times.lazy.compactMap { Timestamp.microseconds(String($0.output.0)) }.first
+    }
+}

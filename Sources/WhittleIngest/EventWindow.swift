@@ -1,0 +1,87 @@
+import CScan
+import WhittleModel
+
+/// The latest events by their hashes, so that what two logs hold counts once.
+///
+/// Two generations: when the younger is full it becomes the older, so that at least the last `span` events are known and at
+/// most twice as many. Nothing depends on time or on where a log was cut.
+struct EventWindow: ~Copyable {
+    /// Events that are known at least.
+    static let span = 1 << 19
+
+    let seed: UInt64
+    private var previous = HashSet64()
+    private var current = HashSet64()
+
+    init(seed: UInt64) { self.seed = seed }
+
+    init(_ state: EventWindowState) {
+        seed = state.seed
+        for hash in state.previous { _ = previous.insert(hash) }
+        for hash in state.current { _ = current.insert(hash) }
+    }
+
+    /// Adds an event; `false` when it is known. 0 is no event.
+    @inline(__always)
+    mutating func insert(_ hash: UInt64) -> Bool {
+        guard hash != 0 else { return true }
+        if previous.contains(hash) { return false }
+        guard current.insert(hash) else { return false }
+        if current.count == Self.span {
+            swap(&previous, &current)
+            current.removeAll()
+        }
+        return true
+    }
+
+    var state: EventWindowState { EventWindowState(seed: seed, previous: previous.entries, current: current.entries) }
+}
+
+/// Numbers other than 0 in the order in which they came.
+private struct HashSet64: ~Copyable {
+    private(set) var entries: [UInt64] = []
+    private var slots: UnsafeMutablePointer<UInt64>
+    private var mask = 4_095
+
+    init() {
+        slots = .allocate(capacity: mask + 1)
+        slots.initialize(repeating: 0, count: mask + 1)
+    }
+
+    deinit { slots.deallocate() }
+
+    var count: Int { entries.count }
+
+    @inline(__always)
+    private func slot(of hash: UInt64) -> Int {
+        var slot = Int(truncatingIfNeeded: hash) & mask
+        while slots[slot] != 0, slots[slot] != hash { slot = (slot + 1) & mask }
+        return slot
+    }
+
+    @inline(__always)
+    func contains(_ hash: UInt64) -> Bool { slots[slot(of: hash)] != 0 }
+
+    @inline(__always)
+    mutating func insert(_ hash: UInt64) -> Bool {
+        let place = slot(of: hash)
+        guard slots[place] == 0 else { return false }
+        slots[place] = hash
+        entries.append(hash)
+        if entries.count * 2 > mask { grow() }
+        return true
+    }
+
+    private mutating func grow() {
+        slots.deallocate()
+        mask = mask * 2 + 1
+        slots = .allocate(capacity: mask + 1)
+        slots.initialize(repeating: 0, count: mask + 1)
+        for hash in entries { slots[slot(of: hash)] = hash }
+    }
+
+    mutating func removeAll() {
+        entries.removeAll(keepingCapacity: true)
+        slots.update(repeating: 0, count: mask + 1)
+    }
+}

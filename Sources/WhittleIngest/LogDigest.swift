@@ -1,0 +1,76 @@
+import Crypto
+import Foundation
+
+/// What tells one log from another: its first and its last bytes and their count. Every event has an id and a time of its
+/// own, so logs that agree in these agree in all that lies between; hashing all would cost more than reading does.
+struct LogDigest: ~Copyable {
+    private static let span = 1 << 16
+    private static let prefix = "ends:"
+    /// Bytes seen.
+    private(set) var count = 0
+    private var head: [UInt8] = []
+    /// The last bytes, at their place modulo the span.
+    private var tail = [UInt8](repeating: 0, count: span)
+    /// Of every byte, as files of schema 1 know it.
+    private var whole: SHA256?
+
+    init(needsWhole: Bool) { whole = needsWhole ? SHA256() : nil }
+
+    var needsWhole: Bool { whole != nil }
+
+    static func isOfEnds(_ digest: String) -> Bool { digest.hasPrefix(prefix) }
+
+    /// The digest of the first `count` bytes of a regular file; `nil` when it is shorter or cannot be read.
+    static func ofEnds(descriptor: Int32, count: Int) -> String? {
+        func bytes(_ range: Range<Int>) -> [UInt8]? {
+            var result = [UInt8](repeating: 0, count: range.count)
+            var done = 0
+            while done < range.count {
+                let got = result.withUnsafeMutableBytes { buffer in
+                    pread(descriptor, buffer.baseAddress.map { $0 + done }, range.count - done, off_t(range.lowerBound + done))
+                }
+                guard got > 0 else { return nil }
+                done += got
+            }
+            return result
+        }
+        guard let head = bytes(0..<min(count, span)) else { return nil }
+        guard count > span else { return digest(count, head, []) }
+        // The tail may overlap the head.
+        return bytes(count - span..<count).map { digest(count, head, $0) }
+    }
+
+    mutating func update(_ bytes: UnsafeBufferPointer<UInt8>) {
+        whole?.update(bufferPointer: UnsafeRawBufferPointer(bytes))
+        if head.count < Self.span { head += bytes.prefix(Self.span - head.count) }
+        let last = UnsafeBufferPointer(rebasing: bytes.suffix(Self.span))
+        let place = (count + bytes.count - last.count) % Self.span
+        count += bytes.count
+        guard let source = last.baseAddress else { return }
+        tail.withUnsafeMutableBufferPointer { tail in
+            guard let target = tail.baseAddress else { return }
+            let first = min(last.count, Self.span - place)
+            (target + place).update(from: source, count: first)
+            target.update(from: source + first, count: last.count - first)
+        }
+    }
+
+    var ofEnds: String {
+        let split = count % Self.span
+        return Self.digest(count, head, count > Self.span ? Array(tail[split...] + tail[..<split]) : [])
+    }
+
+    private static func digest(_ count: Int, _ head: [UInt8], _ tail: [UInt8]) -> String {
+        var hasher = SHA256()
+        hasher.update(data: Array("\(count)\n".utf8))
+        hasher.update(data: head)
+        hasher.update(data: tail)
+        return prefix + hasher.finalize().map(hexByte).joined()
+    }
+
+    /// Every digest of what was read so far that a database may hold.
+    var values: [String] {
+        let copy = whole
+        return [ofEnds] + (copy.map { [$0.finalize().map(hexByte).joined()] } ?? [])
+    }
+}

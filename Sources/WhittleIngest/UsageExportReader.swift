@@ -1,0 +1,215 @@
+import Foundation
+import WhittleModel
+
+/// What `whittle usage export` wrote → the fold it was made from; plain, gzip or zstd.
+public enum UsageExportReader {
+    /// Reads a file; `-` is standard input.
+    ///
+    /// - Throws: `IngestError` when it cannot be opened, is no export, is of a newer version or is cut off: a part of it would
+    ///   be no usage of anything.
+    public static func read(_ path: String) throws(IngestError) -> UsageFold {
+        let stream = try ByteStream(path: path)
+        var builder = Builder(path: path)
+        var bytes: [UInt8] = []
+        let piece = UnsafeMutablePointer<UInt8>.allocate(capacity: 1 << 18)
+        defer { piece.deallocate() }
+        while case let count = try stream.read(into: piece, count: 1 << 18), count > 0 {
+            bytes.append(contentsOf: UnsafeBufferPointer(start: piece, count: count))
+            var start = 0
+            while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
+                try builder.take(bytes[start..<end])
+                start = end + 1
+            }
+            bytes.removeSubrange(..<start)
+            if bytes.count > 32 << 20 { throw builder.error("a line is longer than 32 MiB") }
+        }
+        if !bytes.isEmpty { try builder.take(bytes[...]) }
+        return try builder.finish()
+    }
+
+    private struct Builder {
+        let path: String
+        private var fold = UsageFold()
+        private var places: [ByteString: Int32] = [ByteString(""): 0]
+        private var line = 0
+        private var records = 0
+        private var isStarted = false
+        private var isEnded = false
+
+        init(path: String) { self.path = path }
+
+        func error(_ reason: String) -> IngestError { .notAnExport(path: path, line: line, reason: reason) }
+
+        private mutating func text(_ value: DocumentValue?) -> Int32 {
+            let text = value?.string ?? ""
+            if let place = places[ByteString(text)] { return place }
+            let place = Int32(fold.texts.count)
+            fold.texts.append(text)
+            places[ByteString(text)] = place
+            return place
+        }
+
+        mutating func take(_ bytes: ArraySlice<UInt8>) throws(IngestError) {
+            line += 1
+            guard bytes.contains(where: { $0 > 0x20 }) else { return }
+            guard !isEnded else { throw error("something follows the last record") }
+            var failure: IngestError?
+            bytes.withUnsafeBufferPointer { buffer in
+                guard let base = buffer.baseAddress, firstInvalidUTF8(in: buffer) == nil, var json = try? JSONText(buffer) else {
+                    failure = error("the line is no JSON")
+                    return
+                }
+                let tree = DocumentTree(file: path, base: base)
+                defer { withExtendedLifetime(tree) {} }
+                guard (try? json.parseValue(into: tree)) != nil, json.peek() == 0, tree.root.kind == .object else {
+                    failure = error("the line is no JSON")
+                    return
+                }
+                do throws(IngestError) { try take(tree.root) } catch { failure = error }
+            }
+            if let failure { throw failure }
+        }
+
+        private mutating func take(_ record: DocumentValue) throws(IngestError) {
+            guard isStarted else {
+                guard record.value("whittle")?.isText("usage") ?? false, let version = record.value("version")?.integer else {
+                    throw error("it does not begin like an export of `whittle usage export`")
+                }
+                guard version == 1 else { throw error("it is of version \(version) and this whittle reads version 1") }
+                isStarted = true
+                return
+            }
+            if let end = record.value("end")?.integer {
+                guard end == records else { throw error("\(end) records were written and \(records) are left") }
+                isEnded = true
+                return
+            }
+            records += 1
+            if let fact = record.value("fact") {
+                try take(fact: fact)
+            } else if let log = record.value("log") {
+                try take(log: log)
+            } else if let need = record.value("implied"), let cause = need.value("cause")?.string.flatMap(ImpliedNeed.Cause.init) {
+                let (user, request) = try request(need.value("request"))
+                fold.implied[ImpliedNeed(user: user, request: request, cause: cause, isAllowed: need.value("allowed")?.bool ?? false)] =
+                    try totals(need)
+            } else if let flag = record.value("flag") {
+                fold.flags[UsageFlag(user: flag.value("user")?.string ?? "", flag: flag.value("flag")?.string ?? "")] = try totals(flag)
+            } else if let dropped = record.value("namesDropped") {
+                var fact = UsageFact()
+                try target(&fact, dropped)
+                fact.namespace = 0
+                fact.name = 0
+                fold.withoutNames.insert(fact)
+            } else {
+                throw error("the record is of no known kind")
+            }
+        }
+
+        private func number(_ value: DocumentValue, _ key: StaticString) throws(IngestError) -> Int {
+            guard let number = value.value(key)?.integer else { throw error("`\(key)` must be a whole number") }
+            return number
+        }
+
+        private func request(_ value: DocumentValue?) throws(IngestError) -> (user: String, request: Request) {
+            guard let value else { throw error("the record names no request") }
+            let verb = value.value("verb")?.string ?? ""
+            let user = value.value("user")?.string ?? ""
+            if let path = value.value("path")?.string { return (user, Request(verb: verb, path: path)) }
+            guard let resource = value.value("resource")?.string else { throw error("the record names neither resource nor path") }
+            return (
+                user,
+                Request(
+                    verb: verb, apiGroup: value.value("apiGroup")?.string ?? "", resource: resource,
+                    subresource: value.value("subresource")?.string ?? "", namespace: value.value("namespace")?.string ?? "",
+                    name: value.value("name")?.string ?? "")
+            )
+        }
+
+        private mutating func target(_ fact: inout UsageFact, _ value: DocumentValue) throws(IngestError) {
+            fact.user = text(value.value("user"))
+            fact.verb = text(value.value("verb"))
+            if let path = value.value("path") {
+                fact.apiGroup = -1
+                fact.resource = text(path)
+            } else {
+                guard value.value("resource")?.string != nil else { throw error("the record names neither resource nor path") }
+                fact.apiGroup = text(value.value("apiGroup"))
+                fact.resource = text(value.value("resource"))
+                fact.subresource = text(value.value("subresource"))
+                fact.namespace = text(value.value("namespace"))
+                fact.name = text(value.value("name"))
+            }
+        }
+
+        private mutating func take(fact value: DocumentValue) throws(IngestError) {
+            var fact = UsageFact()
+            guard let request = value.value("request"), let decision = value.value("decision")?.string.flatMap(UsageKey.Decision.init) else {
+                throw error("the fact has no request or no known decision")
+            }
+            try target(&fact, request)
+            fact.impersonator = text(value.value("impersonator"))
+            (fact.podNamespace, fact.pod, fact.podUID) = (
+                text(value.value("podNamespace")), text(value.value("pod")), text(value.value("podUID"))
+            )
+            fact.userAgent = text(value.value("userAgent"))
+            fact.reason = text(value.value("reason"))
+            fact.decision = Int32(UsageKey.Decision.allCases.firstIndex(of: decision) ?? 2)
+            fact.codeClass = Int32(clamping: try number(value, "codeClass"))
+            var count = UsageCount()
+            count.started = max(try number(value, "started"), 0)
+            for (day, requests) in value.value("days").members {
+                guard let day = day.string.flatMap({ Int64($0) }), let requests = requests.integer, requests > 0 else {
+                    throw error("`days` must hold whole numbers")
+                }
+                count.add(requests: requests, ofDay: day)
+            }
+            count.firstSeen = Int64(try number(value, "firstSeen"))
+            count.lastSeen = Int64(try number(value, "lastSeen"))
+            fold.facts.append(fact)
+            fold.counts.append(count)
+        }
+
+        private func totals(_ value: DocumentValue) throws(IngestError) -> UsageCount {
+            var count = UsageCount()
+            count.add(requests: max(try number(value, "count"), 0), ofDay: 0)
+            count.firstSeen = Int64(try number(value, "firstSeen"))
+            count.lastSeen = Int64(try number(value, "lastSeen"))
+            return count
+        }
+
+        private mutating func take(log value: DocumentValue) throws(IngestError) {
+            var log = UsageFold.Log(path: value.value("path")?.string ?? "-")
+            guard let digest = value.value("digest")?.string, !digest.isEmpty else { throw error("the log has no digest") }
+            log.digest = digest
+            log.byteCount = try number(value, "byteCount")
+            log.lineCount = try number(value, "lineCount")
+            log.events = try number(value, "events")
+            log.requests = try number(value, "requests")
+            log.receivedOnly = try number(value, "receivedOnly")
+            log.ignored = try number(value, "ignored")
+            log.undecided = try number(value, "undecided")
+            log.repeated = try number(value, "repeated")
+            log.firstEvent = value.value("firstEvent")?.integer.map(Int64.init)
+            log.lastEvent = value.value("lastEvent")?.integer.map(Int64.init)
+            func counts(_ key: StaticString) -> [String: Int] {
+                value.value(key).members.reduce(into: [:]) { if let name = $1.key.string, let count = $1.value.integer { $0[name] = count } }
+            }
+            (log.rejects, log.envelopes, log.levels) = (counts("rejects"), counts("envelopes"), counts("levels"))
+            (log.stages, log.decisions) = (counts("stages"), counts("decisions"))
+            for span in value.value("spans").elements {
+                let ends = span.elements.compactMap(\.integer)
+                // A span of more than a century is none.
+                guard ends.count == 2, ends[0] <= ends[1], ends[1] - ends[0] < 60_000_000 else { throw error("`spans` must hold pairs of minutes") }
+                log.minutes.formUnion((ends[0]...ends[1]).map(Int64.init))
+            }
+            fold.logs.append(log)
+        }
+
+        consuming func finish() throws(IngestError) -> UsageFold {
+            guard isStarted else { throw error("it is empty") }
+            guard isEnded else { throw error("its last record is missing: it is cut off") }
+            return fold
+        }
+    }
+}

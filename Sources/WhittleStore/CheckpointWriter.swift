@@ -1,0 +1,96 @@
+import Foundation
+import GRDB
+import WhittleModel
+
+/// Writes what was read of a log: a row of its own, or more of an earlier part's row.
+struct CheckpointWriter {
+    /// Minutes without events that are no gap.
+    private static let silence: Int64 = 10
+    private let database: Database
+
+    init(_ database: Database) { self.database = database }
+
+    func write(_ log: UsageFold.Log) throws {
+        var row = Row(log)
+        if let earlier = log.extendedDigest,
+            let known = try GRDB.Row.fetchOne(database, sql: "SELECT * FROM checkpoint WHERE sha256 = ?", arguments: [earlier])
+        {
+            row.extend(known)
+            try database.execute(sql: "DELETE FROM checkpoint WHERE checkpoint_id = ?", arguments: [row.id])
+        } else if log.events == 0, log.rejected == 0 {
+            return
+        } else {
+            row.id = try Int64.fetchOne(database, sql: "SELECT coalesce(max(checkpoint_id), 0) + 1 FROM checkpoint") ?? 1
+        }
+        try database.execute(
+            sql: "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
+            arguments: [
+                row.id, log.path, log.byteCount, log.digest, row.firstEvent, row.lastEvent, row.counts[0], row.counts[1], row.counts[2],
+                row.counts[3], row.counts[4], row.counts[5], Self.json(row.envelopes), log.lineCount, row.counts[6], Self.json(row.rejects),
+                Self.json(row.levels), Self.json(row.stages), Self.json(row.decisions), Self.json(row.spans),
+            ])
+    }
+
+    private struct Row {
+        var id: Int64 = 0
+        var firstEvent: Int64?
+        var lastEvent: Int64?
+        /// events, requests, received_only, ignored, undecided, rejected, repeated
+        var counts: [Int]
+        var envelopes: [String: Int]
+        var rejects: [String: Int]
+        var levels: [String: Int]
+        var stages: [String: Int]
+        var decisions: [String: Int]
+        var spans: [[Int64]]
+
+        init(_ log: UsageFold.Log) {
+            (firstEvent, lastEvent) = (log.firstEvent, log.lastEvent)
+            counts = [log.events, log.requests, log.receivedOnly, log.ignored, log.undecided, log.rejected, log.repeated]
+            (envelopes, rejects, levels) = (log.envelopes, log.rejects, log.levels)
+            (stages, decisions) = (log.stages, log.decisions)
+            spans = CheckpointWriter.joined(log.minutes.map { [$0, $0] })
+        }
+
+        mutating func extend(_ row: GRDB.Row) {
+            id = row["checkpoint_id"]
+            firstEvent = [firstEvent, row["first_event"]].compactMap { $0 }.min()
+            lastEvent = [lastEvent, row["last_event"]].compactMap { $0 }.max()
+            let names = ["events", "requests", "received_only", "ignored", "undecided", "rejected", "repeated"]
+            for (place, name) in names.enumerated() { counts[place] += row[name] as Int? ?? 0 }
+            func merge(_ counts: inout [String: Int], _ column: String) {
+                let text: String = row[column]
+                let earlier = (try? JSONDecoder().decode([String: Int].self, from: Data(text.utf8))) ?? [:]
+                counts.merge(earlier, uniquingKeysWith: +)
+            }
+            merge(&envelopes, "envelopes")
+            merge(&rejects, "rejects")
+            merge(&levels, "levels")
+            merge(&stages, "stages")
+            merge(&decisions, "decisions")
+            let text: String = row["spans"]
+            spans = CheckpointWriter.joined(spans + ((try? JSONDecoder().decode([[Int64]].self, from: Data(text.utf8))) ?? []))
+        }
+    }
+
+    /// Spans in order, those joined that no gap divides.
+    private static func joined(_ spans: [[Int64]]) -> [[Int64]] {
+        var result: [[Int64]] = []
+        for span in spans.filter({ $0.count == 2 }).sorted(by: { $0[0] < $1[0] }) {
+            if let last = result.last, span[0] - last[1] <= silence {
+                result[result.count - 1][1] = max(last[1], span[1])
+            } else {
+                result.append(span)
+            }
+        }
+        return result
+    }
+
+    private static func json(_ counts: [String: Int]) -> String {
+        "{" + counts.sorted { bytesPrecede($0.key, $1.key) }.map { "\(jsonQuoted($0.key)):\($0.value)" }.joined(separator: ",") + "}"
+    }
+
+    private static func json(_ spans: [[Int64]]) -> String {
+        "[" + spans.map { "[\($0[0]),\($0[1])]" }.joined(separator: ",") + "]"
+    }
+}
