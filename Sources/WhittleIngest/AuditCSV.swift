@@ -43,19 +43,22 @@ struct AuditCSV {
         return name
     }
 
-    /// What one record holds, like `AuditEnvelope.records(in:as:)`; a blank line holds nothing.
+    /// What one record holds; a blank line holds nothing, and a record that is no event, or is cut, one unknown.
     ///
+    /// `nil` when the line is JSON, so that the table has ended.
     /// - Parameter row: with or without its line end, complete in the sense of `isComplete`.
     func records(row: UnsafeBufferPointer<UInt8>, as format: String? = nil) -> AuditEnvelope.Records? {
-        guard row.contains(where: { $0 > 0x20 }) else { return AuditEnvelope.Records() }
-        guard firstInvalidUTF8(in: row) == nil, let cells = Self.cells(of: row, delimiter), cells.count == columns.count else { return nil }
+        guard let first = row.first(where: { $0 > 0x20 }) else { return AuditEnvelope.Records() }
+        if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") { return nil }
+        let bad = AuditEnvelope.Records(unknown: 1)
+        guard firstInvalidUTF8(in: row) == nil, let cells = Self.cells(of: row, delimiter), cells.count == columns.count else { return bad }
         var members: [String] = []
         for (column, cell) in zip(columns, cells) where !column.isEmpty && !cell.isEmpty {
             var text = String(decoding: cell, as: UTF8.self)
             if Self.times.contains(column) { text = Self.time(text) }
             members.append("\(jsonQuoted(column)):\(jsonQuoted(text))")
         }
-        return AuditEnvelope.records(inText: Array("{\(members.joined(separator: ","))}".utf8), as: format)
+        return AuditEnvelope.records(inText: Array("{\(members.joined(separator: ","))}".utf8), as: format) ?? bad
     }
 
     /// Whether a record ends with this line: quotes are balanced.

@@ -17,33 +17,23 @@ package struct AuditEnvelope {
         var unknown = 0
     }
 
-    /// What can be asked for with `records(in:as:)`: everything, plain events and lists, or the events of one envelope.
-    package static let formats = [
-        "auto", "json", "upstream", "list", "eks", "gke", "aks", "aks-admin", "openshift", "cri", "prefixed", "fluent-bit", "message",
-        "journald",
-        "loki", "elastic", "filebeat", "splunk", "datadog", "kafka", "pubsub", "text",
-    ]
+    /// What can be asked for with `records(in:as:)` besides `auto`, which is everything.
+    package static var formats: [String] { AuditFormats.formats }
 
-    /// What events of an envelope never tell, whatever the cluster did. Silence about it proves nothing.
-    package static let cannotCarry: [String: [String]] = [
-        "gke": [
-            "groups of the user", "uid and extra of the user, so pods", "codes of HTTP",
-            "reads (get, list, watch), unless Data Access logs are enabled",
-        ],
-        "aks-admin": ["reads (get, list)"],
-    ]
+    /// What events of an envelope never tell, whatever the cluster did.
+    package static var cannotCarry: [String: [String]] { AuditFormats.cannotCarry }
 
     /// Whether events of an envelope are asked for.
     ///
-    /// What stands behind the prefix of a line that is accepted is to be asked for as `json`.
+    /// A bare event is one of those too that have a word before each event of a line, which is off when the event is read.
     static func accepts(_ envelope: String, as format: String?) -> Bool {
         switch format {
         case nil, "auto": true
         case "json", "upstream": envelope.isEmpty || envelope == "list"
-        // Exports to S3 have the time before each event.
-        case "eks": envelope == "eks" || envelope == "prefixed"
-        // Logs of several nodes have the node before each event.
         case "openshift": envelope.isEmpty || envelope == "list" || envelope == "prefixed"
+        // Exports to S3 have the time before each event.
+        case "eks": envelope.isEmpty || envelope == "eks" || envelope == "prefixed"
+        case "cri", "prefixed": envelope.isEmpty || envelope == format
         case "aks": envelope == "aks" || envelope == "aks-admin"
         default: envelope == format
         }
@@ -169,4 +159,22 @@ package struct AuditEnvelope {
             }
         }
     }
+}
+
+/// The envelopes in which audit logs come.
+public enum AuditFormats {
+    /// Their names; `json` and `upstream` are events and lists of events with nothing around them.
+    public static let formats = [
+        "json", "upstream", "list", "eks", "gke", "aks", "aks-admin", "openshift", "cri", "prefixed", "fluent-bit", "message", "journald",
+        "loki", "elastic", "filebeat", "splunk", "datadog", "kafka", "pubsub", "text",
+    ]
+
+    /// What events of an envelope never tell, whatever the cluster did. Silence about it proves nothing.
+    public static let cannotCarry: [String: [String]] = [
+        "gke": [
+            "groups of the user", "uid and extra of the user, so pods", "codes of HTTP",
+            "reads (get, list, watch), unless Data Access logs are enabled",
+        ],
+        "aks-admin": ["reads (get, list)"],
+    ]
 }

@@ -337,6 +337,8 @@ struct AuditEnvelopeTests {
         #expect(AuditEnvelope.contents(of: Self.event, as: "json").events.count == 1)
         #expect(AuditEnvelope.contents(of: list, as: "upstream").events.count == 1)
         #expect(AuditEnvelope.contents(of: Self.event, as: "aks").unknown == 1)
+        #expect(AuditEnvelope.contents(of: Self.event, as: "eks").events.count == 1)
+        #expect(AuditEnvelope.contents(of: list, as: "openshift").events.count == 1)
         #expect(AuditEnvelope.contents(of: Self.tableRow.replacing("AKSAudit\"", with: "AKSAuditAdmin\""), as: "aks").events.count == 1)
         #expect(AuditEnvelope.cannotCarry.keys.allSatisfy { AuditEnvelope.formats.contains($0) })
     }
