@@ -168,8 +168,8 @@ enum CoverageText {
         let window = [log.firstEvent, log.lastEvent].compactMap { $0.map(TimeText.rfc3339) }.joined(separator: " to ")
         var parts = [
             "\(log.requests) requests from \(log.events) events\(window.isEmpty ? "" : ", \(window)")",
-            "\(log.undecided) undecided, \(log.ignored) refused before authorization",
-            "\(log.rejected) unreadable\(log.rejects.isEmpty ? "" : " (\(counts(log.rejects)))")",
+            "\(log.undecided) undecided, \(log.ignored) refused before authorization, \(log.rejected) unreadable"
+                + (log.rejects.isEmpty ? "" : " (\(counts(log.rejects)))"),
         ]
         if log.repeated > 0 { parts.append("\(log.repeated) read before") }
         if !log.envelopes.isEmpty { parts.append("wrapped: \(counts(log.envelopes))") }

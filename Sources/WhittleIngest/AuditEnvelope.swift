@@ -6,22 +6,10 @@ import WhittleModel
 ///
 /// Each record is looked at for itself: an event, a list of them, a known wrapper, or a text that holds one of these. What is
 /// wrapped keeps its meaning; only GKE rewrites events, and what its records lack (groups, pods) stays unknown.
-struct AuditEnvelope {
-    /// An event and the name of the outermost wrapper around it, `""` for none.
+package struct AuditEnvelope {
+    /// An event and the name of the outermost wrapper around it, `""` for none. A wrapper that cannot carry everything
+    /// (`cannotCarry`) is named whatever stands around it.
     typealias Found = (event: AuditEvent, envelope: String)
-
-    private static let depthLimit = 8
-    /// Members that hold records, and the envelope that they tell.
-    private static let containers: [(key: StaticString, envelope: String)] = [
-        ("items", "list"), ("events", "eks"), ("logEvents", "eks"), ("results", "eks"), ("records", "aks"), ("properties", "aks"),
-        ("hits", "elastic"), ("_source", "elastic"), ("kubernetes", "elastic"), ("audit", "elastic"), ("json", "filebeat"),
-        ("attributes", "datadog"), ("data", "loki"), ("result", "splunk"), ("values", "loki"),
-    ]
-    /// Members whose text is a record.
-    private static let texts: [(key: StaticString, envelope: String)] = [
-        ("log", "fluent-bit"), ("message", "message"), ("MESSAGE", "journald"), ("log_s", "aks"), ("line", "loki"), ("_raw", "splunk"),
-        ("value", "value"),
-    ]
 
     /// Events in order, and the count of records beside them that are nothing known.
     struct Records {
@@ -29,99 +17,127 @@ struct AuditEnvelope {
         var unknown = 0
     }
 
-    /// Everything that was found; `nil` when the value is nothing that is known.
-    static func records(in value: DocumentValue) -> Records? {
-        var records = Records()
-        return visit(value, "", 0, &records) ? records : nil
+    /// What can be asked for with `records(in:as:)` besides `auto`, which is everything.
+    package static var formats: [String] { AuditFormats.formats }
+
+    /// What events of an envelope never tell, whatever the cluster did.
+    package static var cannotCarry: [String: [String]] { AuditFormats.cannotCarry }
+
+    /// Whether events of an envelope are asked for.
+    ///
+    /// A bare event is one of those too that have a word before each event of a line, which is off when the event is read.
+    static func accepts(_ envelope: String, as format: String?) -> Bool {
+        switch format {
+        case nil, "auto": true
+        case "json", "upstream": envelope.isEmpty || envelope == "list"
+        case "openshift": envelope.isEmpty || envelope == "list" || envelope == "prefixed"
+        // Exports to S3 have the time before each event.
+        case "eks": envelope.isEmpty || envelope == "eks" || envelope == "prefixed"
+        case "cri", "prefixed": envelope.isEmpty || envelope == format
+        case "aks": envelope == "aks" || envelope == "aks-admin"
+        default: envelope == format
+        }
     }
 
-    private static func visit(_ value: DocumentValue, _ envelope: String, _ depth: Int, _ records: inout Records) -> Bool {
-        guard depth < depthLimit else { return false }
-        switch value.kind {
-        case .array:
-            var (known, unknown) = (0, 0)
-            for element in value.elements {
-                // Of a row of Logs Insights only the field that holds the message is a record.
-                let isOtherField = element.value("field").map { !$0.isText("@message") } ?? false
-                if isOtherField { continue }
-                if visit(element, envelope, depth + 1, &records) { known += 1 } else { unknown += 1 }
+    /// Everything that was found.
+    ///
+    /// - Parameter format: one of `formats`; events of another envelope are then counted as unknown.
+    /// - Returns: `nil` when the value as a whole is nothing that is known, which is one unknown record. A container whose
+    ///   records are all bad has no events and the count of them in `unknown`; one that is empty, or holds only what is known
+    ///   to be no event, has neither.
+    static func records(in value: DocumentValue, as format: String? = nil) -> Records? {
+        var visitor = AuditVisitor(format: format)
+        return visitor.visit(value, "", 0) ? visitor.records : nil
+    }
+
+    /// The same for the text of a value.
+    static func records(inText bytes: [UInt8], as format: String? = nil) -> Records? {
+        var visitor = AuditVisitor(format: format)
+        return visitor.visit(bytes: bytes, "", 0) ? visitor.records : nil
+    }
+
+    // MARK: Lines
+
+    /// A line behind what a shipper wrote before it.
+    package struct Prefixed {
+        package var rest: UnsafeBufferPointer<UInt8>
+        package var envelope: String
+        /// Whether the container runtime split the line here: what follows stands in the next line of the same stream, whose
+        /// rest begins anywhere.
+        package var isPartial = false
+        /// `stdout` or `stderr` of a container; lines that were split belong together only within one.
+        package var stream = ""
+    }
+
+    private static let prefixLimit = 512
+
+    /// Takes a line apart: the container runtime's `TIME STREAM TAG`, or a few words before an object.
+    ///
+    /// `nil` when there is no such prefix. Unlike `behindPrefix` also for lines that the container runtime split.
+    package static func prefix(of line: UnsafeBufferPointer<UInt8>) -> Prefixed? {
+        let head = line.prefix(prefixLimit)
+        let words = head.split(separator: UInt8(ascii: " "), maxSplits: 3, omittingEmptySubsequences: false)
+        if words.count == 4, words[0].count >= 20, words[0].first.map({ $0 &- UInt8(ascii: "0") < 10 }) ?? false {
+            let stream = ["stdout", "stderr"].first { words[1].elementsEqual($0.utf8) }
+            // Tags are separated by colons; the first tells whether the line goes on.
+            let tag = words[2].prefix { $0 != UInt8(ascii: ":") }
+            if let stream, tag.count == 1, let letter = tag.first, letter == UInt8(ascii: "P") || letter == UInt8(ascii: "F") {
+                return Prefixed(
+                    rest: UnsafeBufferPointer(rebasing: line[words[3].startIndex...]), envelope: "cri",
+                    isPartial: letter == UInt8(ascii: "P"), stream: stream)
             }
-            // Beside records there is also what tells about them, such as the time before a line of Loki.
-            if known > 0, value.elements.first?.kind == .object { records.unknown += unknown }
-            return known > 0 || unknown == 0
-        case .string: return visit(text: value, envelope, depth, &records)
-        case .object: break
-        default: return false
         }
-        if value.value("auditID") != nil || value.value("requestURI") != nil || value.value("verb") != nil, let event = AuditEvent(value) {
-            records.events.append((event, envelope))
-            return true
-        }
-        if let payload = value.value("protoPayload") {
-            guard let event = AuditEvent(logEntry: value, payload) else { return false }
-            records.events.append((event, "gke"))
-            return true
-        }
-        if value.value("messageType")?.isText("CONTROL_MESSAGE") ?? false { return true }
-        var isKnown = false
-        for (key, name) in containers {
-            guard let inner = value[key], inner.kind == .array || inner.kind == .object || inner.isNull && name == "list" else { continue }
-            isKnown = inner.isNull || visit(inner, envelope.isEmpty ? name : envelope, depth + 1, &records) || isKnown
-        }
-        if isKnown { return true }
-        for (key, name) in texts {
-            guard let inner = value.value(key), visit(text: inner, envelope.isEmpty ? name : envelope, depth, &records) else { continue }
-            return true
-        }
-        if let data = value.value("message")?.value("data") ?? value.value("data"), let text = data.string,
-            let bytes = Data(base64Encoded: text), visit(bytes: Array(bytes), "pubsub", depth, &records)
-        {
-            return true
-        }
-        return false
-    }
-
-    private static func visit(text value: DocumentValue, _ envelope: String, _ depth: Int, _ records: inout Records) -> Bool {
-        guard let text = value.string, let first = text.utf8.first(where: { $0 > 0x20 }),
-            first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
-        else { return false }
-        return visit(bytes: Array(text.utf8), envelope, depth, &records)
-    }
-
-    private static func visit(bytes: [UInt8], _ envelope: String, _ depth: Int, _ records: inout Records) -> Bool {
-        bytes.withUnsafeBufferPointer { bytes in
-            guard let base = bytes.baseAddress, firstInvalidUTF8(in: bytes) == nil, var json = try? JSONText(bytes) else { return false }
-            let tree = DocumentTree(file: "", base: base)
-            defer { withExtendedLifetime(tree) {} }
-            guard (try? json.parseValue(into: tree)) != nil else { return false }
-            return visit(tree.root, envelope, depth + 1, &records)
-        }
+        guard let brace = head.firstIndex(of: UInt8(ascii: "{")), brace > 0 else { return nil }
+        let before = line[brace - 1]
+        guard before == UInt8(ascii: " ") || before == UInt8(ascii: "\t") || before == UInt8(ascii: ":") else { return nil }
+        let isGap = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+        guard line[..<brace].split(whereSeparator: isGap).count <= 8, !line[..<brace].contains(UInt8(ascii: "\"")) else { return nil }
+        return Prefixed(rest: UnsafeBufferPointer(rebasing: line[brace...]), envelope: "prefixed")
     }
 
     /// The bytes of a line behind what a shipper writes before the JSON, and the name of that envelope; `nil` when there is no
     /// such prefix.
     static func behindPrefix(_ line: UnsafeBufferPointer<UInt8>) -> (rest: UnsafeBufferPointer<UInt8>, envelope: String)? {
-        guard let brace = line.firstIndex(of: UInt8(ascii: "{")), brace > 0, brace < 512, line[brace - 1] == UInt8(ascii: " ") else {
-            return nil
-        }
-        let words = line[..<brace].split(separator: UInt8(ascii: " "))
-        guard words.count <= 4 else { return nil }
-        let isCRI = words.count == 3 && (words[1].elementsEqual("stdout".utf8) || words[1].elementsEqual("stderr".utf8))
-        return (UnsafeBufferPointer(rebasing: line[brace...]), isCRI ? "cri" : "prefixed")
+        guard let found = prefix(of: line), found.rest.first == UInt8(ascii: "{") else { return nil }
+        return (found.rest, found.envelope)
     }
 
+    /// The text of a line that docker, or a shipper behind a container runtime, may have split; `nil` for anything else.
+    ///
+    /// To be asked only for a value in which there is no record: a whole event may stand without its line end.
+    static func logPart(of value: DocumentValue) -> (text: String, stream: String, isPartial: Bool)? {
+        guard let text = value.value("log")?.string, let stream = value.value("stream")?.string else { return nil }
+        let tag = (value.value("logtag") ?? value.value("_p"))?.string
+        return (text, stream, tag.map { $0.hasPrefix("P") } ?? (text.utf8.last != 0x0A))
+    }
+
+    /// Whether a line is of the text format that Kubernetes 1.7 and earlier wrote: `TIME AUDIT: id="…" …`.
+    package static func isLegacy(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let first = line.first, first != UInt8(ascii: "{") else { return false }
+        return String(decoding: line.prefix(128), as: UTF8.self).contains(" AUDIT: id=\"")
+    }
+
+    // MARK: Packed lines
+
     /// A line of base64 that is gzip inside, as subscriptions deliver it; `nil` when it is none, or larger than the limit.
-    static func unpacked(_ line: UnsafeBufferPointer<UInt8>, limit: Int = 32 << 20) -> [UInt8]? {
+    package static func unpacked(_ line: UnsafeBufferPointer<UInt8>, limit: Int = 32 << 20) -> [UInt8]? {
         guard line.starts(with: "H4sI".utf8), let packed = Data(base64Encoded: Data(line.filter { $0 > 0x20 })) else { return nil }
+        return inflated(Array(packed), limit: limit)
+    }
+
+    /// The content of all members of a gzip file. Of a file that is cut behind its first member, what there is.
+    static func inflated(_ packed: [UInt8], limit: Int) -> [UInt8]? {
         var stream = z_stream()
+        // 16 + window bits: gzip format.
         guard inflateInit2_(&stream, 16 + 15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { return nil }
         defer { inflateEnd(&stream) }
-        var input = Array(packed)
+        var input = packed
         var result: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 16)
+        var hasMember = false
         return input.withUnsafeMutableBufferPointer { input -> [UInt8]? in
             stream.next_in = input.baseAddress
-            stream.avail_in = UInt32(input.count)
+            stream.avail_in = UInt32(clamping: input.count)
             while true {
                 let status = piece.withUnsafeMutableBufferPointer { piece -> Int32 in
                     stream.next_out = piece.baseAddress
@@ -130,52 +146,35 @@ struct AuditEnvelope {
                 }
                 let produced = piece.count - Int(stream.avail_out)
                 result += piece[..<produced]
-                if status == Z_STREAM_END { return result }
-                guard status == Z_OK, produced > 0, result.count <= limit else { return nil }
+                guard result.count <= limit else { return nil }
+                if status == Z_STREAM_END {
+                    hasMember = true
+                    // What is no further member is padding.
+                    guard stream.avail_in > 1, stream.next_in?[0] == 0x1F, stream.next_in?[1] == 0x8B, inflateReset(&stream) == Z_OK else {
+                        return result
+                    }
+                } else if status != Z_OK || produced == 0 && stream.avail_in == 0 {
+                    return hasMember ? result : nil
+                }
             }
         }
     }
 }
 
-extension AuditEvent {
-    /// Reads a LogEntry of GKE; `nil` when it names no resource of Kubernetes.
-    init?(logEntry entry: DocumentValue, _ payload: DocumentValue) {
-        guard let method = payload.value("methodName")?.string, let name = payload.value("resourceName")?.string else { return nil }
-        self.init()
-        stage = "ResponseComplete"
-        verb = method.split(separator: ".").last.map(String.init) ?? ""
-        caller.user = UserInfo(name: payload.value("authenticationInfo")?.value("principalEmail")?.string ?? "", groups: [])
-        caller.account = ServiceAccountName.split(caller.user.name)
-        userAgent = payload.value("requestMetadata")?.value("callerSuppliedUserAgent")?.string ?? ""
-        guard let request = Self.request(verb: verb, resourceName: name) else { return nil }
-        objectRef = request
-        receivedAt = (entry.value("timestamp") ?? entry.value("receiveTimestamp"))?.string.flatMap { Timestamp.microseconds($0) }
-        let status = payload.value("status")?.value("code")?.integer ?? 0
-        // gRPC codes: 5 not found, 6 already exists, 7 permission denied.
-        code = [0: 200, 5: 404, 6: 409, 7: 403][status] ?? 500
-        let granted = payload.value("authorizationInfo")?.elements.first?.value("granted")?.bool
-        decision =
-            entry.value("labels")?.value("authorization.k8s.io/decision")?.string
-            ?? (status == 7 || granted == false ? "forbid" : granted == true ? "allow" : nil)
-        reason = entry.value("labels")?.value("authorization.k8s.io/reason")?.string ?? ""
-    }
+/// The envelopes in which audit logs come.
+public enum AuditFormats {
+    /// Their names; `json` and `upstream` are events and lists of events with nothing around them.
+    public static let formats = [
+        "json", "upstream", "list", "eks", "gke", "aks", "aks-admin", "openshift", "cri", "prefixed", "fluent-bit", "message", "journald",
+        "loki", "elastic", "filebeat", "splunk", "datadog", "kafka", "pubsub", "text",
+    ]
 
-    /// `GROUP/VERSION[/namespaces/NS]/RESOURCE[/NAME[/SUBRESOURCE]]`, with `core` for the core group.
-    private static func request(verb: String, resourceName: String) -> Request? {
-        var parts = resourceName.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count >= 3 else { return nil }
-        let apiGroup = parts[0] == "core" ? "" : parts[0]
-        parts.removeFirst(2)
-        var namespace = ""
-        if parts.count > 2, parts[0] == "namespaces" {
-            namespace = parts[1]
-            // A subresource of the namespace itself.
-            if parts.count > 3 || !["status", "finalize"].contains(parts[2]) { parts.removeFirst(2) }
-        } else if parts[0] == "namespaces", parts.count == 2 {
-            namespace = parts[1]
-        }
-        return Request(
-            verb: verb, apiGroup: apiGroup, resource: parts[0], subresource: parts.count > 2 ? parts[2] : "", namespace: namespace,
-            name: parts.count > 1 ? parts[1] : "")
-    }
+    /// What events of an envelope never tell, whatever the cluster did. Silence about it proves nothing.
+    public static let cannotCarry: [String: [String]] = [
+        "gke": [
+            "groups of the user", "uid and extra of the user, so pods", "codes of HTTP",
+            "reads (get, list, watch), unless Data Access logs are enabled",
+        ],
+        "aks-admin": ["reads (get, list)"],
+    ]
 }

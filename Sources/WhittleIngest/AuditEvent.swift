@@ -2,6 +2,10 @@ import WhittleModel
 
 /// The parts of an audit.k8s.io Event that tell who needed what.
 struct AuditEvent {
+    /// Chosen by the server or the client, and shared by an aggregated server; `""` when not told.
+    var auditID = ""
+    /// How much the audit policy had written: `Metadata`, `Request`, `RequestResponse`; `""` when not told.
+    var level = ""
     var stage = ""
     var verb = ""
     var requestURI = ""
@@ -37,24 +41,31 @@ struct AuditEvent {
         init(user value: DocumentValue?, impersonated: DocumentValue?, metadata: DocumentValue?) {
             user = Self.info(value)
             account = ServiceAccountName.split(user.name)
-            if let extra = value?.value("extra"),
-                let name = extra.value("authentication.kubernetes.io/pod-name")?.elements.first?.string
-            {
-                pod = (name, extra.value("authentication.kubernetes.io/pod-uid")?.elements.first?.string ?? "")
+            if let extra = value?.value("extra"), let name = extra.dotted("authentication.kubernetes.io/pod-name")?.texts.first {
+                pod = (name, extra.dotted("authentication.kubernetes.io/pod-uid")?.texts.first ?? "")
             }
             if let impersonated {
                 impersonatedUser = Self.info(impersonated)
                 impersonatedUID = impersonated.value("uid")?.string ?? ""
                 for (key, values) in impersonated.value("extra").members {
-                    if let key = key.string { impersonatedExtra[key] = values.elements.compactMap(\.string) }
+                    if let key = key.string { impersonatedExtra[key] = values.texts }
                 }
             }
             impersonationConstraint = metadata?.value("impersonationConstraint")?.string
         }
 
+        /// Takes what is missing from the same user as told elsewhere.
+        mutating func complete(with other: Caller) {
+            user.name = other.user.name
+            account = other.account
+            if user.groups.isEmpty { user.groups = other.user.groups }
+            pod = pod ?? other.pod
+        }
+
         private static func info(_ value: DocumentValue?) -> UserInfo {
-            UserInfo(
-                name: value?.value("username")?.string ?? "", groups: (value?.value("groups")).elements.compactMap(\.string))
+            // Datadog calls the user name its own name.
+            let name = value?.value("username") ?? value?.value("name") ?? value?.value("id")
+            return UserInfo(name: (name ?? value)?.string ?? "", groups: value?.value("groups")?.texts ?? [])
         }
     }
 
@@ -70,29 +81,49 @@ struct AuditEvent {
 
     /// Reads an event; `nil` when the value is none.
     init?(_ value: DocumentValue) {
-        guard value.kind == .object, let stage = value.value("stage")?.string else { return nil }
-        self.stage = stage
-        verb = value.value("verb")?.string ?? ""
-        requestURI = value.value("requestURI")?.string ?? ""
-        caller = Caller(
-            user: value.value("user"), impersonated: value.value("impersonatedUser"), metadata: value.value("authenticationMetadata"))
-        userAgent = value.value("userAgent")?.string ?? ""
-        if let reference = value.value("objectRef") {
-            objectRef = Request(
-                verb: verb, apiGroup: reference.value("apiGroup")?.string ?? "",
-                resource: reference.value("resource")?.string ?? "", subresource: reference.value("subresource")?.string ?? "",
-                namespace: reference.value("namespace")?.string ?? "", name: reference.value("name")?.string ?? "")
-        }
-        let status = value.value("responseStatus")
-        code = status?.value("code")?.integer ?? 0
-        if code == 403 { message = status?.value("message")?.string ?? "" }
-        let annotations = value.value("annotations")
-        decision = annotations?.value("authorization.k8s.io/decision")?.string
-        reason = annotations?.value("authorization.k8s.io/reason")?.string ?? ""
-        receivedAt = (value.value("requestReceivedTimestamp") ?? value.value("stageTimestamp") ?? value.value("timestamp"))?
-            .string.flatMap { Timestamp.microseconds($0) }
-        if let object = value.value("requestObject") { readBody(object, response: value.value("responseObject")) }
+        guard value.kind == .object, value.value("kind")?.isText("Event") ?? true else { return nil }
+        self.init(field: { value.value($0) })
     }
+
+    /// Reads an event of its fields; `nil` when they are none of one.
+    init?(field: (StaticString) -> DocumentValue?) {
+        guard let stage = field("stage")?.string else { return nil }
+        self.stage = stage
+        auditID = field("auditID")?.string ?? ""
+        level = field("level")?.string ?? ""
+        // Datadog moves what other logs have as well to names that they share.
+        let http = field("http")
+        verb = (field("verb") ?? http?.value("method"))?.string ?? ""
+        requestURI = (field("requestURI") ?? http?.value("url"))?.string ?? ""
+        userAgent = (field("userAgent") ?? http?.value("useragent"))?.string ?? ""
+        caller = Caller(
+            user: field("user"), impersonated: field("impersonatedUser"), metadata: field("authenticationMetadata"))
+        if caller.user.name.isEmpty, let user = field("usr") { caller.complete(with: Caller(user: user, impersonated: nil, metadata: nil)) }
+        if let reference = field("objectRef") {
+            var apiGroup = reference.value("apiGroup")?.string
+            // In v1alpha1 the version tells the group too.
+            if apiGroup == nil, let version = reference.value("apiVersion")?.string, version.contains("/") {
+                apiGroup = String(version.prefix { $0 != "/" })
+            }
+            objectRef = Request(
+                verb: verb, apiGroup: apiGroup ?? "", resource: reference.value("resource")?.string ?? "",
+                subresource: reference.value("subresource")?.string ?? "", namespace: reference.value("namespace")?.string ?? "",
+                name: reference.value("name")?.string ?? "")
+        }
+        let status = field("responseStatus")
+        code = (status?.value("code") ?? http?.value("status_code"))?.number ?? 0
+        let answer = status?.value("message")
+        if code == 403 || answer?.isText("Connection closed early") ?? false { message = answer?.string ?? "" }
+        let annotations = field("annotations")
+        decision = annotations?.dotted("authorization.k8s.io/decision")?.string
+        reason = annotations?.dotted("authorization.k8s.io/reason")?.string ?? ""
+        receivedAt = (field("requestReceivedTimestamp") ?? field("stageTimestamp") ?? field("timestamp"))?
+            .string.flatMap { Timestamp.microseconds($0) }
+        if let object = field("requestObject") { readBody(object, response: field("responseObject")) }
+    }
+
+    /// Whether it says anything but its stage.
+    var isTold: Bool { !auditID.isEmpty || !requestURI.isEmpty || !verb.isEmpty }
 
     private mutating func readBody(_ object: DocumentValue, response: DocumentValue?) {
         if let spec = object.value("spec"), objectRef?.apiGroup == "authorization.k8s.io" {
@@ -117,4 +148,25 @@ struct AuditEvent {
             body.blockingOwners.append((version.contains("/") ? String(version.prefix { $0 != "/" }) : "", kind, name))
         }
     }
+}
+
+extension DocumentValue {
+    /// The member of a name with dots; also where an exporter wrote `_` for the dots, or took them for objects in objects.
+    func dotted(_ key: StaticString) -> DocumentValue? { value(key) ?? dotted(key.description[...]) }
+
+    private func dotted(_ key: Substring) -> DocumentValue? {
+        let flat = String(key.map { $0 == "." ? "_" : $0 })
+        for (name, member) in members where !member.isNull {
+            guard let name = name.string, !name.isEmpty else { continue }
+            if key == name || flat == name { return member }
+            if key.hasPrefix(name + "."), let found = member.dotted(key.dropFirst(name.count + 1)) { return found }
+        }
+        return nil
+    }
+
+    /// The texts of a list of them; one that stands alone is a list of one.
+    var texts: [String] { string.map { [$0] } ?? elements.compactMap(\.string) }
+
+    /// A whole number, also where it is written as text.
+    var number: Int? { integer ?? string.flatMap { Int($0) } }
 }

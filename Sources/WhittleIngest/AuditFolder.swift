@@ -502,14 +502,19 @@ struct AuditFolder: ~Copyable {
             if isNew { nameCounts.append(0) }
             nameCounts[group] = Int32.max - 1
         }
-        for (need, number) in other.implied { otherCounts[Int(Self.number(&implied[need], in: &otherCounts))].add(other.otherCounts[Int(number)]) }
-        for (flag, number) in other.flags { otherCounts[Int(Self.number(&flags[flag], in: &otherCounts))].add(other.otherCounts[Int(number)]) }
+        for (need, number) in other.implied {
+            otherCounts[Int(Self.number(&implied[need], in: &otherCounts))].add(other.otherCounts[Int(number)])
+        }
+        for (flag, number) in other.flags {
+            otherCounts[Int(Self.number(&flags[flag], in: &otherCounts))].add(other.otherCounts[Int(number)])
+        }
     }
 
     private var withoutNames: Set<UsageFact> {
         var result: Set<UsageFact> = []
         for (group, count) in nameCounts.enumerated() where Int(count) > maxNames {
-            result.insert(groups.bytes(at: group).buffer.baseAddress.map { UnsafeRawPointer($0).loadUnaligned(as: UsageFact.self) } ?? UsageFact())
+            result.insert(
+                groups.bytes(at: group).buffer.baseAddress.map { UnsafeRawPointer($0).loadUnaligned(as: UsageFact.self) } ?? UsageFact())
         }
         return result
     }

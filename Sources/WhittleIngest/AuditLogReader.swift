@@ -62,14 +62,17 @@ public final class AuditLogReader {
         self.window = window.map { SharedWindow($0) }
     }
 
-    /// Folds one log that is known to nobody.
+    /// Folds one log that is known to nobody, at once.
     ///
     /// - Throws: `IngestError` when it cannot be opened.
     public static func fold(_ path: String, options: Options = Options()) throws -> UsageFold {
+        var options = options
+        options.partSize = .max
         let reader = AuditLogReader(options: options)
-        var fold: UsageFold?
-        _ = try reader.read(path) { fold = $0 }
-        return reader.take() ?? fold ?? UsageFold()
+        let (log, _) = try reader.read(path) { _ in }
+        var fold = reader.take() ?? UsageFold()
+        fold.logs = [log]
+        return fold
     }
 
     /// What was counted since the last call; `nil` when nothing was.
@@ -121,7 +124,7 @@ public final class AuditLogReader {
             self.session = session
             session.begin(path, onReject: onReject)
             while lanes.count < current.count { lanes.append(AuditLane(seed: window.seed, maxNames: options.maxNames)) }
-            let round = FoldingRound(current, lanes, window, takesUsual: options.format == nil || options.format == "json")
+            let round = FoldingRound(current, lanes, window, takesUsual: AuditEnvelope.accepts("", as: options.format))
             let mayReadOn = !(current.last?.endsAtKnownCount ?? false)
             next = mayReadOn ? fill(from: source) : []
             round.wait()

@@ -43,14 +43,20 @@ final class AuditSession {
     private var held: [UInt8] = []
     private var heldLine = 0
     private var nesting = Nesting()
+    /// Bytes of a list behind its last element that are dealt with: when it goes on, they are read again.
+    private var gap = 0
+    /// Whether an earlier load has read how the list begins, so that nobody knows what is around it.
+    private var isResumed = false
     /// Whether a value must end in its line: it was given up once.
     private var isStrict = false
     private var isAtStart = true
     private var isChecked = false
     private var csv: AuditCSV?
     private var hasReportedLegacy = false
-    /// What CRI has split of a line so far.
-    private var partial: [UInt8] = []
+    /// A record of a table that goes on in the next line.
+    private var row: [UInt8] = []
+    /// What a container runtime has split of a line so far, by stream.
+    private var parts: [String: [UInt8]] = [:]
 
     init(window: SharedWindow, lineLimit: Int, format: String?, maxNames: Int) {
         self.window = window
@@ -67,7 +73,7 @@ final class AuditSession {
 
     /// Whether every byte so far is dealt with.
     var isIdle: Bool {
-        if case .idle = state { return held.isEmpty && partial.isEmpty && csv == nil }
+        if case .idle = state { return held.isEmpty && parts.isEmpty && csv == nil }
         return false
     }
 
@@ -113,7 +119,12 @@ final class AuditSession {
             if let first = bytes.first(where: { $0 > 0x20 }) {
                 isAtStart = false
                 // The rest of a list whose first part an earlier load has read.
-                if first == UInt8(ascii: ",") || first == UInt8(ascii: "]") { state = .list(envelope: "list", isBare: false) }
+                if first == UInt8(ascii: ",") || first == UInt8(ascii: "]") {
+                    state = .list(envelope: "list", isBare: false)
+                    (gap, isResumed) = (0, true)
+                } else if first == UInt8(ascii: "}") {
+                    (state, nesting, gap) = (.closing, Nesting(depth: 1), 0)
+                }
             }
         }
         switch state {
@@ -124,6 +135,10 @@ final class AuditSession {
     }
 
     private func takeValue(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, endsLine: Bool) {
+        // Lines inside a value are indented, or begin with a key or a bracket that closes; others begin something else.
+        if case .open = state, held.last == UInt8(ascii: "\n"), let first = bytes.first, first > 0x20, !"\"]},".utf8.contains(first) {
+            giveUp()
+        }
         if case .idle = state {
             guard bytes.contains(where: { $0 > 0x20 }) else { return }
             held = []
@@ -134,13 +149,14 @@ final class AuditSession {
         held += bytes
         guard let first = held.first(where: { $0 > 0x20 }) else { return }
         let isJSON = first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
-        if isJSON, csv == nil, partial.isEmpty {
+        if isJSON, csv == nil {
             nesting.advance(over: bytes)
             if endsLine, nesting.depth <= 0 || nesting.isInString { return endValue() }
             if let (start, envelope, isBare) = listStart() {
                 let rest = Array(held[start...])
                 let line = heldLine + lineFeeds(held[..<start])
                 held = []
+                (gap, isResumed) = (start, false)
                 state = .list(envelope: envelope, isBare: isBare)
                 rest.withUnsafeBufferPointer { takeElements($0, line) }
                 return
@@ -242,17 +258,22 @@ final class AuditSession {
                     continue
                 default:
                     reject("not-an-event", "an element of a list is no audit event", line, 1, Array(bytes[position...].prefix(100)))
-                    let end = bytes[position...].firstIndex { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "]") || $0 == UInt8(ascii: "\n") }
+                    let end = bytes[position...].firstIndex {
+                        $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "]") || $0 == UInt8(ascii: "\n")
+                    }
+                    gap += (end ?? bytes.count) - position
                     position = end ?? bytes.count
                     continue
                 }
                 position += 1
+                gap += 1
             case .list:
                 position += hold(bytes, from: position, &line)
             case .closing:
                 if byte == UInt8(ascii: "\n") { line += 1 }
                 nesting.advance(byte)
                 position += 1
+                gap += 1
                 if nesting.depth <= 0 { state = .idle }
             default:
                 let rest = UnsafeBufferPointer(rebasing: bytes[position...])
@@ -273,6 +294,7 @@ final class AuditSession {
             held += bytes[start..<position]
             let element = held
             held = []
+            gap = 0
             takeElement(element, isText: isText)
             return position - start
         }
@@ -288,10 +310,7 @@ final class AuditSession {
     private func takeElement(_ element: [UInt8], isText: Bool) {
         var envelope = "list"
         if case .list(let name, _) = state { envelope = name }
-        if !isText, format == nil, takeUsual(element) {
-            envelopes[envelope, default: 0] += 1
-            return
-        }
+        if !isText, takeUsual(element, envelope) { return }
         if !read(element, heldLine, isLast: false, envelope: envelope) { rejectUnreadable(element, heldLine) }
     }
 
@@ -300,13 +319,17 @@ final class AuditSession {
     /// Takes a line that does not begin like JSON.
     private func takeText(_ text: [UInt8], _ line: Int) {
         if let table = csv {
-            let record = partial + text
+            row += text
+            let record = row
             guard record.withUnsafeBufferPointer({ AuditCSV.isComplete($0) }) else {
-                partial = record
+                if row.count > lineLimit {
+                    reject("too-long", "a record is longer than \(lineLimit >> 20) MiB", line, 1, record)
+                    row = []
+                }
                 return
             }
-            partial = []
-            if let records = record.withUnsafeBufferPointer({ table.records(row: $0) }) {
+            row = []
+            if let records = record.withUnsafeBufferPointer({ table.records(row: $0, as: format) }) {
                 judge(records, line, record)
             } else {
                 csv = nil
@@ -314,23 +337,13 @@ final class AuditSession {
             }
             return
         }
-        if let records = text.withUnsafeBufferPointer({ AuditEnvelope.behindPrefix($0) }) {
-            partial += records.rest.isEmpty ? [] : Array(text[(text.count - records.rest.count)...])
-            if records.isPartial {
-                while partial.last == UInt8(ascii: "\n") || partial.last == UInt8(ascii: "\r") { partial.removeLast() }
-                if partial.count > lineLimit {
-                    reject("too-long", "the parts of a line are longer than \(lineLimit >> 20) MiB", line, 1, partial)
-                    partial = []
-                }
-                return
-            }
-            let value = partial
-            partial = []
-            if takeUsual(value) {
-                envelopes[records.envelope, default: 0] += 1
-            } else if !read(value, line, isLast: false, envelope: records.envelope) {
-                rejectUnreadable(value, line)
-            }
+        let prefix = text.withUnsafeBufferPointer { bytes in
+            AuditEnvelope.prefix(of: bytes).map { (Array($0.rest), $0.envelope, $0.isPartial, $0.stream) }
+        }
+        if let (rest, envelope, isPartial, stream) = prefix {
+            guard let value = joined(rest, stream: stream, isPartial: isPartial, line) else { return }
+            if AuditEnvelope.accepts(envelope, as: format) || format == nil, takeUsual(value, envelope) { return }
+            if !read(value, line, isLast: false, envelope: envelope) { rejectUnreadable(value, line) }
             return
         }
         if let unpacked = text.withUnsafeBufferPointer({ AuditEnvelope.unpacked($0, limit: lineLimit) }) {
@@ -347,7 +360,8 @@ final class AuditSession {
             hasReportedLegacy = true
             diagnostics.append(
                 Diagnostic(
-                    .error, id: "legacy-audit-format", "the log is in the text format of Kubernetes 1.11 and older, which tells no decision",
+                    .error, id: "legacy-audit-format",
+                    "the log is in the text format of API servers before Kubernetes 1.8, which tells no decision",
                     at: SourceLocation(file: path, line: line, column: 1),
                     help: "let the API server write JSON: --audit-log-format=json"))
             return
@@ -355,13 +369,32 @@ final class AuditSession {
         rejectUnreadable(text, line)
     }
 
+    /// The whole line whose last part this is; `nil` while it goes on.
+    private func joined(_ part: [UInt8], stream: String, isPartial: Bool, _ line: Int) -> [UInt8]? {
+        guard isPartial || parts[stream] != nil else { return part }
+        var whole = (parts[stream] ?? []) + part
+        guard isPartial else {
+            parts[stream] = nil
+            return whole
+        }
+        while let last = whole.last, last == UInt8(ascii: "\n") || last == UInt8(ascii: "\r") { whole.removeLast() }
+        if whole.count > lineLimit {
+            reject("too-long", "the parts of a line are longer than \(lineLimit >> 20) MiB", line, 1, whole)
+            whole = []
+        }
+        parts[stream] = whole
+        return nil
+    }
+
     /// Counts an event that is as usual as one on a line.
-    private func takeUsual(_ bytes: [UInt8]) -> Bool {
+    private func takeUsual(_ bytes: [UInt8], _ envelope: String = "") -> Bool {
         let padded = bytes + [UInt8](repeating: 0, count: 64)
         return padded.withUnsafeBufferPointer { buffer in
             folder.forgetIfFull()
             let text = buffer[..<bytes.count].drop { $0 <= 0x20 }
-            guard format == nil || format == "json", let event = folder.prepare(UnsafeBufferPointer(rebasing: text)) else { return false }
+            guard AuditEnvelope.accepts(envelope, as: format), let event = folder.prepare(UnsafeBufferPointer(rebasing: text)) else {
+                return false
+            }
             let isNew = isChecked || window.insert(event.hash)
             var judged: (outcome: AuditFolder.Outcome, decision: Int)?
             if isNew, event.phase != .early {
@@ -373,6 +406,7 @@ final class AuditSession {
             }
             tally.add(stage: event.stage, level: event.level, at: event.time, isRepeated: !isNew)
             if isNew { tally.add(event.phase == .complete ? judged?.outcome : nil, decision: judged?.decision ?? 0) }
+            if !envelope.isEmpty { envelopes[envelope, default: 0] += 1 }
             return true
         }
     }
@@ -382,7 +416,8 @@ final class AuditSession {
     /// Judges every event in the values of `text`; `false` when these cannot be read to the end. Then none is judged if
     /// `isLast`, because it will be read again.
     private func read(_ text: [UInt8], _ line: Int, isLast: Bool, envelope: String = "") -> Bool {
-        if envelope.isEmpty, takeUsual(text) { return true }
+        defer { isChecked = false }
+        if takeUsual(text, envelope) { return true }
         return text.withUnsafeBufferPointer { bytes in
             guard let base = bytes.baseAddress else { return true }
             guard firstInvalidUTF8(in: bytes) == nil, var json = try? JSONText(bytes) else { return false }
@@ -402,6 +437,15 @@ final class AuditSession {
                 }
                 known += 1
                 guard let records = AuditEnvelope.records(in: tree.root, as: format) else {
+                    // Docker splits long lines too, each part in a record of its own.
+                    if let (part, stream, isPartial) = AuditEnvelope.logPart(of: tree.root), isPartial || parts["docker/" + stream] != nil {
+                        if let value = joined(Array(part.utf8), stream: "docker/" + stream, isPartial: isPartial, line),
+                            !read(value, line, isLast: false, envelope: "fluent-bit")
+                        {
+                            rejectUnreadable(value, line)
+                        }
+                        continue
+                    }
                     reject("not-an-event", "the value is no audit event with a stage and a time", line, 1, text)
                     continue
                 }
@@ -414,7 +458,8 @@ final class AuditSession {
     private func judge(_ records: AuditEnvelope.Records, _ line: Int, _ text: [UInt8], _ outer: String = "") {
         for _ in 0..<records.unknown { reject("not-an-event", "a record is no audit event", line, 1, text) }
         for (event, inner) in records.events {
-            let envelope = outer.isEmpty ? inner : outer
+            // What cannot carry everything is named whatever stands around it.
+            let envelope = outer.isEmpty || AuditEnvelope.cannotCarry[inner] != nil ? inner : outer
             guard let time = event.receivedAt else {
                 reject("no-time", "the event has no time", line, 1, text)
                 continue
@@ -480,24 +525,20 @@ final class AuditSession {
     ///
     /// - Parameter mayGrow: whether the log may go on; if not, everything is dealt with.
     func finish(mayGrow: Bool) -> Int {
-        defer { (held, partial, csv, state, isAtStart) = ([], [], nil, .idle, true) }
+        defer { (held, row, parts, csv, state, isAtStart) = ([], [], [:], nil, .idle, true) }
+        defer { isResumed = false }
+        for (_, part) in parts.sorted(by: { $0.key < $1.key }) {
+            reject("cut-off", "the last part of a split line is missing", heldLine, 1, part)
+        }
         switch state {
         case .list, .closing, .skipping, .idle:
-            if !partial.isEmpty {
-                let text = partial
-                partial = []
-                if let table = csv, let records = text.withUnsafeBufferPointer({ table.records(row: $0) }) {
-                    judge(records, heldLine, text)
-                } else if mayGrow, csv == nil {
-                    // Parts of a split line end with line feeds that are no longer here: they are not read again.
-                    reject("cut-off", "the last part of a split line is missing", heldLine, 1, text)
-                } else {
-                    reject("cut-off", "the last record is cut off", heldLine, 1, text)
-                }
+            if !row.isEmpty { reject("cut-off", "the last record is cut off", heldLine, 1, row) }
+            switch state {
+            case .closing where isResumed && nesting.depth == 1 && !nesting.isInString: break
+            case .list, .closing: if mayGrow { return gap + held.count }
+            default: break
             }
-            guard !held.isEmpty else { return 0 }
-            if mayGrow { return held.count }
-            reject("cut-off", "an element of a list is cut off", heldLine, 1, held)
+            if !held.isEmpty { reject("cut-off", "an element of a list is cut off", heldLine, 1, held) }
             return 0
         case .open:
             let text = held

@@ -22,14 +22,16 @@ struct AuditTally {
 
     /// `nil` for a stage that Kubernetes does not know.
     static func place(ofStage stage: ByteSlice) -> Int? {
-        stage.isText("ResponseComplete") ? 2
+        stage.isText("ResponseComplete")
+            ? 2
             : stage.isText("RequestReceived") ? 0 : stage.isText("ResponseStarted") ? 1 : stage.isText("Panic") ? 3 : nil
     }
 
     /// `nil` for a level that Kubernetes does not know.
     static func place(ofLevel level: ByteSlice?) -> Int? {
         guard let level else { return 4 }
-        return level.isText("Metadata") ? 0
+        return level.isText("Metadata")
+            ? 0
             : level.isText("RequestResponse") ? 2 : level.isText("Request") ? 1 : level.isText("None") ? 3 : nil
     }
 

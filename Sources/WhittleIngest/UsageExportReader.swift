@@ -144,7 +144,8 @@ public enum UsageExportReader {
 
         private mutating func take(fact value: DocumentValue) throws(IngestError) {
             var fact = UsageFact()
-            guard let request = value.value("request"), let decision = value.value("decision")?.string.flatMap(UsageKey.Decision.init) else {
+            guard let request = value.value("request"), let decision = value.value("decision")?.string.flatMap(UsageKey.Decision.init)
+            else {
                 throw error("the fact has no request or no known decision")
             }
             try target(&fact, request)
@@ -193,14 +194,18 @@ public enum UsageExportReader {
             log.firstEvent = value.value("firstEvent")?.integer.map(Int64.init)
             log.lastEvent = value.value("lastEvent")?.integer.map(Int64.init)
             func counts(_ key: StaticString) -> [String: Int] {
-                value.value(key).members.reduce(into: [:]) { if let name = $1.key.string, let count = $1.value.integer { $0[name] = count } }
+                value.value(key).members.reduce(into: [:]) {
+                    if let name = $1.key.string, let count = $1.value.integer { $0[name] = count }
+                }
             }
             (log.rejects, log.envelopes, log.levels) = (counts("rejects"), counts("envelopes"), counts("levels"))
             (log.stages, log.decisions) = (counts("stages"), counts("decisions"))
             for span in value.value("spans").elements {
                 let ends = span.elements.compactMap(\.integer)
                 // A span of more than a century is none.
-                guard ends.count == 2, ends[0] <= ends[1], ends[1] - ends[0] < 60_000_000 else { throw error("`spans` must hold pairs of minutes") }
+                guard ends.count == 2, ends[0] <= ends[1], ends[1] - ends[0] < 60_000_000 else {
+                    throw error("`spans` must hold pairs of minutes")
+                }
                 log.minutes.formUnion((ends[0]...ends[1]).map(Int64.init))
             }
             fold.logs.append(log)

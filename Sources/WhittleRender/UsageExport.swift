@@ -64,7 +64,10 @@ public enum UsageExport {
 
     private static func need(_ need: ImpliedNeed, _ count: UsageCount) -> String {
         object(
-            [("request", request(need.request, user: need.user)), ("cause", jsonQuoted(need.cause.rawValue)), ("allowed", String(need.isAllowed))]
+            [
+                ("request", request(need.request, user: need.user)), ("cause", jsonQuoted(need.cause.rawValue)),
+                ("allowed", String(need.isAllowed)),
+            ]
                 + totals(count))
     }
 

@@ -23,7 +23,8 @@ struct CheckpointWriter {
             row.id = try Int64.fetchOne(database, sql: "SELECT coalesce(max(checkpoint_id), 0) + 1 FROM checkpoint") ?? 1
         }
         try database.execute(
-            sql: "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
+            sql:
+                "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
             arguments: [
                 row.id, log.path, log.byteCount, log.digest, row.firstEvent, row.lastEvent, row.counts[0], row.counts[1], row.counts[2],
                 row.counts[3], row.counts[4], row.counts[5], Self.json(row.envelopes), log.lineCount, row.counts[6], Self.json(row.rejects),

@@ -292,7 +292,9 @@ public final class WhittleDatabase: Sendable {
 
     private static func hashes(_ data: Data) -> [UInt64] {
         data.withUnsafeBytes { bytes in
-            stride(from: 0, through: bytes.count - 8, by: 8).map { UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: $0, as: UInt64.self)) }
+            stride(from: 0, through: bytes.count - 8, by: 8).map {
+                UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: $0, as: UInt64.self))
+            }
         }
     }
 

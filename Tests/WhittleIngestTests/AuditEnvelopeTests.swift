@@ -16,8 +16,49 @@ struct AuditEnvelopeTests {
         var events = 1
     }
 
+    private static func quote(_ text: String) -> String { String(decoding: (try? JSONEncoder().encode(text)) ?? Data(), as: UTF8.self) }
+
     /// The event as a JSON string.
-    private static let quoted = String(decoding: (try? JSONEncoder().encode(event)) ?? Data(), as: UTF8.self)
+    private static let quoted = quote(event)
+    private static let twice = quote("\(event)\n\(event)\n")
+    private static let base64 = Data(event.utf8).base64EncodedString()
+
+    /// Members of the event as text, by their name.
+    private static func member(_ name: String) -> String {
+        let object = (try? JSONSerialization.jsonObject(with: Data(event.utf8))) as? [String: Any] ?? [:]
+        let options: JSONSerialization.WritingOptions = [.fragmentsAllowed, .withoutEscapingSlashes]
+        return String(
+            decoding: (try? JSONSerialization.data(withJSONObject: object[name] ?? "", options: options)) ?? Data(), as: UTF8.self)
+    }
+
+    private static let columns = [
+        ("AuditId", "auditID"), ("Level", "level"), ("Stage", "stage"), ("RequestUri", "requestURI"), ("Verb", "verb"), ("User", "user"),
+        ("UserAgent", "userAgent"), ("ObjectRef", "objectRef"), ("ResponseStatus", "responseStatus"),
+        ("RequestReceivedTime", "requestReceivedTimestamp"), ("Annotations", "annotations"),
+    ]
+    private static let tableRow =
+        "{" + columns.map { "\"\($0)\":\(member($1))" }.joined(separator: ",") + #","PodName":"kube-apiserver-1","Type":"AKSAudit"}"#
+    /// The same with every column as text.
+    private static let tableRowOfTexts =
+        "{"
+        + columns.map { column, name in
+            let text = member(name)
+            return "\"\(column)\":\(text.hasPrefix("{") ? quote(text) : text)"
+        }.joined(separator: ",") + #","PodName":"kube-apiserver-1"}"#
+
+    /// Annotations as the agent of Elastic renames them, and as an exporter that takes dots for objects writes them.
+    private static let dedotted = event.replacing("authorization.k8s.io/", with: "authorization_k8s_io/")
+    private static let nested = event.replacing(
+        #""authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"#,
+        with: #""authorization":{"k8s":{"io/decision":"allow","io/reason":"#
+    ).appending("}}")
+    /// As Datadog's pipeline moves what other logs have as well.
+    private static let remapped = event.replacing(#""username":"system:serviceaccount:shop:scaler","#, with: "")
+        .replacing(
+            #""verb":"patch","#,
+            with: #""usr":{"id":"u1","name":"system:serviceaccount:shop:scaler"},"http":{"method":"patch","status_code":200},"#
+        )
+        .replacing(#","code":200"#, with: "")
 
     static let envelopes = [
         Envelope(testDescription: "", text: event),
@@ -42,6 +83,56 @@ struct AuditEnvelopeTests {
         Envelope(testDescription: "cri", text: "2026-03-01T10:00:00.1Z stdout F \(event)"),
         Envelope(testDescription: "fluent-bit", text: #"{"log":\#(quoted),"stream":"stdout","time":"2026"}"#),
         Envelope(testDescription: "message", text: #"{"host":"n","message":\#(quoted)}"#),
+        Envelope(testDescription: "fluent-bit", text: #"{"log":\#(twice),"kubernetes":{"pod_name":"x","labels":{"a":"b"}}}"#, events: 2),
+        Envelope(testDescription: "prefixed", text: "Mar  1 10:00:00 master-0 kube-apiserver[17]: \(event)"),
+        Envelope(testDescription: "prefixed", text: "2026-03-01T10:00:00+00:00\tkube.audit\t\(event)"),
+        Envelope(testDescription: "prefixed", text: "key\t\(event)"),
+        Envelope(testDescription: "list", text: #"{"kind":"List","apiVersion":"v1","items":[\#(event)]}"#),
+        Envelope(testDescription: "list", text: #"{"kind":"EventList","items":null}"#, events: 0),
+        Envelope(testDescription: "eks", text: #"{"events":[],"searchedLogStreams":[],"nextToken":"x"}"#, events: 0),
+        Envelope(
+            testDescription: "eks", text: #"{"records":[{"recordId":"1","data":"\#(base64)"},{"recordId":"2","data":"\#(base64)"}]}"#,
+            events: 2),
+        Envelope(testDescription: "eks", text: #"{"Records":[{"kinesis":{"partitionKey":"1","data":"\#(base64)"}}]}"#),
+        Envelope(
+            testDescription: "eks",
+            text:
+                #"{"logGroup":"g","events":[{"logStreamName":"authenticator-9f","message":"level=info"},{"logStreamName":"kube-apiserver-audit-9f","message":\#(quoted)}]}"#
+        ),
+        Envelope(testDescription: "aks", text: #"{"records":[{"category":"kube-audit","properties":\#(quote(#"{"log":\#(quoted)}"#))}]}"#),
+        Envelope(
+            testDescription: "aks-admin",
+            text:
+                #"{"records":[{"category":"kube-audit-admin","properties":{"log":\#(quoted)}},{"category":"kube-apiserver","properties":{"log":"I0301 text"}}]}"#
+        ),
+        Envelope(testDescription: "aks", text: tableRow),
+        Envelope(testDescription: "aks", text: "[\(tableRowOfTexts)]"),
+        Envelope(testDescription: "aks-admin", text: tableRow.replacing(#""Type":"AKSAudit""#, with: #""Type":"AKSAuditAdmin""#)),
+        Envelope(
+            testDescription: "aks",
+            text:
+                #"{"tables":[{"name":"PrimaryResult","columns":[{"name":"Category","type":"string"},{"name":"log_s","type":"string"}],"rows":[["kube-audit",\#(quoted)]]}]}"#
+        ),
+        Envelope(testDescription: "kafka", text: #"{"topic":"audit","partition":0,"offset":7,"value":\#(event)}"#),
+        Envelope(testDescription: "kafka", text: #"{"topic":"audit","key":null,"payload":\#(quoted)}"#),
+        Envelope(
+            testDescription: "kafka", text: #"{"topic":"audit","value":{"kind":"EventList","items":[\#(event),\#(event)]}}"#, events: 2),
+        Envelope(
+            testDescription: "loki",
+            text:
+                #"{"status":"success","data":{"resultType":"streams","result":[{"stream":{},"values":[["1",\#(quote(#"{"log":\#(quoted),"stream":"stdout"}"#))],["2",\#(quote("2026-03-01T10:00:00.1Z stdout F \(event)"))]]}]}}"#,
+            events: 2),
+        Envelope(testDescription: "loki", text: #"{"streams":[{"stream":{"a":"b"},"values":[["1",\#(quoted),{"trace":"x"}]]}]}"#),
+        Envelope(testDescription: "elastic", text: #"{"@timestamp":"2026","kubernetes":{"audit":\#(dedotted)}}"#),
+        Envelope(testDescription: "elastic", text: #"{"@timestamp":"2026","kubernetes":{"audit":\#(nested)}}"#),
+        Envelope(testDescription: "elastic", text: #"{"took":1,"hits":{"total":0,"hits":[]}}"#, events: 0),
+        Envelope(
+            testDescription: "splunk",
+            text: #"{"result":{"_raw":\#(quoted),"stage":"ResponseComplete","verb":"get","auditID":"a1","user.username":"x"}}"#),
+        Envelope(testDescription: "splunk", text: #"{"time":1,"sourcetype":"kube:audit","event":\#(event)}"#),
+        Envelope(testDescription: "datadog", text: #"{"data":[{"id":"1","attributes":{"service":"k","attributes":\#(remapped)}}]}"#),
+        Envelope(testDescription: "text", text: #"{"host":"n","audit_text":\#(quoted)}"#),
+        Envelope(testDescription: "text", text: #"{"host":"n","note":"{no event}","audit_text":\#(quoted)}"#),
         Envelope(testDescription: "journald", text: #"{"MESSAGE":\#(quoted),"_PID":"1"}"#),
         Envelope(testDescription: "loki", text: #"{"labels":{"a":"b"},"line":\#(quoted),"timestamp":"2026"}"#),
         Envelope(
@@ -61,10 +152,14 @@ struct AuditEnvelopeTests {
     func unwraps(_ envelope: Envelope) throws {
         let bare = try fold(Self.event + "\n")
         let result = try fold(envelope.text + "\n")
-        #expect(result.facts.keys == bare.facts.keys)
-        #expect(result.logs[0].requests == envelope.events)
+        #expect(result.usage.keys == (envelope.events == 0 ? [:] : bare.usage).keys)
+        // An event that is there twice counts once.
+        #expect(result.logs[0].requests == min(envelope.events, 1))
+        #expect(result.logs[0].events == envelope.events)
         #expect(result.logs[0].rejected == 0)
-        #expect(result.logs[0].envelopes == (envelope.testDescription.isEmpty ? [:] : [envelope.testDescription: envelope.events]))
+        #expect(
+            result.logs[0].envelopes
+                == (envelope.testDescription.isEmpty || envelope.events == 0 ? [:] : [envelope.testDescription: envelope.events]))
     }
 
     @Test("mixed records in one log, and records that hold no event")
@@ -73,7 +168,8 @@ struct AuditEnvelopeTests {
         let cut = #"{"events":[{"message":"{\"kind\":\"Event\",\"audit"},{"message":\#(Self.quoted)}]}"#
         let text = Self.envelopes.map(\.text).joined(separator: "\n") + "\n" + control + "\n" + cut + "\n" + #"{"log":"plain text"}"# + "\n"
         let result = try fold(text)
-        #expect(result.logs[0].requests == Self.envelopes.reduce(0) { $0 + $1.events } + 1)
+        #expect(result.logs[0].events == Self.envelopes.reduce(0) { $0 + $1.events } + 1)
+        #expect(result.logs[0].requests == 1)
         #expect(result.logs[0].rejected == 2)
         #expect(result.facts.count == 1)
     }
@@ -105,6 +201,26 @@ struct AuditEnvelopeTests {
                 "rbac.authorization.k8s.io", "clusterrolebindings", "", "", ""
             ),
             ("io.k8s.core.v1.namespaces.get", "core/v1/namespaces/shop", "get", "", "namespaces", "", "shop", "shop"),
+            ("io.k8s.core.v1.namespaces.delete", "core/v1/namespaces/shop", "delete", "", "namespaces", "", "shop", "shop"),
+            ("io.k8s.core.v1.namespaces.create", "core/v1/namespaces/shop", "create", "", "namespaces", "", "", ""),
+            ("io.k8s.core.v1.namespaces.list", "core/v1/namespaces", "list", "", "namespaces", "", "", ""),
+            (
+                "io.k8s.core.v1.namespaces.finalize.update", "core/v1/namespaces/shop/finalize", "update", "", "namespaces", "finalize",
+                "shop", "shop"
+            ),
+            (
+                "io.k8s.core.v1.configmaps.deletecollection", "core/v1/namespaces/shop/configmaps", "deletecollection", "", "configmaps",
+                "", "shop", ""
+            ),
+            (
+                "io.k8s.authorization.rbac.v1.roles.get", "namespaces/shop/roles/a", "get", "rbac.authorization.k8s.io", "roles", "",
+                "shop", "a"
+            ),
+            (
+                "com.coreos.database.etcd.v1beta2.etcdbackups.get", "namespaces/shop/etcdbackups/a", "get", "etcd.database.coreos.com",
+                "etcdbackups", "", "shop", "a"
+            ),
+            ("io.k8s.core.v1.pods.get", "namespaces/shop/pods/a", "get", "", "pods", "", "shop", "a"),
             ("io.k8s.apps.v1.deployments.list", "apps/v1/namespaces/shop/deployments", "list", "apps", "deployments", "", "shop", ""),
         ])
     func gke(
@@ -115,7 +231,7 @@ struct AuditEnvelopeTests {
             #"{"insertId":"i1","timestamp":"2026-03-01T10:00:00Z","operation":{"id":"a1"},\#(more)"protoPayload":{"@type":"type.googleapis.com/google.cloud.audit.AuditLog","methodName":"\#(method)","resourceName":"\#(resourceName)","authenticationInfo":{"principalEmail":"system:serviceaccount:shop:ops"},"authorizationInfo":[{"granted":true}],"requestMetadata":{"callerSuppliedUserAgent":"ops/1"},"status":{}}}"#
         }
         let allowed = try fold("[" + entry(#""labels":{"authorization.k8s.io/decision":"allow"},"#) + "]\n")
-        let fact = try #require(allowed.facts.first?.key)
+        let fact = try #require(allowed.usage.first?.key)
         #expect(
             fact.request
                 == Request(
@@ -123,6 +239,286 @@ struct AuditEnvelopeTests {
         #expect(fact.user == "system:serviceaccount:shop:ops" && fact.userAgent == "ops/1" && fact.decision == .allow)
         #expect(allowed.logs[0].envelopes == ["gke": 1])
         let refused = try fold(entry(#""labels":{"authorization.k8s.io/decision":"forbid"},"#) + "\n")
-        #expect(refused.facts.keys.map(\.decision) == [.forbid])
+        #expect(refused.usage.keys.map(\.decision) == [.forbid])
+    }
+
+    @Test(
+        "every record that ought to be an event and is none counts; what stands beside records does not",
+        arguments: [
+            (
+                #"{"results":[[{"field":"@timestamp","value":"1"},{"field":"@message","value":GOOD}],[{"field":"@message","value":CUT}],[{"field":"@message","value":"text"},{"field":"@ptr","value":"x"}]]}"#,
+                1, 2
+            ),
+            (#"{"data":{"result":[{"stream":{},"values":[["1",GOOD],["2",CUT],["3","text"]]}]}}"#, 1, 2),
+            (#"[GOOD,CUT,GOOD]"#, 2, 1),
+            (#"[CUT,GOOD,7,null]"#, 1, 3),
+            (#"{"events":[{"message":GOOD}],"records":[{"x":1},{"y":2}]}"#, 1, 2),
+            (#"{"records":[{"x":1},{"y":2}],"events":[{"message":GOOD}]}"#, 1, 2),
+            (#"{"events":[{"message":CUT},{"message":CUT}]}"#, 0, 2),
+            (#"{"hits":{"hits":[{"_source":{"kubernetes":{"audit":{"verb":"get"}}}},{"_source":{"message":GOOD}}]}}"#, 1, 1),
+            (#"{"kind":"EventList","items":[{"kind":"Pod"},{"metadata":{}}]}"#, 0, 2),
+            (#"{"log":TWICE}"#, 2, 0),
+            (#"{"log":GOODCUT}"#, 1, 1),
+            (#"{"log":CUTGOOD}"#, 1, 1),
+            (#"{"log":GOOD,"kubernetes":{"pod_name":"x"},"data":[1,2]}"#, 1, 0),
+            (#"{"log":"plain text"}"#, 0, 1),
+            (#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","verb":"get","message":GOOD}"#, 0, 1),
+            (#"{"kind":"Event","apiVersion":"v1","message":"Started container"}"#, 0, 1),
+            (#"{"tables":[{"columns":[{"name":"log_s"}],"rows":[[GOOD],[CUT],[]]}]}"#, 1, 2),
+            (#"{"records":[{"data":"!!"},{"data":"H4sIAAAA"}]}"#, 0, 2),
+            (#"{"messageType":"DATA_MESSAGE","logStream":"kube-scheduler-9f","logEvents":[{"message":"I0301 text"}]}"#, 0, 0),
+            (#"{"messageType":"DATA_MESSAGE","logStream":"kube-apiserver-audit-9f","logEvents":[{"message":"I0301 text"}]}"#, 0, 1),
+            (#"7"#, 0, 1), (#""#, 0, 1), (#"{"#, 0, 1), (#"[]"#, 0, 0), (#"{}"#, 0, 1), (#"[[[[]]]]"#, 0, 0),
+        ])
+    func unknown(_ text: String, _ events: Int, _ unknown: Int) {
+        let cut = String(Self.event.prefix(200))
+        let text = text.replacing("GOODCUT", with: Self.quote("\(Self.event)\n\(cut)")).replacing(
+            "CUTGOOD", with: Self.quote("\(cut)\n\(Self.event)\n")
+        )
+        .replacing("GOOD", with: Self.quoted).replacing("CUT", with: Self.quote(cut)).replacing("TWICE", with: Self.twice)
+        let found = AuditEnvelope.contents(of: text)
+        #expect(found.events.count == events)
+        #expect(found.unknown == unknown)
+    }
+
+    @Test("what is deeply nested, or packed again and again, ends")
+    func nesting() {
+        for open in [#"{"data":"#, "[", #"{"message":{"log":"#] {
+            let text = String(repeating: open, count: 400) + "1" + String(repeating: "]", count: 400)
+            #expect(AuditEnvelope.contents(of: text).events.isEmpty)
+        }
+        let objects = String(repeating: #"{"message":"#, count: 200) + Self.event + String(repeating: "}", count: 200)
+        #expect(AuditEnvelope.contents(of: objects).unknown == 1)
+        var packed = Self.base64
+        for _ in 0..<12 { packed = Data(#"{"data":"\#(packed)"}"#.utf8).base64EncodedString() }
+        #expect(AuditEnvelope.contents(of: #"{"data":"\#(packed)"}"#).events.isEmpty)
+        // Any bytes: nothing but a count.
+        for length in stride(from: 0, to: Self.event.utf8.count, by: 7) {
+            #expect(AuditEnvelope.contents(of: String(Self.event.prefix(length))).unknown == 1)
+            let list = #"{"events":[{"message":\#(Self.quoted)}]}"#
+            #expect(AuditEnvelope.contents(of: String(list.prefix(length))).unknown == 1)
+        }
+    }
+
+    @Test("an event tells its id and level, and the message of what was refused or cut off")
+    func fields() throws {
+        let event = try #require(AuditEnvelope.contents(of: Self.event).events.first)
+        #expect(event.auditID == "a1" && event.level == "Metadata" && event.pod == "scaler-1/p1" && event.code == 200)
+        for (status, message) in [
+            (#""code":200,"message":"Connection closed early""#, "Connection closed early"), (#""code":403,"message":"no""#, "no"),
+            (#""code":404,"message":"no""#, ""), (#""code":200"#, ""),
+        ] {
+            let found = AuditEnvelope.contents(of: Self.event.replacing(#""code":200"#, with: status))
+            #expect(found.events.map(\.message) == [message])
+        }
+        let old =
+            #"{"kind":"Event","apiVersion":"audit.k8s.io/v1alpha1","timestamp":"2017-09-11T19:55:05Z","auditID":"1","stage":"ResponseComplete","verb":"get","user":{"username":"a"},"objectRef":{"resource":"roles","namespace":"shop","name":"r","apiVersion":"rbac.authorization.k8s.io/v1"},"responseStatus":{"code":200}}"#
+        let request = Request(verb: "get", apiGroup: "rbac.authorization.k8s.io", resource: "roles", namespace: "shop", name: "r")
+        #expect(AuditEnvelope.contents(of: old).events.map(\.request) == [request])
+    }
+
+    @Test(
+        "every wrapper gives the event that is in it, field by field",
+        arguments: envelopes.filter { $0.events > 0 && $0.text.hasPrefix("{") })
+    func sameEvent(_ envelope: Envelope) throws {
+        var bare = try #require(AuditEnvelope.contents(of: Self.event).events.first)
+        bare.envelope = envelope.testDescription
+        #expect(AuditEnvelope.contents(of: envelope.text).events == Array(repeating: bare, count: envelope.events))
+    }
+
+    @Test("a format that is asked for leaves the others out")
+    func formats() {
+        for envelope in Self.envelopes where !envelope.testDescription.isEmpty && envelope.text.hasPrefix("{") {
+            let name = envelope.testDescription
+            #expect(AuditEnvelope.formats.contains(name))
+            #expect(AuditEnvelope.contents(of: envelope.text, as: name).events.count == envelope.events)
+            #expect(AuditEnvelope.contents(of: envelope.text, as: "auto").events.count == envelope.events)
+            let other = AuditEnvelope.contents(of: envelope.text, as: name == "gke" ? "eks" : "gke")
+            #expect(other.events.isEmpty && other.unknown == envelope.events)
+        }
+        let list = #"{"items":[\#(Self.event)]}"#
+        #expect(AuditEnvelope.contents(of: Self.event, as: "json").events.count == 1)
+        #expect(AuditEnvelope.contents(of: list, as: "upstream").events.count == 1)
+        #expect(AuditEnvelope.contents(of: Self.event, as: "aks").unknown == 1)
+        #expect(AuditEnvelope.contents(of: Self.event, as: "eks").events.count == 1)
+        #expect(AuditEnvelope.contents(of: list, as: "openshift").events.count == 1)
+        #expect(AuditEnvelope.contents(of: Self.tableRow.replacing("AKSAudit\"", with: "AKSAuditAdmin\""), as: "aks").events.count == 1)
+        #expect(AuditEnvelope.cannotCarry.keys.allSatisfy { AuditEnvelope.formats.contains($0) })
+    }
+
+    @Test(
+        "GKE says in its own words whether a request was allowed",
+        arguments: [
+            (#""authorizationInfo":[{"granted":true}],"status":{}"#, "", "allow", 200),
+            (#""authorizationInfo":[{"granted":false}],"status":{}"#, "", "forbid", 200),
+            (#""authorizationInfo":[{"permission":"x"}],"status":{}"#, "", "forbid", 200),
+            (#""authorizationInfo":[{"granted":true},{"permission":"x"}],"status":{}"#, "", "forbid", 200),
+            (#""authorizationInfo":[{"granted":true}],"status":{"code":7,"message":"no"}"#, "", "forbid", 403),
+            (#""authorizationInfo":[{"granted":true}],"status":{"code":5}"#, "", "allow", 404),
+            (#""status":{"code":6}"#, "", "allow", 409), (#""status":{"code":10}"#, "", "allow", 409),
+            (#""status":{"code":7}"#, "", "forbid", 403), (#""status":{"code":16}"#, "", "", 401), (#""status":{}"#, "", "allow", 200),
+            (
+                #""authorizationInfo":[{"granted":true}],"status":{}"#, #""labels":{"authorization.k8s.io/decision":"forbid"},"#, "forbid",
+                200
+            ),
+            (#""authorizationInfo":[{"granted":true}]"#, #""labels":{"authorization":{"k8s":{"io/decision":"forbid"}}},"#, "forbid", 200),
+            (#""authorizationInfo":[{"granted":true}]"#, #""labels":{"authorization_k8s_io/decision":"forbid"},"#, "forbid", 200),
+            (#""authorizationInfo":[{}]"#, #""labels":{"authorization.k8s.io/decision":"allow"},"#, "allow", 200),
+        ])
+    func gkeDecision(_ payload: String, _ labels: String, _ decision: String, _ code: Int) {
+        let text =
+            #"{"insertId":"i1","timestamp":"2026-03-01T10:00:00Z",\#(labels)"protoPayload":{"methodName":"io.k8s.core.v1.pods.get","resourceName":"core/v1/namespaces/shop/pods/a","authenticationInfo":{"principalEmail":"x"},\#(payload)}}"#
+        let found = AuditEnvelope.contents(of: text)
+        #expect(found.events.map { $0.decision ?? "" } == [decision])
+        #expect(found.events.map(\.code) == [code])
+        #expect(found.events.map(\.auditID) == ["i1"])
+    }
+
+    @Test("GKE through Pub/Sub, with the id of its operation; what names no resource is no event")
+    func gkeRecords() {
+        let payload =
+            #""protoPayload":{"methodName":"io.k8s.core.v1.pods.exec.create","resourceName":"core/v1/namespaces/shop/pods/a/exec","authorizationInfo":[{"granted":true}]}"#
+        let entry = #"{"insertId":"i1","operation":{"id":"o1","first":true,"last":true},"timestamp":"2026-03-01T10:00:00Z",\#(payload)}"#
+        let pulled = #"[{"ackId":"1","message":{"data":"\#(Data(entry.utf8).base64EncodedString())"}}]"#
+        for text in [entry, "[\(entry)]", pulled, #"{"receivedMessages":\#(pulled)}"#, #"{"message":\#(Self.quote(entry))}"#] {
+            let found = AuditEnvelope.contents(of: text)
+            #expect(found.events.map(\.envelope) == ["gke"] && found.unknown == 0)
+            #expect(found.events.map(\.auditID) == ["o1"])
+            #expect(found.events.map(\.request?.name) == ["a"])
+        }
+        let begun = entry.replacing(#","last":true"#, with: "")
+        #expect(AuditEnvelope.contents(of: begun).events.map(\.stage) == ["ResponseStarted"])
+        for name in ["", "a/b", "core/v1/", "namespaces/shop"] {
+            let bad = entry.replacing("core/v1/namespaces/shop/pods/a/exec", with: name).replacing(
+                "io.k8s.core.v1.pods.exec.create", with: "x.create")
+            #expect(AuditEnvelope.contents(of: bad).unknown == 1)
+        }
+    }
+
+    @Test("CSV: one column with events, and the tables of AKS")
+    func csv() throws {
+        func cell(_ text: String) -> String { "\"" + text.replacing("\"", with: "\"\"") + "\"" }
+        var bare = try #require(AuditEnvelope.contents(of: Self.event).events.first)
+        func expectEvent(_ text: String, _ envelope: String, unknown: Int = 0, sourceLocation: Testing.SourceLocation = #_sourceLocation)
+            throws
+        {
+            let found = try #require(AuditEnvelope.contents(ofCSV: text), sourceLocation: sourceLocation)
+            bare.envelope = envelope
+            #expect(found.events == [bare], sourceLocation: sourceLocation)
+            #expect(found.unknown == unknown, sourceLocation: sourceLocation)
+        }
+        let log = cell(Self.event)
+        try expectEvent("TenantId,Category,log_s,pod_s\n1,kube-audit,\(log),x\n", "aks")
+        try expectEvent("\u{FEFF}\"TimeGenerated [UTC]\",Category,log_s\r\n1,kube-audit-admin,\(log)\r\n\r\n", "aks-admin")
+        try expectEvent("Category;log_s\nkube-audit;\(log)\nkube-audit;\(cell(String(Self.event.prefix(99))))\nx\n", "aks", unknown: 2)
+        try expectEvent("time,category,properties\n1,kube-audit,\(cell(#"{"log":\#(Self.quoted)}"#))\n", "aks")
+        try expectEvent("@timestamp,@message\n2026,\(log)\n", "eks")
+        try expectEvent("_time,_raw\n2026,\(cell(Self.event.replacing(",\"verb\"", with: ",\n\"verb\"")))\n", "splunk")
+        let header = Self.columns.map(\.0).joined(separator: ",")
+        let row = Self.columns.map { _, name in
+            let text = Self.member(name)
+            return text.hasPrefix("\"") ? String(text.dropFirst().dropLast()) : cell(text)
+        }.joined(separator: ",")
+        try expectEvent("\(header),PodName\n\(row),kube-apiserver-1\n", "aks")
+        try expectEvent("\(header),Type\n\(row),AKSAuditAdmin\n", "aks-admin")
+        let portal = row.replacing("2026-03-01T10:00:00.000001Z", with: "\"3/1/2026, 10:00:00.000001 AM\"")
+        try expectEvent("\(header.replacing("RequestReceivedTime", with: "RequestReceivedTime [UTC]"))\n\(portal)\n", "aks")
+        for text in ["", "text", Self.event, "a,b,c", "{\"log\":1,\"a\":2}", "\"log_s,x", "key=1,log"] {
+            #expect(AuditEnvelope.contents(ofCSV: text) == nil)
+        }
+    }
+
+    @Test("lines that the container runtime split are told from whole ones")
+    func prefixes() {
+        func prefix(_ line: String) -> (rest: String, envelope: String, isPartial: Bool, stream: String)? {
+            Array(line.utf8).withUnsafeBufferPointer { bytes in
+                AuditEnvelope.prefix(of: bytes).map { (String(decoding: $0.rest, as: UTF8.self), $0.envelope, $0.isPartial, $0.stream) }
+            }
+        }
+        let first = prefix("2026-03-01T10:00:00.1Z stdout P {\"kind\":")
+        #expect(first?.rest == "{\"kind\":" && first?.isPartial == true && first?.envelope == "cri")
+        let last = prefix("2026-03-01T10:00:00.1Z stderr F \"Event\"} ")
+        #expect(last?.rest == "\"Event\"} " && last?.isPartial == false && last?.stream == "stderr")
+        #expect(prefix("2026-03-01T10:00:00.1Z stdout F:x ")?.rest == "")
+        #expect(prefix("master-0 {\"a\":1}")?.envelope == "prefixed")
+        for line in ["", "{", "{\"a\":{}}", "text", "\"x\": {}", "2026-03-01T10:00:00.1Z stdout", "a b c d e f g h i {}"] {
+            #expect(prefix(line) == nil)
+        }
+    }
+
+    @Test("a line of JSON that the container runtime split")
+    func logParts() {
+        func part(_ more: String) -> Bool? { AuditEnvelope.logPart(ofText: #"{"stream":"stdout","time":"2026",\#(more)}"#)?.isPartial }
+        #expect(part(#""log":"{\"kind\":""#) == true)
+        #expect(part(#""log":"\"Event\"}\n""#) == false)
+        #expect(part(#""log":"{\"kind\":","logtag":"P""#) == true)
+        #expect(part(#""log":"\"Event\"}","logtag":"F""#) == false)
+        #expect(part(#""log":1"#) == nil)
+        #expect(AuditEnvelope.logPart(ofText: #"{"log":"text"}"#) == nil)
+    }
+
+    @Test("damage to any byte loses no more than what it stands in, and ends nothing")
+    func damage() throws {
+        var state: UInt64 = 7
+        func random(_ limit: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % limit
+        }
+        let bytes = Array("{}[]\",:\\n0 é\u{0}HP".utf8)
+        for envelope in Self.envelopes {
+            var lines: [UInt8] = []
+            for _ in 0..<40 {
+                var text = Array(envelope.text.utf8)
+                for _ in 0...random(3) { text[random(text.count)] = bytes[random(bytes.count)] }
+                if random(4) == 0 { text.removeSubrange(random(text.count)...) }
+                _ = AuditEnvelope.contents(of: String(decoding: text, as: UTF8.self))
+                _ = AuditEnvelope.contents(ofCSV: String(decoding: text, as: UTF8.self) + "\n1,2\n")
+                lines += text + [0x0A]
+            }
+            let folder = try Fixtures.TemporaryFolder()
+            defer { folder.remove() }
+            let path = try folder.write("", to: "audit.log")
+            try Data(lines).write(to: URL(fileURLWithPath: path))
+            let fold = try AuditLogReader.fold(path)
+            #expect(fold.logs.count == 1)
+        }
+    }
+
+    @Test("the text format of old releases is told apart")
+    func legacy() {
+        func isLegacy(_ line: String) -> Bool { Array(line.utf8).withUnsafeBufferPointer { AuditEnvelope.isLegacy($0) } }
+        #expect(isLegacy(#"2017-03-21T03:57:09.106841886-04:00 AUDIT: id="c939d2a7" ip="127.0.0.1" method="GET" user="admin""#))
+        #expect(isLegacy(#"2017-06-15T21:50:50.259470834Z AUDIT: id="591e9fde" stage="RequestReceived" ip="::1""#))
+        #expect(!isLegacy(Self.event) && !isLegacy("") && !isLegacy("AUDIT") && !isLegacy(#"{"a":" AUDIT: id=\"x"}"#))
+    }
+
+    @Test("gzip of several members; one that is cut loses only itself")
+    func members() throws {
+        let lines = ["\(Self.event)\n", "{\"messageType\":\"DATA_MESSAGE\",\"logEvents\":[{\"message\":\(Self.quoted)}]}\n"]
+        let packed = try lines.map { try Self.gzip($0) }
+        let whole = packed.joined()
+        #expect(AuditEnvelope.contents(of: #"{"data":"\#(Data(whole).base64EncodedString())"}"#).events.count == 2)
+        #expect(AuditEnvelope.contents(of: Data(whole).base64EncodedString()).events.count == 2)
+        let cut = AuditEnvelope.contents(of: Data(whole.dropLast(20)).base64EncodedString())
+        #expect(cut.events.count == 1 && cut.unknown == 1)
+        #expect(AuditEnvelope.contents(of: Data(packed[0].dropLast(20)).base64EncodedString()).unknown == 1)
+        let firehose = packed.map { #"{"recordId":"1","data":"\#($0.base64EncodedString())"}"# }.joined(separator: ",")
+        #expect(AuditEnvelope.contents(of: #"{"records":[\#(firehose)]}"#).events.map(\.envelope) == ["eks", "eks"])
+        let line = Array(Data(whole).base64EncodedString().utf8)
+        let unpacked = line.withUnsafeBufferPointer { AuditEnvelope.unpacked($0) }
+        #expect(unpacked == Array(lines.joined().utf8))
+        #expect(line.withUnsafeBufferPointer { AuditEnvelope.unpacked($0, limit: 100) } == nil)
+    }
+
+    private static func gzip(_ text: String) throws -> Data {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let path = try folder.write(text, to: "m.json")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", "gzip -c \(path) > \(path).gz"]
+        try process.run()
+        process.waitUntilExit()
+        return try Data(contentsOf: URL(fileURLWithPath: path + ".gz"))
     }
 }

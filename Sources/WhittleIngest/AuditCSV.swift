@@ -1,0 +1,118 @@
+import WhittleModel
+
+/// An export of audit logs as CSV (RFC 4180): the tables of AKS, or one column that holds the events as text.
+struct AuditCSV {
+    /// Columns by their place; `""` is one that tells nothing.
+    private let columns: [String]
+    private let delimiter: UInt8
+
+    /// Columns with whole events, and those of the tables of AKS.
+    private static let texts: Set<String> = ["log_s", "log", "properties", "@message", "message", "_raw", "line"]
+    private static let fields: Set<String> = [
+        "Stage", "Verb", "RequestUri", "User", "ImpersonatedUser", "AuthenticationMetadata", "UserAgent", "ObjectRef", "ResponseStatus",
+        "Annotations", "RequestObject", "ResponseObject", "RequestReceivedTime", "StageReceivedTime", "TimeGenerated", "AuditId", "Level",
+    ]
+    private static let times: Set<String> = ["RequestReceivedTime", "StageReceivedTime", "TimeGenerated"]
+    private static let categories: Set<String> = ["category", "Category", "Type", "TableName"]
+
+    /// Reads the first line; `nil` when it names no column of an audit log.
+    init?(headerLine line: UnsafeBufferPointer<UInt8>) {
+        let bytes = line.starts(with: [0xEF, 0xBB, 0xBF]) ? UnsafeBufferPointer(rebasing: line[3...]) : line
+        guard let first = bytes.first, first != UInt8(ascii: "{"), first != UInt8(ascii: "["), bytes.count < 16_384 else { return nil }
+        for delimiter in [UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "\t")] {
+            guard let cells = Self.cells(of: bytes, delimiter), cells.count > 1 else { continue }
+            let names = cells.map { Self.name(String(decoding: $0, as: UTF8.self)) }
+            // A header is a row of names.
+            guard names.allSatisfy({ $0.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "{") && $0 != UInt8(ascii: "=") } }) else {
+                continue
+            }
+            let isTable = names.contains("Stage") && (names.contains("RequestUri") || names.contains("Verb"))
+            guard isTable || names.contains(where: { Self.texts.contains($0) }) else { continue }
+            let wanted = isTable ? Self.fields.union(Self.categories) : Self.texts.union(Self.categories)
+            columns = names.map { wanted.contains($0) ? $0 : "" }
+            self.delimiter = delimiter
+            return
+        }
+        return nil
+    }
+
+    /// The portal writes `TimeGenerated [UTC]`.
+    private static func name(_ text: String) -> String {
+        let name = text.hasSuffix(" [UTC]") ? String(text.dropLast(6)) : text
+        if name == "Properties" || name == "Message" || name == "Line" { return name.lowercased() }
+        return name
+    }
+
+    /// What one record holds; a blank line holds nothing, and a record that is no event, or is cut, one unknown.
+    ///
+    /// `nil` when the line is JSON, so that the table has ended.
+    /// - Parameter row: with or without its line end, complete in the sense of `isComplete`.
+    func records(row: UnsafeBufferPointer<UInt8>, as format: String? = nil) -> AuditEnvelope.Records? {
+        guard let first = row.first(where: { $0 > 0x20 }) else { return AuditEnvelope.Records() }
+        if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") { return nil }
+        let bad = AuditEnvelope.Records(unknown: 1)
+        guard firstInvalidUTF8(in: row) == nil, let cells = Self.cells(of: row, delimiter), cells.count == columns.count else { return bad }
+        var members: [String] = []
+        for (column, cell) in zip(columns, cells) where !column.isEmpty && !cell.isEmpty {
+            var text = String(decoding: cell, as: UTF8.self)
+            if Self.times.contains(column) { text = Self.time(text) }
+            members.append("\(jsonQuoted(column)):\(jsonQuoted(text))")
+        }
+        return AuditEnvelope.records(inText: Array("{\(members.joined(separator: ","))}".utf8), as: format) ?? bad
+    }
+
+    /// Whether a record ends with this line: quotes are balanced.
+    static func isComplete(_ row: UnsafeBufferPointer<UInt8>) -> Bool {
+        row.reduce(into: 0) { count, byte in if byte == UInt8(ascii: "\"") { count &+= 1 } } & 1 == 0
+    }
+
+    /// The cells of a record, unquoted; `nil` when the quotes make no sense.
+    private static func cells(of row: UnsafeBufferPointer<UInt8>, _ delimiter: UInt8) -> [[UInt8]]? {
+        let quote = UInt8(ascii: "\"")
+        var end = row.count
+        while end > 0, row[end - 1] == 0x0A || row[end - 1] == 0x0D { end -= 1 }
+        var cells: [[UInt8]] = []
+        var position = 0
+        while true {
+            var cell: [UInt8] = []
+            if position < end, row[position] == quote {
+                position += 1
+                while true {
+                    guard let close = row[position..<end].firstIndex(of: quote) else { return nil }
+                    cell += row[position..<close]
+                    position = close + 1
+                    // A quote in a cell is written twice.
+                    guard position < end, row[position] == quote else { break }
+                    cell.append(quote)
+                    position += 1
+                }
+                guard position == end || row[position] == delimiter else { return nil }
+            } else {
+                let stop = row[position..<end].firstIndex(of: delimiter) ?? end
+                cell += row[position..<stop]
+                position = stop
+            }
+            cells.append(cell)
+            guard position < end else { return cells }
+            position += 1
+        }
+    }
+
+    /// The portal writes `3/1/2026, 10:00:00.000 AM`; anything else is left as it is.
+    private static func time(_ text: String) -> String {
+        let words = text.split(whereSeparator: { ", \u{202F}".contains($0) })
+        guard words.count == 3, words[2] == "AM" || words[2] == "PM" else { return text }
+        let date = words[0].split(separator: "/").compactMap { Int($0) }
+        let clock = words[1].split(separator: ":")
+        guard date.count == 3, clock.count == 3, let hour = Int(clock[0]), (1...12).contains(hour), date.allSatisfy({ $0 > 0 }) else {
+            return text
+        }
+        func padded(_ number: Int, _ width: Int = 2) -> String {
+            let digits = String(number)
+            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        }
+        let seconds = clock[2].prefix { $0 != "." }.count == 1 ? "0\(clock[2])" : String(clock[2])
+        let hours = hour % 12 + (words[2] == "PM" ? 12 : 0)
+        return "\(padded(date[2], 4))-\(padded(date[0]))-\(padded(date[1]))T\(padded(hours)):\(clock[1]):\(seconds)Z"
+    }
+}

@@ -1,0 +1,47 @@
+import WhittleModel
+
+extension AuditEvent {
+    /// Columns of the tables `AKSAudit` and `AKSAuditAdmin` of Log Analytics, by the field of an event that they hold.
+    private static let columns: [String: StaticString] = [
+        "stage": "Stage", "verb": "Verb", "requestURI": "RequestUri", "user": "User", "impersonatedUser": "ImpersonatedUser",
+        "authenticationMetadata": "AuthenticationMetadata", "userAgent": "UserAgent", "objectRef": "ObjectRef",
+        "responseStatus": "ResponseStatus", "annotations": "Annotations", "requestObject": "RequestObject",
+        "responseObject": "ResponseObject", "requestReceivedTimestamp": "RequestReceivedTime", "stageTimestamp": "StageReceivedTime",
+        "timestamp": "TimeGenerated", "auditID": "AuditId", "level": "Level",
+    ]
+
+    /// Reads a row of these tables; `nil` when it is none.
+    ///
+    /// Columns that hold objects may be written as their text. `PodName` is the pod of the API server, never that of the caller.
+    init?(tableRow cell: (StaticString) -> DocumentValue?) {
+        guard cell("Stage")?.kind == .string, cell("RequestUri") != nil || cell("Verb") != nil else { return nil }
+        var parsed: [ParsedText] = []
+        defer { withExtendedLifetime(parsed) {} }
+        self.init(field: { key in
+            guard let column = Self.columns[key.description], let value = cell(column) else { return nil }
+            guard value.kind == .string, value.bytes.first == UInt8(ascii: "{"), let text = value.string, let whole = ParsedText(text)
+            else {
+                return value
+            }
+            parsed.append(whole)
+            return whole.tree.root
+        })
+    }
+}
+
+/// JSON that is parsed for as long as its values are used.
+private final class ParsedText {
+    private let bytes: UnsafeMutableBufferPointer<UInt8>
+    let tree: DocumentTree
+
+    init?(_ text: String) {
+        bytes = .allocate(capacity: max(text.utf8.count, 1))
+        _ = bytes.initialize(from: text.utf8)
+        guard let base = bytes.baseAddress else { return nil }
+        tree = DocumentTree(file: "", base: UnsafePointer(base))
+        let content = UnsafeBufferPointer(start: UnsafePointer(base), count: text.utf8.count)
+        guard var json = try? JSONText(content), (try? json.parseValue(into: tree)) != nil else { return nil }
+    }
+
+    deinit { bytes.deallocate() }
+}

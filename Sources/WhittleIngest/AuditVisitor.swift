@@ -1,0 +1,274 @@
+import Foundation
+import WhittleModel
+
+/// Walks over one value and collects the records in it.
+///
+/// What is visited is a record, or holds records: `false` says that it is neither, and whoever expected a record counts it.
+/// Every member is visited once, texts are unpacked within a budget, and the depth is bounded.
+struct AuditVisitor {
+    private(set) var records = AuditEnvelope.Records()
+    private let format: String?
+    /// Bytes that may still be unpacked.
+    private var budget = 64 << 20
+
+    private static let depthLimit = 24
+
+    /// Members that hold records, in the order in which they are looked at.
+    ///
+    /// Lists hold nothing but records, so that each element that is none counts. The others may hold something else.
+    private static let members: [(key: String, envelope: String, isList: Bool)] = [
+        ("items", "list", true), ("events", "eks", true), ("logEvents", "eks", true), ("results", "eks", true), ("records", "aks", true),
+        ("Records", "eks", true), ("receivedMessages", "pubsub", true), ("hits", "elastic", true), ("streams", "loki", true),
+        ("tables", "aks", true),
+        ("properties", "aks", false), ("_source", "elastic", false), ("kubernetes", "elastic", false), ("audit", "elastic", false),
+        ("json", "filebeat", false), ("kubernetes_audit", "filebeat", false), ("attributes", "datadog", false), ("data", "loki", false),
+        ("result", "splunk", false), ("values", "loki", false), ("awslogs", "eks", false), ("kinesis", "eks", false),
+        ("log", "fluent-bit", false), ("message", "message", false), ("MESSAGE", "journald", false), ("log_s", "aks", false),
+        ("line", "loki", false), ("_raw", "splunk", false), ("event", "splunk", false), ("@message", "eks", false),
+        ("value", "kafka", false), ("payload", "kafka", false), ("body", "text", false),
+    ]
+
+    private static let ranks = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
+
+    init(format: String?) { self.format = format }
+
+    private mutating func add(_ event: AuditEvent, _ envelope: String) {
+        if AuditEnvelope.accepts(envelope, as: format) {
+            records.events.append((event, envelope))
+        } else {
+            records.unknown += 1
+        }
+    }
+
+    // MARK: Values
+
+    /// Looks for records in a value.
+    mutating func visit(_ value: DocumentValue, _ envelope: String, _ depth: Int) -> Bool {
+        guard depth < Self.depthLimit else { return false }
+        switch value.kind {
+        case .array: return visit(array: value, envelope, depth)
+        case .string: return visit(text: value, envelope, depth)
+        case .object: return visit(object: value, envelope, depth)
+        default: return false
+        }
+    }
+
+    private mutating func visit(array: DocumentValue, _ envelope: String, _ depth: Int) -> Bool {
+        var elements = array.elements
+        // Of a row of Logs Insights only the field that holds the message is a record.
+        if let first = elements.first, first.kind == .object, first.value("field") != nil {
+            let message = elements.first { $0.value("field")?.isText("@message") ?? false }
+            return message?.value("value").map { visit($0, envelope, depth + 1) } ?? false
+        }
+        // A row of Loki begins with the time.
+        if let time = elements.next(), time.kind == .string, !time.bytes.isEmpty, time.bytes.allSatisfy({ $0 &- UInt8(ascii: "0") < 10 }),
+            let line = elements.next()
+        {
+            return visit(line, envelope, depth + 1)
+        }
+        for element in array.elements where !visit(element, envelope, depth + 1) { records.unknown += 1 }
+        return true
+    }
+
+    private mutating func visit(object value: DocumentValue, _ envelope: String, _ depth: Int) -> Bool {
+        // Splunk writes the fields that it extracted beside the whole event.
+        if let raw = value.value("_raw"), raw.kind == .string, value.value("stage") != nil {
+            return visit(text: raw, envelope.isEmpty ? "splunk" : envelope, depth)
+        }
+        if value.value("stage") != nil, let event = AuditEvent(value), event.isTold {
+            add(event, envelope)
+            return true
+        }
+        if value.value("apiVersion")?.string?.hasPrefix("audit.k8s.io/") ?? false, value.value("kind")?.isText("Event") ?? false {
+            return false
+        }
+        if let payload = value.value("protoPayload") {
+            guard let event = AuditEvent(logEntry: value, payload) else { return false }
+            add(event, "gke")
+            return true
+        }
+        let envelope = Self.isAdmin(value) ? "aks-admin" : envelope
+        if let event = AuditEvent(tableRow: { value.value($0) }) {
+            add(event, envelope.isEmpty ? "aks" : envelope)
+            return true
+        }
+        if value.value("messageType")?.isText("CONTROL_MESSAGE") ?? false { return true }
+        if let columns = value.value("columns"), let rows = value.value("rows"), columns.kind == .array, rows.kind == .array {
+            visit(rows: rows, columns: columns, envelope.isEmpty ? "aks" : envelope, depth)
+            return true
+        }
+        guard Self.isOtherLog(value) else { return visit(membersOf: value, envelope, depth) }
+        if let found = attempt({ $0.visit(membersOf: value, envelope, depth) }), !found.events.isEmpty { add(found) }
+        return true
+    }
+
+    private mutating func visit(membersOf value: DocumentValue, _ envelope: String, _ depth: Int) -> Bool {
+        var known: [(rank: Int, value: DocumentValue)] = []
+        var texts: [DocumentValue] = []
+        for (key, member) in value.members {
+            if let rank = key.string.flatMap({ Self.ranks[$0] }) {
+                known.append((rank, member))
+            } else if member.kind == .string {
+                texts.append(member)
+            }
+        }
+        known.sort { $0.rank < $1.rank }
+        let count = records.events.count
+        var isKnown = false
+        for (rank, member) in known where Self.members[rank].isList {
+            if member.isNull, Self.members[rank].key == "items" { isKnown = true }
+            guard member.kind == .array else { continue }
+            isKnown = visit(member, Self.name(rank, member, envelope), depth + 1) || isKnown
+        }
+        if records.events.count > count { return true }
+        // Of the others one holds the record; what stands in the rest is not known to be one.
+        var best: AuditEnvelope.Records?
+        for (rank, member) in known where !Self.members[rank].isList || member.kind != .array {
+            guard let found = attempt({ $0.visit(member, Self.name(rank, member, envelope), depth + 1) }) else { continue }
+            if best == nil || !found.events.isEmpty { best = found }
+            if !found.events.isEmpty { break }
+        }
+        if best?.events.isEmpty ?? true {
+            for text in texts where text.bytes.first == UInt8(ascii: "{") {
+                guard let found = attempt({ $0.visit(text, envelope.isEmpty ? "text" : envelope, depth + 1) }), !found.events.isEmpty else {
+                    continue
+                }
+                best = found
+                break
+            }
+        }
+        guard let best else { return isKnown }
+        add(best)
+        return true
+    }
+
+    /// What a visit finds, not yet added.
+    private mutating func attempt(_ visit: (inout AuditVisitor) -> Bool) -> AuditEnvelope.Records? {
+        let saved = records
+        records = AuditEnvelope.Records()
+        defer { records = saved }
+        return visit(&self) ? records : nil
+    }
+
+    private mutating func add(_ found: AuditEnvelope.Records) {
+        records.events += found.events
+        records.unknown += found.unknown
+    }
+
+    /// The outermost envelope; some members tell more than one.
+    private static func name(_ rank: Int, _ member: DocumentValue, _ envelope: String) -> String {
+        guard envelope.isEmpty else { return envelope }
+        let (key, name, _) = members[rank]
+        switch key {
+        // Base64 alone is what Pub/Sub delivers.
+        case "data" where member.kind == .string, "message" where member.value("data") != nil: return "pubsub"
+        case "data" where member.elements.first?.value("attributes") != nil: return "datadog"
+        // Firehose, which a subscription of EKS feeds, has records too.
+        case "records" where member.elements.first?.value("data") != nil: return "eks"
+        case "result" where member.kind == .array: return "loki"
+        default: return name
+        }
+    }
+
+    // MARK: Records of other kinds
+
+    /// Whether a record says that it is of the log that AKS writes without reads.
+    private static func isAdmin(_ value: DocumentValue) -> Bool {
+        ((value.value("category") ?? value.value("Category"))?.isText("kube-audit-admin") ?? false)
+            || ((value.value("Type") ?? value.value("TableName"))?.isText("AKSAuditAdmin") ?? false)
+    }
+
+    /// Whether a record says that it is of another log of the control plane, which holds no events.
+    private static func isOtherLog(_ value: DocumentValue) -> Bool {
+        if let category = (value.value("category") ?? value.value("Category"))?.string {
+            return category == "guard" || category == "kube-apiserver" || category == "kube-controller-manager"
+                || category == "kube-scheduler" || category == "cluster-autoscaler" || category == "cloud-controller-manager"
+                || category.hasPrefix("csi-") || category == "AllMetrics"
+        }
+        guard let stream = (value.value("logStreamName") ?? value.value("logStream"))?.string else { return false }
+        let others = ["kube-apiserver-", "authenticator-", "kube-controller-manager-", "cloud-controller-manager-", "kube-scheduler-"]
+        return !stream.hasPrefix("kube-apiserver-audit-") && others.contains { stream.hasPrefix($0) }
+    }
+
+    /// The rows of a table of Log Analytics, as its API returns it.
+    private mutating func visit(rows: DocumentValue, columns: DocumentValue, _ envelope: String, _ depth: Int) {
+        var places: [String: Int] = [:]
+        for (place, column) in columns.elements.enumerated() {
+            if let name = (column.value("name") ?? column.value("ColumnName"))?.string ?? column.string { places[name] = place }
+        }
+        for row in rows.elements {
+            let cells = Array(row.elements)
+            let cell = { (name: StaticString) -> DocumentValue? in
+                guard let place = places[name.description], place < cells.count, !cells[place].isNull else { return nil }
+                return cells[place]
+            }
+            let isAdmin = cell("Category")?.isText("kube-audit-admin") ?? cell("Type")?.isText("AKSAuditAdmin") ?? false
+            let envelope = isAdmin ? "aks-admin" : envelope
+            if let event = AuditEvent(tableRow: cell) {
+                add(event, envelope)
+            } else if !(cell("log_s").map { visit($0, envelope, depth + 2) } ?? false) {
+                records.unknown += 1
+            }
+        }
+    }
+
+    // MARK: Texts
+
+    private mutating func visit(text value: DocumentValue, _ envelope: String, _ depth: Int) -> Bool {
+        guard let text = value.string else { return false }
+        return visit(bytes: Array(text.utf8), envelope, depth)
+    }
+
+    /// How base64 of gzip, an object or an array begins.
+    private static let base64Starts = ["H4sI", "eyJ", "eyA", "ewo", "ew0", "ewk", "W3s", "Wwo", "WyA", "WyJ"]
+
+    /// Looks for records in a text: JSON values one after the other, one behind a prefix, or packed.
+    mutating func visit(bytes: [UInt8], _ envelope: String, _ depth: Int) -> Bool {
+        guard depth < Self.depthLimit, let first = bytes.first(where: { $0 > 0x20 }) else { return false }
+        if bytes.starts(with: [0x1F, 0x8B]) {
+            guard let unpacked = AuditEnvelope.inflated(bytes, limit: min(32 << 20, budget)) else { return false }
+            budget -= unpacked.count
+            return visit(bytes: unpacked, envelope, depth + 1)
+        }
+        if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") || first == UInt8(ascii: "\"") {
+            return bytes.withUnsafeBufferPointer { visit(values: $0, envelope, depth) }
+        }
+        if Self.base64Starts.contains(where: { bytes.starts(with: $0.utf8) }), bytes.count <= budget,
+            let packed = Data(base64Encoded: Data(bytes.filter { $0 > 0x20 }))
+        {
+            budget -= packed.count
+            return visit(bytes: Array(packed), envelope, depth + 1)
+        }
+        return bytes.withUnsafeBufferPointer { bytes in
+            guard let (rest, name) = AuditEnvelope.behindPrefix(bytes) else { return false }
+            return visit(values: rest, envelope.isEmpty ? name : envelope, depth)
+        }
+    }
+
+    private mutating func visit(values bytes: UnsafeBufferPointer<UInt8>, _ envelope: String, _ depth: Int) -> Bool {
+        guard let base = bytes.baseAddress, firstInvalidUTF8(in: bytes) == nil else { return false }
+        let tree = DocumentTree(file: "", base: base)
+        defer { withExtendedLifetime(tree) {} }
+        var position = 0
+        var unknown = 0
+        var isKnown = false
+        while let start = bytes[position...].firstIndex(where: { $0 > 0x20 }) {
+            tree.reset(anchor: DocumentTree.LineCursor())
+            if var json = try? JSONText(bytes, from: start), (try? json.parseValue(into: tree)) != nil {
+                position = json.position
+                if visit(tree.root, envelope, depth + 1) { isKnown = true } else { unknown += 1 }
+            } else {
+                // A value that is cut; the next that can be read begins a line.
+                unknown += 1
+                let next = bytes.indices[(start + 1)...].first {
+                    bytes[$0 - 1] == 0x0A && (bytes[$0] == UInt8(ascii: "{") || bytes[$0] == UInt8(ascii: "["))
+                }
+                guard let next else { break }
+                position = next
+            }
+        }
+        guard isKnown || unknown > 1 else { return false }
+        records.unknown += unknown
+        return true
+    }
+}

@@ -1,0 +1,92 @@
+import WhittleModel
+
+extension AuditEvent {
+    /// Reads a LogEntry of GKE; `nil` when it names no resource of Kubernetes.
+    ///
+    /// The record tells neither the groups nor the pod of the caller, and codes are those of gRPC.
+    init?(logEntry entry: DocumentValue, _ payload: DocumentValue) {
+        guard let method = payload.value("methodName")?.string else { return nil }
+        let permissions = payload.value("authorizationInfo").elements
+        let name = (payload.value("resourceName") ?? permissions.first?.value("resource"))?.string ?? ""
+        self.init()
+        verb = method.split(separator: ".").last.map(String.init) ?? ""
+        guard let request = Self.request(verb: verb, resourceName: name, method: method) else { return nil }
+        objectRef = request
+        let operation = entry.value("operation")
+        auditID = (operation?.value("id") ?? entry.value("insertId"))?.string ?? ""
+        // Of a request that takes long the begin is a record of its own.
+        let isOpen = operation?.value("first")?.bool ?? false && !(operation?.value("last")?.bool ?? false)
+        stage = isOpen ? "ResponseStarted" : "ResponseComplete"
+        caller.user = UserInfo(name: payload.value("authenticationInfo")?.value("principalEmail")?.string ?? "", groups: [])
+        caller.account = ServiceAccountName.split(caller.user.name)
+        userAgent = payload.value("requestMetadata")?.value("callerSuppliedUserAgent")?.string ?? ""
+        receivedAt = (entry.value("timestamp") ?? entry.value("receiveTimestamp"))?.string.flatMap { Timestamp.microseconds($0) }
+        let status = payload.value("status")
+        let statusCode = status?.value("code")?.number ?? 0
+        code = Self.httpCode(ofStatus: statusCode)
+        if code == 403 { message = status?.value("message")?.string ?? "" }
+        let labels = entry.value("labels")
+        reason = labels?.dotted("authorization.k8s.io/reason")?.string ?? ""
+        let isGranted = permissions.first == nil || permissions.allSatisfy { $0.value("granted")?.bool ?? false }
+        if let label = labels?.dotted("authorization.k8s.io/decision")?.string {
+            decision = label
+        } else if statusCode == 7 || !isGranted {
+            decision = "forbid"
+        } else if permissions.first != nil || ![401, 429, 503].contains(code) {
+            // Without a word about authorization, any other answer was given behind it.
+            decision = "allow"
+        }
+    }
+
+    /// The code of HTTP that stands for one of gRPC.
+    private static func httpCode(ofStatus code: Int) -> Int {
+        [
+            0: 200, 1: 499, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 14: 503, 16: 401,
+        ][code] ?? 500
+    }
+
+    /// `GROUP/VERSION[/namespaces/NS]/RESOURCE[/NAME[/SUBRESOURCE]]`, with `core` for the core group.
+    private static func request(verb: String, resourceName: String, method: String) -> Request? {
+        var parts = resourceName.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        var apiGroup = ""
+        if parts.count >= 3, isVersion(parts[1]) {
+            apiGroup = parts[0] == "core" ? "" : parts[0]
+            parts.removeFirst(2)
+        } else if parts.first == "namespaces", parts.count > 1, let group = group(ofMethod: method) {
+            apiGroup = group
+        } else {
+            return nil
+        }
+        // As the API server reads the path (semantics URL-5).
+        var namespace = ""
+        if parts.count > 1, parts[0] == "namespaces" {
+            namespace = parts[1]
+            if parts.count > 2, parts[2] != "status", parts[2] != "finalize" { parts.removeFirst(2) }
+        }
+        guard let resource = parts.first, !resource.isEmpty else { return nil }
+        var request = Request(
+            verb: verb, apiGroup: apiGroup, resource: resource, subresource: parts.count > 2 ? parts[2] : "", namespace: namespace,
+            name: parts.count > 1 ? parts[1] : "")
+        // The authorizer saw no name of what was to be created; a namespace is also its own name.
+        if request.subresource.isEmpty, verb == "create" || verb == "deletecollection" {
+            request.name = ""
+            if request.resource == "namespaces", request.apiGroup.isEmpty { request.namespace = "" }
+        }
+        return request
+    }
+
+    private static func isVersion(_ text: some StringProtocol) -> Bool {
+        text.utf8.first == UInt8(ascii: "v") && (text.utf8.dropFirst().first.map { $0 &- UInt8(ascii: "0") < 10 } ?? false)
+    }
+
+    /// The group in the name of a method, whose words stand in reverse: `io.k8s.authorization.rbac.v1.roles.create`.
+    private static func group(ofMethod method: String) -> String? {
+        let words = method.split(separator: ".")
+        guard let version = words.lastIndex(where: { isVersion($0) }), version > 0 else { return nil }
+        let group = words[..<version].reversed().joined(separator: ".")
+        let plain = [
+            "core": "", "apps": "apps", "batch": "batch", "autoscaling": "autoscaling", "policy": "policy", "extensions": "extensions",
+        ]
+        return group.hasSuffix(".k8s.io") ? plain[String(group.dropLast(".k8s.io".count))] ?? group : group
+    }
+}

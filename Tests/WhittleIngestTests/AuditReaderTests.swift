@@ -1,0 +1,222 @@
+import Foundation
+import Testing
+import WhittleIngest
+import WhittleModel
+import WhittleTestSupport
+
+/// Where logs begin, end, grow and break.
+@Suite("Audit reader")
+struct AuditReaderTests {
+    private static func event(_ number: Int, _ more: String = "", uri: String? = nil, stage: String = "ResponseComplete") -> String {
+        """
+        {"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"id-\(number)","stage":"\(stage)",\
+        "requestURI":"\(uri ?? "/api/v1/namespaces/shop/pods/p\(number)")","verb":"get","user":{"username":"alice"},\
+        "userAgent":"a/1",\(more)"responseStatus":{"metadata":{},"code":200},"requestReceivedTimestamp":"2026-11-20T09:00:00.000001Z",\
+        "annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"r"}}
+        """
+    }
+
+    /// Reads the texts one after the other as states of one file; what was counted in all.
+    private func grow(_ texts: [String]) throws -> (requests: Int, rejected: Int, unfinished: Int) {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let reader = AuditLogReader()
+        var (requests, rejected, unfinished) = (0, 0, 0)
+        for text in texts {
+            let read = try reader.read(try folder.write(text, to: "audit.log")) { _ in }
+            requests += read.log.requests
+            rejected += read.log.rejected
+            unfinished = read.unfinished
+            _ = reader.take()
+        }
+        return (requests, rejected, unfinished)
+    }
+
+    @Test(
+        "a log that grows counts each event once, wherever its first part ended",
+        arguments: [1, 2, 3, 10, 100, 400, 401, 402, 403, 404, 405, 500, 900, 1_000_000])
+    func growth(_ size: Int) throws {
+        let lines = (0..<3).map { Self.event($0) + "\n" }.joined()
+        let list = "{\"kind\":\"EventList\",\"items\":[\n" + (0..<3).map { Self.event($0) }.joined(separator: ",\n") + "\n]}\n"
+        let cri = (0..<3).map { "2026-11-20T09:00:00.1Z stdout F \(Self.event($0))\n" }.joined()
+        for whole in [lines, lines + lines, list, "[\(Self.event(0)),\n\(Self.event(1)), \(Self.event(2))]", cri] {
+            let result = try grow([String(whole.prefix(size)), whole, whole])
+            #expect(result.requests == 3)
+            #expect(result.rejected == 0)
+            #expect(result.unfinished == 0)
+        }
+    }
+
+    @Test(
+        "a last line without its line end counts when it is whole, and waits when it is not",
+        arguments: [
+            (event(0) + "\n" + event(1), 2, 0), (event(0) + event(1) + "{\"kind\":\"Ev", 0, 1), ("x F \(event(0))", 1, 0),
+            ("2026-03-01T10:00:00.1Z stdout F \(event(0))", 1, 0), (event(0) + "\n" + event(1).prefix(100), 1, 1),
+            (event(0) + "\nhello world", 1, 1), ("hello world", 0, 1), ("{\"items\":[\(event(0)),\(event(1))", 2, 0),
+        ])
+    func lastLine(_ text: String, _ requests: Int, _ waits: Int) throws {
+        let result = try grow([text])
+        #expect(result.requests == requests)
+        #expect((result.unfinished > 0) == (waits > 0))
+        #expect(result.rejected == 0)
+    }
+
+    @Test("good lines between a cut line and what would close it count")
+    func cutLine() throws {
+        let text =
+            "{\"kind\":\"Event\",\"user\":{\"username\":\"x\",\n" + (0..<3).map { Self.event($0) + "\n" }.joined() + "\"groups\":[]}}\n"
+        let result = try fold(text + Self.event(3) + "\n")
+        #expect(result.logs[0].requests == 4)
+        #expect(result.logs[0].rejected == 2)
+    }
+
+    @Test("keys with escapes say what they say to every reader of JSON")
+    func escapedKeys() throws {
+        let slashes = try fold(Self.event(0).replacing("/", with: "\\/") + "\n")
+        #expect(slashes.usage.keys.map(\.decision) == [.allow])
+        #expect(slashes.usage.keys.map(\.reason) == ["r"])
+        let forbidden = try fold(Self.event(0).replacing("k8s.io/decision\":\"allow", with: "k8s.io\\/decision\":\"forbid") + "\n")
+        #expect(forbidden.usage.keys.map(\.decision) == [.forbid])
+        let impersonated = try fold(Self.event(0, "\"impersonated\\u0055ser\":{\"username\":\"bob\"},") + "\n")
+        #expect(impersonated.usage.keys.map(\.user) == ["bob"])
+        let twice = Self.event(0).replacing(
+            "\"annotations\":{", with: "\"annotations\":{\"authorization.k8s.io/decision\":\"forbid\"},\"annotations\":{")
+        #expect(try fold(twice + "\n").usage.keys.map(\.decision) == [.allow])
+    }
+
+    @Test("an answer that was put in afterwards proves nothing without a decision")
+    func closedEarly() throws {
+        let event = Self.event(0).replacing("\"code\":200", with: "\"code\":200,\"message\":\"Connection closed early\"")
+        #expect(try fold(event + "\n").usage.keys.map(\.decision) == [.allow])
+        let undecided = event.replacing("\"authorization.k8s.io/decision\":\"allow\",", with: "")
+        #expect(try fold(undecided + "\n").usage.keys.map(\.decision) == [.unknown])
+    }
+
+    @Test("a body that is a need is read however its URI and keys are written")
+    func bodies() throws {
+        let review = "\"requestObject\":{\"spec\":{\"user\":\"zed\",\"resourceAttributes\":{\"verb\":\"get\",\"resource\":\"secrets\"}}},"
+        let reference = "\"objectRef\":{\"resource\":\"subjectaccessreviews\",\"apiGroup\":\"authorization.k8s.io\"},"
+        for uri in ["authorization.k8s.io", "authorization%2Ek8s.io", "authorization\\u002ek8s.io"] {
+            let text = Self.event(0, review + reference, uri: "/apis/\(uri)/v1/subjectaccessreviews").replacing(
+                "\"get\",\"user", with: "\"create\",\"user")
+            #expect(try fold(text + "\n").implied.keys.map(\.user) == ["zed"])
+        }
+    }
+
+    @Test("an event of a stage that was counted, or of another log, counts once; a client's own ids do not mix requests up")
+    func repeated() throws {
+        let stages = ["RequestReceived", "ResponseStarted", "ResponseComplete"].map { Self.event(0, stage: $0) + "\n" }.joined()
+        let result = try fold(stages + stages + "{\"items\":[\(Self.event(0))]}\n")
+        #expect(result.counts.map(\.count) == [1])
+        #expect(result.counts.map(\.started) == [1])
+        #expect(result.logs[0].events == 7)
+        #expect(result.logs[0].repeated == 4)
+        let others = [
+            Self.event(0), Self.event(0, uri: "/api/v1/pods"), Self.event(0).replacing("alice", with: "bob"),
+            Self.event(0).replacing("\"get\",\"user", with: "\"delete\",\"user"),
+        ]
+        #expect(try fold(others.joined(separator: "\n") + "\n").logs[0].requests == 4)
+        let anonymous = Self.event(0).replacing("\"auditID\":\"id-0\",", with: "")
+        #expect(try fold(anonymous + "\n" + anonymous + "\n").logs[0].requests == 2)
+    }
+
+    @Test("an open watch has its hints only when it ends")
+    func openWatch() throws {
+        let uri = "/api/v1/namespaces/shop/pods?watch=true\\u0026sendInitialEvents=true"
+        let open = Self.event(0, uri: uri, stage: "ResponseStarted").replacing("\"get\",\"user", with: "\"watch\",\"user")
+        #expect(try fold(open + "\n").flags.isEmpty)
+        let closed = open.replacing("ResponseStarted", with: "ResponseComplete")
+        let result = try fold(open + "\n" + closed + "\n")
+        #expect(result.flags.mapValues(\.count) == [UsageFlag(user: "alice", flag: "fallback:list pods shop"): 1])
+    }
+
+    @Test("a verb on a resource with too many names keeps none, in whatever order they come")
+    func names() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        var options = AuditLogReader.Options()
+        options.maxNames = 5
+        let many = (0..<20).map { Self.event($0) } + (20..<24).map { Self.event($0, uri: "/api/v1/namespaces/shop/secrets/s\($0)") }
+        var results: Set<[UsageKey: UsageCount]> = []
+        for lines in [many, many.reversed(), many.sorted()] {
+            let fold = try AuditLogReader.fold(try folder.write(lines.joined(separator: "\n") + "\n", to: "a.log"), options: options)
+            #expect(fold.withoutNames.map { fold.key($0).request } == [Request(verb: "get", resource: "pods")])
+            #expect(fold.usage.filter { $0.key.request.resource == "pods" }.map { ($0.key.request.name) } == [""])
+            #expect(fold.usage.filter { $0.key.request.resource == "pods" }.map(\.value.count) == [20])
+            #expect(fold.facts.count == 5)
+            results.insert(fold.usage)
+        }
+        #expect(results.count == 1)
+    }
+
+    @Test("one line may be longer than many blocks, and is refused beyond the limit; its neighbours count")
+    func longLines() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        var options = AuditLogReader.Options()
+        options.lineLimit = 4 << 20
+        let body = { (size: Int) in "\"responseObject\":{\"data\":\"" + String(repeating: "x", count: size) + "\"}," }
+        let text = [Self.event(0), Self.event(1, body(3 << 20)), Self.event(2), Self.event(3, body(5 << 20)), Self.event(4)].joined(
+            separator: "\n")
+        let fold = try AuditLogReader.fold(try folder.write(text + "\n", to: "a.log"), options: options)
+        #expect(fold.logs[0].requests == 4)
+        #expect(fold.logs[0].rejects == ["too-long": 1])
+        let list = try AuditLogReader.fold(
+            try folder.write(
+                "{\"items\":[" + (0..<8).map { Self.event($0, body(1 << 20)) }.joined(separator: ",") + "]}", to: "b.log"), options: options
+        )
+        #expect(list.logs[0].requests == 8)
+    }
+
+    @Test("one thread and many count the same")
+    func threads() throws {
+        var results: [[UsageKey: UsageCount]] = []
+        for threads in [1, 2, 4] {
+            var options = AuditLogReader.Options()
+            options.threads = threads
+            results.append(try AuditLogReader.fold(Fixtures.path("clusters/recorded/audit.log.gz"), options: options).usage)
+        }
+        #expect(results[0] == results[1])
+        #expect(results[0] == results[2])
+    }
+
+    @Test("reasons tell what is no event, and the rejected texts are kept")
+    func reasons() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let nobody = Self.event(1).replacing("{\"username\":\"alice\"}", with: "{}")
+        let aimless = Self.event(2, uri: "")
+        let timeless = Self.event(3).replacing("\"requestReceivedTimestamp\":\"2026-11-20T09:00:00.000001Z\",", with: "")
+        let bad = [nobody, aimless, timeless, "{\"kind\":0}", "[1,2", "text", String(Self.event(4).prefix(150))]
+        let path = try folder.write((bad + [Self.event(0)]).joined(separator: "\n") + "\n", to: "a.log")
+        let reader = AuditLogReader()
+        var kept: [String] = []
+        reader.onReject = { kept.append(String(decoding: $0, as: UTF8.self).trimmingCharacters(in: .newlines)) }
+        let (log, _) = try reader.read(path) { _ in }
+        #expect(log.rejects == ["no-user": 1, "no-attributes": 1, "no-time": 1, "not-an-event": 1, "cut-off": 2, "not-json": 1])
+        #expect(Set(kept) == Set(bad))
+        #expect(log.requests == 1)
+    }
+
+    @Test("zstd, gzip of several members, and damage behind which nothing can be read", arguments: ["zstd -q -c", "gzip -c", "cat"])
+    func compression(_ command: String) throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let (first, second) = (folder.file("a"), folder.file("b"))
+        try Data((0..<4_000).map { Self.event($0) + "\n" }.joined().utf8).write(to: URL(fileURLWithPath: first))
+        try Data((Self.event(4_000) + "\n").utf8).write(to: URL(fileURLWithPath: second))
+        let path = folder.file("audit.log")
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", "{ \(command) < \(first); \(command) < \(second); } > \(path)"]
+        try process.run()
+        process.waitUntilExit()
+        #expect(try AuditLogReader.fold(path).logs[0].requests == 4_001)
+        guard command != "cat" else { return }
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        try bytes.prefix(bytes.count - 30).write(to: URL(fileURLWithPath: path))
+        let cut = try AuditLogReader.fold(path)
+        #expect(cut.logs[0].requests >= 3_000)
+        #expect(cut.logs[0].rejects["damaged"] == 1)
+    }
+}
