@@ -34,7 +34,8 @@ struct UsageExportCommand: ParsableCommand {
         } else {
             guard db == nil else { throw CommandFailure("name logs or a database, not both", code: .usage) }
             let database = try WhittleDatabase.inMemory(ClusterState())
-            try AuditFolding(options) { try database.add($0, maxNames: options.maxNames) }.read(try AuditLogFiles.expand(logs))
+            try AuditFolding(options.reading, rejects: options.rejects) { try database.add($0, maxNames: options.maxNames) }.read(
+                try AuditLogFiles.expand(logs))
             fold = try database.usage()
         }
         if output == "-" {

@@ -50,6 +50,9 @@ struct UsageLoadCommand: ParsableCommand {
 
     @OptionGroup var options: AuditLogOptions
 
+    @Option(help: "Megabytes of log after which what was counted is kept, so that an interruption loses no more.")
+    var commitEvery = 512
+
     @Flag(help: "Go on reading as the log grows, through rotation, until interrupted.")
     var follow = false
 
@@ -57,14 +60,17 @@ struct UsageLoadCommand: ParsableCommand {
     var db: String?
 
     func validate() throws {
+        guard (1...1 << 20).contains(commitEvery) else { throw ValidationError("--commit-every must be 1 to 1048576") }
         if follow, logs.count != 1 || logs == ["-"] { throw ValidationError("--follow takes one file") }
     }
 
     func run() throws {
         let path = db ?? Console.current.environment["WHITTLE_DB"] ?? "whittle.db"
         let database = try WhittleDatabase.open(path, isReadOnly: false)
+        var reading = options.reading
+        reading.partSize = commitEvery << 20
         let folding = try AuditFolding(
-            options, known: try database.foldedLogs(), window: try database.eventWindow()
+            reading, rejects: options.rejects, known: try database.foldedLogs(), window: try database.eventWindow()
         ) { try database.add($0, maxNames: options.maxNames) }
         if follow { try folding.follow(logs[0]) } else { try folding.read(try AuditLogFiles.expand(logs)) }
     }
@@ -78,15 +84,12 @@ final class AuditFolding {
     private let rejects: RejectFile?
     private var total = UsageFold.Log(path: "")
     private var logCount = 0
-    private var sinceCommit = 0
-    /// Bytes after which what was folded is kept, so that an interruption loses little.
-    private static let commitSize = 512 << 20
 
     init(
-        _ options: AuditLogOptions, known: [Int: Set<KnownLog>] = [:], window: EventWindowState? = nil,
+        _ options: AuditLogReader.Options, rejects: String? = nil, known: [Int: Set<KnownLog>] = [:], window: EventWindowState? = nil,
         commit: @escaping (UsageFold) throws -> Void
     ) throws {
-        reader = AuditLogReader(options: options.reading, known: known, window: window)
+        reader = AuditLogReader(options: options, known: known, window: window)
         let progress = FoldingProgress(isShown: Console.current.showsProgress)
         self.progress = progress
         self.commit = { fold in
@@ -94,18 +97,13 @@ final class AuditFolding {
             DiagnosticReport.write(fold.diagnostics)
             try commit(fold)
         }
-        rejects = try options.rejects.map { try RejectFile($0) }
+        self.rejects = try rejects.map { try RejectFile($0) }
         reader.onProgress = { progress.update($0) }
-        if let rejects { reader.onReject = { rejects.add($0) } }
+        if let rejects = self.rejects { reader.onReject = { rejects.add($0) } }
     }
 
     func read(_ paths: [String]) throws {
-        for path in paths {
-            try read(path)
-            guard sinceCommit >= Self.commitSize, let fold = reader.take() else { continue }
-            sinceCommit = 0
-            try commit(fold)
-        }
+        for path in paths { try read(path) }
         if let fold = reader.take() { try commit(fold) }
         try rejects?.finish()
         let console = Console.current
@@ -121,7 +119,6 @@ final class AuditFolding {
         let console = Console.current
         let (log, unfinished) = try reader.read(path, commit: commit)
         progress.finish()
-        sinceCommit += log.byteCount
         if unfinished > 0 {
             console.error("\(path): the last \(unfinished) bytes are no whole line; they are read when the log has grown\n")
         }

@@ -46,6 +46,8 @@ public final class AuditLogReader {
     private var diagnostics: [Diagnostic] = []
     private var progress = Progress()
     private var spare: [AuditBlock] = []
+    /// Bytes folded since facts were handed out.
+    private var sinceTaken = 0
     /// Called as the reader gets on.
     public var onProgress: ((Progress) -> Void)?
     /// Called with each text that is no event.
@@ -92,7 +94,7 @@ public final class AuditLogReader {
         fold.logs = logs
         fold.diagnostics = diagnostics
         for log in logs { known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount)) }
-        (lanes, session, logs, diagnostics) = ([], nil, [], [])
+        (lanes, session, logs, diagnostics, sinceTaken) = ([], nil, [], [], 0)
         return fold
     }
 
@@ -112,7 +114,6 @@ public final class AuditLogReader {
         let source = BlockSource(stream, path: path, known: known)
         let before = window?.state
         progress.size = stream.size
-        var sinceCommit = 0
         var next = fill(from: source)
         while !next.isEmpty {
             let current = next
@@ -131,7 +132,7 @@ public final class AuditLogReader {
             for (block, lane) in zip(current, lanes) { take(block, lane, session, source) }
             progress.bytes = stream.consumed
             progress.folded += current.reduce(0) { $0 + $1.count }
-            sinceCommit += current.reduce(0) { $0 + $1.count }
+            sinceTaken += current.reduce(0) { $0 + $1.count }
             spare += current
             if !mayReadOn {
                 if source.isKnown {
@@ -139,12 +140,12 @@ public final class AuditLogReader {
                     source.forget()
                     (lanes, self.session, diagnostics) = ([], nil, [])
                     self.window = before.map { SharedWindow($0) }
+                    sinceTaken = 0
                 }
                 next = fill(from: source)
                 continue
             }
-            if sinceCommit >= options.partSize, session.isIdle, !next.isEmpty {
-                sinceCommit = 0
+            if sinceTaken >= options.partSize, session.isIdle, !next.isEmpty {
                 collect(source, session)
                 logs.append(source.endPart(unfinished: 0))
                 if let fold = take() { try commit(fold) }
@@ -164,6 +165,7 @@ public final class AuditLogReader {
         if hasNews { logs.append(log) }
         progress.events += log.events
         progress.rejected += log.rejected
+        if sinceTaken >= options.partSize, let fold = take() { try commit(fold) }
         return (source.total, unfinished)
     }
 

@@ -140,14 +140,14 @@ final class AuditSession {
             giveUp()
         }
         if case .idle = state {
-            guard bytes.contains(where: { $0 > 0x20 }) else { return }
+            guard bytes.contains(where: { ![0, 0x09, 0x0A, 0x0D, 0x20].contains($0) }) else { return }
             held = []
             heldLine = line
             nesting = Nesting()
             state = .open
         }
         held += bytes
-        guard let first = held.first(where: { $0 > 0x20 }) else { return }
+        let first = held.first { $0 > 0x20 }
         let isJSON = first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
         if isJSON, csv == nil {
             nesting.advance(over: bytes)

@@ -1,0 +1,280 @@
+import Foundation
+import Testing
+import WhittleTestSupport
+
+/// Usage is counted exactly once, whatever is killed, split, merged, rotated or read again.
+@Suite("Usage")
+struct UsageTests {
+    /// Events of some accounts; the seed decides which.
+    private static func events(_ count: Int, seed: UInt64) -> [String] {
+        var random = SeededGenerator(seed: seed)
+        return (0..<count).flatMap { number -> [String] in
+            let account = Int.random(in: 0..<4, using: &random)
+            let verb = ["get", "list", "watch", "delete", "patch"].randomElement(using: &random) ?? "get"
+            let name = verb == "list" || verb == "watch" ? "" : "/p\(Int.random(in: 0..<12, using: &random))"
+            let (day, second) = (Int.random(in: 10...12, using: &random), Int.random(in: 10...59, using: &random))
+            let code = verb == "patch" ? 201 : 200
+            return ["ResponseStarted", "ResponseComplete"].filter { $0 == "ResponseComplete" || verb == "watch" }.map { stage in
+                """
+                {"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"\(seed)-\(number)","stage":"\(stage)",\
+                "requestURI":"/api/v1/namespaces/shop/pods\(name)","verb":"\(verb)",\
+                "user":{"username":"system:serviceaccount:shop:a\(account)","groups":["system:authenticated"],\
+                "extra":{"authentication.kubernetes.io/pod-name":["a\(account)-x"],"authentication.kubernetes.io/pod-uid":["u\(account)"]}},\
+                "userAgent":"a/\(account)","responseStatus":{"metadata":{},"code":\(code)},\
+                "requestReceivedTimestamp":"2026-11-\(day)T09:00:\(second).000001Z",\
+                "annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":""}}
+                """
+            }
+        }
+    }
+
+    private static func text(_ events: some Sequence<String>) -> String { events.map { $0 + "\n" }.joined() }
+
+    /// Everything that usage is, by names and not by ids.
+    private func facts(_ database: String) -> [String] {
+        ["usage", "usage-by-pod", "usage-by-agent", "usage-by-day", "usage-by-binding"].map {
+            whittle("query", $0, "--db", database, "-o", "json").output
+        } + [
+            whittle("usage", "export", "--db", database).output.split(separator: "\n")
+                .filter { !$0.hasPrefix("{\"log\"") && !$0.hasPrefix("{\"end\"") }.joined(separator: "\n")
+        ]
+    }
+
+    private func database(_ workspace: borrowing Workspace, _ name: String = "whittle.db") -> String {
+        let path = workspace.file(name)
+        #expect(whittle("load", Fixtures.path("demo/cluster"), "-o", path).code == 0)
+        return path
+    }
+
+    @Test("a load that is killed at any moment and run again gives the file of a load that was not")
+    func killed() throws {
+        let workspace = try Workspace()
+        _ = database(workspace)
+        for part in 0..<4 {
+            _ = try workspace.write(Self.text(Self.events(4_000, seed: UInt64(part))), to: "logs/audit-\(part).log")
+        }
+        let load = "$WHITTLE usage load logs --commit-every 1 --threads 2 --db"
+        let plain = try Shell.result(of: "cp whittle.db clean.db; \(load) clean.db", in: workspace.folder.path)
+        #expect(plain.code == 0)
+        let started = Date()
+        _ = try Shell.result(of: "cp whittle.db timed.db; \(load) timed.db", in: workspace.folder.path)
+        let span = Date().timeIntervalSince(started)
+        var random = SeededGenerator(seed: 11)
+        var kills = 0
+        for round in 0..<40 where kills < 50 {
+            // Each round is killed five times at random and then left alone.
+            let delays = (0..<5).map { _ in String(format: "%.4f", Double.random(in: 0..<span * 0.9, using: &random)) }
+            let script = """
+                cp whittle.db w.db; killed=0
+                for delay in \(delays.joined(separator: " ")); do
+                  \(load) w.db 2> /dev/null & pid=$!; sleep $delay; kill -9 $pid 2> /dev/null && killed=$((killed + 1)); wait $pid 2> /dev/null
+                done
+                \(load) w.db > /dev/null 2>&1 || echo failed
+                for db in clean w; do sqlite3 $db.db .dump > $db.sql; done
+                cmp clean.sql w.sql && echo same $killed
+                """
+            let result = try Shell.result(of: script, in: workspace.folder.path)
+            let words = result.output.split(whereSeparator: \.isWhitespace).map(String.init)
+            #expect(words.first == "same", "round \(round): \(result.output) \(result.errors)")
+            kills += Int(words.last ?? "") ?? 0
+        }
+        #expect(kills >= 50)
+    }
+
+    @Test(
+        "parts that were folded anywhere merge to the whole, in any order and grouping; the same part twice changes nothing",
+        arguments: 1...6)
+    func merging(_ seed: Int) throws {
+        let workspace = try Workspace()
+        var random = SeededGenerator(seed: UInt64(seed))
+        let events = Self.events(600, seed: UInt64(seed))
+        let whole = try workspace.write(Self.text(events), to: "whole.log")
+        var parts: [[String]] = Array(repeating: [], count: 4)
+        for event in events { parts[Int.random(in: 0..<4, using: &random)].append(event) }
+        let limit = seed.isMultiple(of: 2) ? "1000" : "7"
+        let expected = database(workspace, "whole.db")
+        #expect(whittle("usage", "load", whole, "--max-names", limit, "--db", expected).code == 0)
+        var files: [String] = []
+        for (number, part) in parts.enumerated() {
+            let log = try workspace.write(Self.text(part), to: "part-\(number).log")
+            let file = workspace.file("part-\(number).ndjson" + (number.isMultiple(of: 2) ? ".zst" : ""))
+            #expect(whittle("usage", "export", log, "--max-names", limit, "-o", file).code == 0)
+            files.append(file)
+        }
+        for grouping in 0..<3 {
+            let merged = database(workspace, "merged-\(grouping).db")
+            let order = files.shuffled(using: &random)
+            if grouping == 0 {
+                for file in order + order { #expect(whittle("usage", "merge", file, "--max-names", limit, "--db", merged).code == 0) }
+            } else {
+                // Two parts first become one.
+                let pair = database(workspace, "pair-\(grouping).db")
+                let file = workspace.file("pair-\(grouping).ndjson")
+                #expect(whittle("usage", "merge", order[0], order[1], "--max-names", limit, "--db", pair).code == 0)
+                #expect(whittle("usage", "export", "--db", pair, "-o", file).code == 0)
+                let rest = (grouping == 1 ? [order[2], file, order[3]] : [file, order[3], order[2]])
+                #expect(whittle(["usage", "merge"] + rest + ["--max-names", limit, "--db", merged]).code == 0)
+                // A part of it alone is known, but not what holds it and more.
+                #expect(whittle("usage", "merge", order[0], "--db", merged).errors.contains("nothing new"))
+                let other = database(workspace, "other-\(grouping).db")
+                #expect(whittle("usage", "merge", order[0], "--db", other).code == 0)
+                #expect(whittle("usage", "merge", file, "--db", other).code == 2)
+            }
+            #expect(facts(merged) == facts(expected))
+        }
+    }
+
+    @Test("an export that is cut off, of another kind or of a newer version adds nothing")
+    func badExports() throws {
+        let workspace = try Workspace()
+        let log = try workspace.write(Self.text(Self.events(20, seed: 1)), to: "a.log")
+        let file = workspace.file("a.ndjson")
+        #expect(whittle("usage", "export", log, "-o", file).code == 0)
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        let path = database(workspace)
+        let bad = [
+            String(text.prefix(text.count / 2)), text.split(separator: "\n").dropLast().joined(separator: "\n"), "", "{}\n",
+            text.replacing("\"version\":1", with: "\"version\":2"), text.replacing("\"allow\"", with: "\"perhaps\""), text + text,
+        ]
+        for text in bad {
+            let result = whittle("usage", "merge", try workspace.write(text, to: "bad.ndjson"), "--db", path)
+            #expect(result.code == 2)
+            #expect(result.errors.contains("bad.ndjson:"))
+        }
+        #expect(whittle("usage", "list", "--db", path).errors.contains("holds no usage"))
+    }
+
+    @Test("names beyond the limit are dropped whichever log they came from first")
+    func namesOverLoads() throws {
+        let workspace = try Workspace()
+        let events = Self.events(400, seed: 3)
+        var results: [[String]] = []
+        for (number, cut) in [400, 0, 20, 200, 380].enumerated() {
+            let path = database(workspace, "\(number).db")
+            for (part, lines) in [events.prefix(cut), events.dropFirst(cut)].enumerated() where !lines.isEmpty {
+                let log = try workspace.write(Self.text(lines), to: "\(number)-\(part).log")
+                #expect(whittle("usage", "load", log, "--max-names", "7", "--db", path).code == 0)
+            }
+            results.append(facts(path))
+        }
+        for result in results { #expect(result == results[0]) }
+        #expect(results[0].last?.contains("namesDropped") ?? false)
+    }
+
+    @Test("texts that look alike are told apart, and those that no database can hold fail no load")
+    func oddTexts() throws {
+        let workspace = try Workspace()
+        let event = Self.events(1, seed: 1).last ?? ""
+        func with(_ id: Int, _ uri: String, _ agent: String = "a") -> String {
+            event.replacing(#/"auditID":"[^"]*"/#, with: "\"auditID\":\"x\(id)\"").replacing(
+                #/"requestURI":"[^"]*"/#, with: "\"requestURI\":\"\(uri)\""
+            )
+            .replacing(#/"userAgent":"[^"]*"/#, with: "\"userAgent\":\"\(agent)\"")
+        }
+        let lines = [
+            with(1, "/api/v1/namespaces/a%00b/pods"), with(2, "/api/v1/namespaces/a%ffb/pods"), with(3, "/a%00b"), with(4, "/a%ffb"),
+            with(5, "/x", "caf\\u00e9"), with(6, "/x", "cafe\\u0301"), with(7, "?x").replacing(#/"verb":"[^"]*"/#, with: "\"verb\":\"\""),
+        ]
+        let path = database(workspace)
+        for part in [lines, lines.reversed()] {
+            let log = try workspace.write(Self.text(part), to: "\(part == lines).log")
+            #expect(whittle("usage", "load", log, "--db", path).code == 0)
+        }
+        let exported = whittle("usage", "export", "--db", path).output.split(separator: "\n").filter { $0.hasPrefix("{\"fact\"") }
+        #expect(exported.count == 5)
+        #expect(exported.filter { $0.contains("\"path\":\"/x\"") }.count == 2)
+    }
+
+    @Test("folders and patterns are read in the order of their events, whatever the names")
+    func folders() throws {
+        let workspace = try Workspace()
+        let events = Self.events(300, seed: 5).sorted { $0.suffix(200) < $1.suffix(200) }
+        func log(_ lines: ArraySlice<String>, _ name: String) throws { _ = try workspace.write(Self.text(lines), to: name) }
+        try log(events[200...], "logs/audit.log")
+        try log(events[100..<200], "logs/audit-1.log")
+        try log(events[..<100], "logs/old/audit-2.log")
+        let whole = try workspace.write(Self.text(events), to: "whole.log")
+        let expected = database(workspace, "whole.db")
+        #expect(whittle("usage", "load", whole, "--db", expected).code == 0)
+        for (number, paths) in [["logs"], ["logs/*"], ["logs/old", "logs/audit*"]].enumerated() {
+            let path = database(workspace, "\(number).db")
+            #expect(whittle(["usage", "load"] + paths.map { workspace.file($0) } + ["--db", path]).code == 0)
+            #expect(facts(path) == facts(expected))
+        }
+        let none = whittle("usage", "load", workspace.file("none*"), "--db", expected)
+        #expect(none.code == 2)
+        #expect(none.errors.contains("no file matches"))
+    }
+
+    @Test("a log is followed as it grows, through rotation by renaming and by cutting it off")
+    func following() throws {
+        let workspace = try Workspace()
+        let parts = (0..<4).map { Self.events(50, seed: UInt64(20 + $0)) }
+        for (number, part) in parts.enumerated() { _ = try workspace.write(Self.text(part), to: "part-\(number)") }
+        _ = database(workspace)
+        let expected = database(workspace, "expected.db")
+        #expect(whittle(["usage", "load"] + (0..<4).map { workspace.file("part-\($0)") } + ["--db", expected]).code == 0)
+        let script = """
+            wait_for() { for i in $(seq 100); do [ "$(sqlite3 whittle.db 'SELECT coalesce(sum(requests), 0) FROM checkpoint' 2> /dev/null)" = $1 ] && return; sleep 0.1; done; echo "no $1"; }
+            head -c 1000 part-0 > audit.log
+            $WHITTLE usage load --follow audit.log --db whittle.db 2> /dev/null & pid=$!
+            sleep 0.3; tail -c +1001 part-0 >> audit.log; wait_for 50
+            cat part-1 >> audit.log; mv audit.log audit.1; cat part-2 > audit.log; wait_for 150
+            head -c 3000 part-3 > audit.log; sleep 1.2; tail -c +3001 part-3 >> audit.log; wait_for 200
+            kill $pid; wait $pid; echo $?
+            """
+        let result = try Shell.result(of: script, in: workspace.folder.path)
+        #expect(result.output == "143\n")
+        #expect(facts(workspace.file("whittle.db")) == facts(expected))
+    }
+
+    @Test("planted tokens are in no output, no error, no export and no page of the database; rejects are for their owner only")
+    func secrets() throws {
+        let workspace = try Workspace()
+        let secret = "s3cr3tT0k3n"
+        let body =
+            "\"requestObject\":{\"kind\":\"TokenReview\",\"spec\":{\"token\":\"\(secret)\"}},\"responseObject\":{\"data\":{\"password\":\"\(secret)\"}},"
+        let events = Self.events(10, seed: 9).map { $0.replacing("\"userAgent\"", with: body + "\"userAgent\"") }
+        let query = Self.events(1, seed: 10).map {
+            $0.replacing(#/"requestURI":"[^"]*"/#, with: "\"requestURI\":\"/api/v1/pods?token=\(secret)\"")
+        }
+        let wrapped = #"{"log":"plain \#(secret)","stream":"stdout"}"#
+        let cut = String(events[0].prefix(events[0].count - 40)) + "\n" + "{\"x\": {\"token\": \"\(secret)\"}}\n"
+        let list = "{\"items\":[\(events[1]),{\"token\":\"\(secret)\"}]}\n"
+        let log = try workspace.write(Self.text(events + query) + wrapped + "\n" + cut + list, to: "a.log")
+        let path = database(workspace)
+        let rejects = workspace.file("rejects")
+        let loaded = whittle("usage", "load", log, "--rejects", rejects, "--db", path)
+        #expect(loaded.code == 0)
+        let exported = whittle("usage", "export", "--db", path)
+        for text in [
+            loaded.output, loaded.errors, exported.output, exported.errors, whittle("usage", "list", "-o", "json", "--db", path).output,
+        ] {
+            #expect(!text.contains(secret))
+        }
+        for name in try FileManager.default.contentsOfDirectory(atPath: workspace.folder.path) where name.hasPrefix("whittle.db") {
+            #expect(try Data(contentsOf: URL(fileURLWithPath: workspace.file(name))).firstRange(of: Data(secret.utf8)) == nil)
+        }
+        #expect(try String(contentsOfFile: rejects, encoding: .utf8).contains(secret))
+        let permissions = try FileManager.default.attributesOfItem(atPath: rejects)[.posixPermissions] as? Int
+        #expect(permissions == 0o600)
+    }
+
+    @Test("what holds no event at all could not be judged; options are checked")
+    func nothing() throws {
+        let workspace = try Workspace()
+        let path = database(workspace)
+        for text in ["hello world", "hello\n", "\u{0}\u{1}\u{2}\n", "{\"kind\":0}\n"] {
+            let result = whittle("usage", "load", try workspace.write(text, to: "a.log"), "--db", path)
+            #expect(result.code == 2)
+            #expect(result.errors.contains("holds no audit events"))
+        }
+        #expect(whittle("usage", "load", try workspace.write("", to: "empty.log"), "--db", path).code == 0)
+        let log = try workspace.write(Self.text(Self.events(3, seed: 1)), to: "b.log")
+        #expect(whittle("usage", "load", log, "--format", "gke", "--db", path).code == 2)
+        #expect(whittle("usage", "load", log, "--format", "json", "--db", path).code == 0)
+        #expect(whittle("usage", "load", log, "--format", "nonsense", "--db", path).code == 64)
+        #expect(whittle("usage", "load", log, "--threads", "0", "--db", path).code == 64)
+        #expect(whittle("usage", "load", log, log, "--follow", "--db", path).code == 64)
+    }
+}
