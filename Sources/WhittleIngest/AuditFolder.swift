@@ -70,6 +70,7 @@ struct AuditFolder: ~Copyable {
     private var nameCounts: ContiguousArray<Int32> = []
 
     private var judgements: ContiguousArray<Judgement> = []
+    private var extras: ContiguousArray<Extra> = []
     private var events = ByteTable()
     private var callers = ByteTable()
     private var callerValues: [Caller] = []
@@ -100,8 +101,14 @@ struct AuditFolder: ~Copyable {
     private struct Judgement {
         var outcome: Outcome
         var fact: Int32 = -1
-        var implied: [Int32] = []
-        var flags: [Int32] = []
+        /// Place of further counts in `extras`; -1 = none.
+        var extra: Int32 = -1
+    }
+
+    /// Counts of needs and flags that some events add to.
+    private struct Extra {
+        var implied: [Int32]
+        var flags: [Int32]
     }
 
     /// - Parameters:
@@ -228,8 +235,11 @@ struct AuditFolder: ~Copyable {
 
     /// Adds an event that was read as a whole.
     mutating func add(_ event: AuditEvent, at time: Int64, isComplete: Bool) -> Outcome {
+        // It is not remembered, and neither are its further counts.
+        let known = extras.count
         let judged = judge(event)
         count(judged, at: time, isComplete: isComplete)
+        extras.removeLast(extras.count - known)
         return judged.outcome
     }
 
@@ -237,6 +247,7 @@ struct AuditFolder: ~Copyable {
     mutating func forgetIfFull() {
         guard events.byteCount + callers.byteCount + agents.byteCount + answers.byteCount > Self.memoryLimit else { return }
         judgements.removeAll(keepingCapacity: true)
+        extras.removeAll()
         events.removeAll()
         callers.removeAll()
         callerValues.removeAll()
@@ -433,9 +444,13 @@ struct AuditFolder: ~Copyable {
             fact.codeClass = Int32(truncatingIfNeeded: event.code / 100)
             judgement.fact = place(of: fact)
         }
-        judgement.implied = needs.implied.map { Self.number(&implied[$0], in: &otherCounts) }
-        judgement.flags = needs.flags.filter { !$0.hasPrefix("pod:") }
+        let needed = needs.implied.map { Self.number(&implied[$0], in: &otherCounts) }
+        let flagged = needs.flags.filter { !$0.hasPrefix("pod:") }
             .map { Self.number(&flags[UsageFlag(user: needs.subject, flag: $0)], in: &otherCounts) }
+        if !needed.isEmpty || !flagged.isEmpty {
+            judgement.extra = Int32(extras.count)
+            extras.append(Extra(implied: needed, flags: flagged))
+        }
         return judgement
     }
 
@@ -478,9 +493,10 @@ struct AuditFolder: ~Copyable {
     @inline(__always)
     private mutating func count(_ judgement: Judgement, at time: Int64, isComplete: Bool) {
         if judgement.fact >= 0 { counts[Int(judgement.fact)].add(at: time, isComplete: isComplete) }
-        for number in judgement.implied { otherCounts[Int(number)].add(at: time, isComplete: isComplete) }
+        guard judgement.extra >= 0 else { return }
+        for number in extras[Int(judgement.extra)].implied { otherCounts[Int(number)].add(at: time, isComplete: isComplete) }
         if isComplete {
-            for number in judgement.flags { otherCounts[Int(number)].add(at: time, isComplete: true) }
+            for number in extras[Int(judgement.extra)].flags { otherCounts[Int(number)].add(at: time, isComplete: true) }
         }
     }
 
@@ -491,9 +507,14 @@ struct AuditFolder: ~Copyable {
         var places: ContiguousArray<Int32> = []
         for number in 0..<other.texts.count { places.append(text(other.texts.bytes(at: number))) }
         func moved(_ fact: UsageFact) -> UsageFact {
+            func place(_ text: Int32) -> Int32 { places[Int(text)] }
             var fact = fact
-            for path in UsageFact.texts { fact[keyPath: path] = places[Int(fact[keyPath: path])] }
-            if fact.apiGroup >= 0 { fact.apiGroup = places[Int(fact.apiGroup)] }
+            (fact.user, fact.impersonator) = (place(fact.user), place(fact.impersonator))
+            (fact.podNamespace, fact.pod, fact.podUID) = (place(fact.podNamespace), place(fact.pod), place(fact.podUID))
+            (fact.userAgent, fact.verb, fact.reason) = (place(fact.userAgent), place(fact.verb), place(fact.reason))
+            if fact.apiGroup >= 0 { fact.apiGroup = place(fact.apiGroup) }
+            (fact.resource, fact.subresource) = (place(fact.resource), place(fact.subresource))
+            (fact.namespace, fact.name) = (place(fact.namespace), place(fact.name))
             return fact
         }
         for (fact, count) in zip(other.facts, other.counts) where !count.isEmpty { counts[Int(place(of: moved(fact)))].add(count) }
@@ -518,6 +539,9 @@ struct AuditFolder: ~Copyable {
         }
         return result
     }
+
+    /// Whether nothing was counted.
+    var isEmpty: Bool { facts.isEmpty && otherCounts.isEmpty && nameCounts.isEmpty }
 
     /// What was counted.
     func result() -> UsageFold {
@@ -544,16 +568,6 @@ struct AuditFolder: ~Copyable {
         fold.implied = implied.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }
         fold.flags = flags.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }
         return fold
-    }
-}
-
-extension UsageFact {
-    /// Every text but the group, which may be none.
-    fileprivate static var texts: [WritableKeyPath<UsageFact, Int32>] {
-        [
-            \.user, \.impersonator, \.podNamespace, \.pod, \.podUID, \.userAgent, \.verb, \.resource, \.subresource, \.namespace, \.name,
-            \.reason,
-        ]
     }
 }
 

@@ -88,6 +88,9 @@ final class AuditLane: @unchecked Sendable {
         if unusual.count > before { unusual.sort { $0.range.lowerBound < $1.range.lowerBound } }
     }
 
+    /// Adds what another has counted.
+    func absorb(_ other: borrowing AuditFolder) { folder.absorb(other) }
+
     /// Gives the tally away.
     func takeTally() -> AuditTally {
         defer { tally = AuditTally() }

@@ -85,10 +85,12 @@ public final class AuditLogReader {
         }
         var fold = UsageFold()
         if let window {
-            var sum = AuditFolder(seed: window.seed, maxNames: options.maxNames)
-            for lane in lanes { sum.absorb(lane.folder) }
-            if let session { sum.absorb(session.folder) }
-            fold = sum.result()
+            for lane in lanes.dropFirst() { lanes[0].absorb(lane.folder) }
+            if let session, !session.folder.isEmpty {
+                if lanes.isEmpty { lanes.append(AuditLane(seed: window.seed, maxNames: options.maxNames)) }
+                lanes[0].absorb(session.folder)
+            }
+            fold = lanes.first?.folder.result() ?? fold
             fold.window = window.state
         }
         fold.logs = logs

@@ -32,7 +32,7 @@ struct UsageWriter {
         let known = dictionaries.identityCount
         try writer.pipelined {
             try facts.writeNames()
-            for place in fold.order { try facts.write(fold.facts[place], fold.counts[place]) }
+            try facts.writeFacts()
             for (need, count) in Self.sorted(fold.implied, by: \.sortText) { try facts.write(need, count) }
             for (flag, count) in Self.sorted(fold.flags, by: { [$0.user, $0.flag] }) { try facts.write(flag, count) }
             try writeMemberships(from: known)
@@ -224,28 +224,50 @@ extension ImpliedNeed {
 }
 
 extension UsageFold {
+    /// The rank of each text in the order of bytes.
+    private var ranks: ContiguousArray<Int32> {
+        // Most texts differ in their first bytes.
+        var keys: ContiguousArray<(head: UInt64, place: Int32)> = []
+        keys.reserveCapacity(texts.count)
+        for (place, text) in texts.enumerated() {
+            var head: UInt64 = 0
+            var rest = 8
+            for byte in text.utf8.prefix(8) {
+                head = head << 8 | UInt64(byte)
+                rest -= 1
+            }
+            keys.append((rest > 0 ? head << (8 * UInt64(rest)) : head, Int32(place)))
+        }
+        keys.sort { left, right in
+            left.head != right.head ? left.head < right.head : bytesPrecede(texts[Int(left.place)], texts[Int(right.place)])
+        }
+        var ranks = ContiguousArray<Int32>(repeating: 0, count: texts.count)
+        for (rank, key) in keys.enumerated() { ranks[Int(key.place)] = Int32(rank) }
+        return ranks
+    }
+
     /// Places of the facts in the order of the bytes of their texts.
     fileprivate var order: [Int] {
-        let sorted = texts.indices.sorted { bytesPrecede(texts[$0], texts[$1]) }
-        var ranks = ContiguousArray<Int32>(repeating: 0, count: texts.count)
-        for (rank, place) in sorted.enumerated() { ranks[place] = Int32(rank) }
-        func rank(_ text: Int32) -> Int32 { ranks[Int(text)] }
-        typealias Key = (SIMD16<Int32>, place: Int)
+        let ranks = ranks
+        func rank(_ text: Int32) -> UInt64 { UInt64(ranks[Int(text)]) }
+        typealias Key = (SIMD8<UInt64>, place: Int)
         var keys: ContiguousArray<Key> = []
         keys.reserveCapacity(facts.count)
         for (place, fact) in facts.enumerated() {
             let isURL = fact.apiGroup < 0
-            let first = SIMD8<Int32>(
-                rank(fact.user), isURL ? rank(fact.resource) : 0, isURL ? 0 : rank(fact.apiGroup), isURL ? 0 : rank(fact.resource),
-                rank(fact.subresource), rank(fact.namespace), rank(fact.name), rank(fact.verb))
-            let second = SIMD8<Int32>(
-                fact.decision, rank(fact.impersonator), rank(fact.podNamespace), rank(fact.pod), rank(fact.podUID),
-                rank(fact.userAgent), fact.codeClass, rank(fact.reason))
-            keys.append((SIMD16(lowHalf: first, highHalf: second), place))
+            keys.append(
+                (
+                    SIMD8(
+                        rank(fact.user) << 32 | (isURL ? rank(fact.resource) : 0),
+                        (isURL ? 0 : rank(fact.apiGroup)) << 32 | (isURL ? 0 : rank(fact.resource)),
+                        rank(fact.subresource) << 32 | rank(fact.namespace), rank(fact.name) << 32 | rank(fact.verb),
+                        UInt64(fact.decision) << 32 | rank(fact.impersonator), rank(fact.podNamespace) << 32 | rank(fact.pod),
+                        rank(fact.podUID) << 32 | rank(fact.userAgent), UInt64(UInt32(bitPattern: fact.codeClass)) << 32 | rank(fact.reason)),
+                    place
+                ))
         }
         keys.sort { left, right in
-            let differs = left.0 .!= right.0
-            for index in 0..<16 where differs[index] { return left.0[index] < right.0[index] }
+            for index in 0..<8 where left.0[index] != right.0[index] { return left.0[index] < right.0[index] }
             return false
         }
         return keys.map(\.place)
@@ -305,6 +327,14 @@ private final class FactWriter {
         var decision: Int32
         var codeClass: Int32
         var reason: Int64
+
+        /// Compares like the index; ids are below 2³².
+        var order: SIMD8<UInt64> {
+            func pair(_ left: Int64, _ right: Int64) -> UInt64 { UInt64(bitPattern: left) << 32 | UInt64(bitPattern: right) & 0xFFFF_FFFF }
+            return SIMD8(
+                pair(group.identity, Int64(decision)), pair(group.atom, namespace), pair(name, impersonator), pair(caller, agent),
+                pair(Int64(codeClass), reason), 0, 0, 0)
+        }
     }
 
     init(_ database: Database, _ writer: BulkWriter, _ dictionaries: Dictionaries, _ fold: UsageFold) throws {
@@ -458,25 +488,44 @@ private final class FactWriter {
 
     // MARK: Rows
 
-    func write(_ fact: UsageFact, _ count: UsageCount) throws {
+    /// Writes every fact: ids are given in the order of the bytes of the texts, rows follow each other as in the index that
+    /// makes them distinct, so that SQLite only appends to it.
+    func writeFacts() throws {
+        var keys: ContiguousArray<(order: SIMD8<UInt64>, key: RowKey, place: Int)> = []
+        keys.reserveCapacity(fold.facts.count)
+        for place in fold.order {
+            let key = try key(of: fold.facts[place])
+            keys.append((key.order, key, place))
+        }
+        keys.sort { left, right in
+            for index in 0..<5 where left.order[index] != right.order[index] { return left.order[index] < right.order[index] }
+            return false
+        }
+        for (_, key, place) in keys { try write(key, fold.counts[place]) }
+    }
+
+    private func key(of fact: UsageFact) throws -> RowKey {
         let group = Group(identity: try user(fact.user), atom: try atom(fact))
-        var key = RowKey(
+        return RowKey(
             group: group, impersonator: fact.impersonator == 0 ? 0 : try user(fact.impersonator), caller: try caller(fact),
-            agent: try agent(fact.userAgent), namespace: try namespace(fact.namespace), name: try name(fact.name),
-            decision: fact.decision, codeClass: fact.codeClass, reason: try reason(fact.reason))
+            agent: try agent(fact.userAgent), namespace: try namespace(fact.namespace),
+            name: dropped.contains(group) ? 0 : try name(fact.name), decision: fact.decision, codeClass: fact.codeClass,
+            reason: try reason(fact.reason))
+    }
+
+    private func write(_ key: RowKey, _ count: UsageCount) throws {
         if rows != nil {
-            if key.name != 0, dropped.contains(group) { key.name = 0 }
             if let id = rows?[key] {
                 try updateUsage.run(count.count, count.started, count.firstSeen, count.lastSeen, id)
                 try count.forEachDay { try upsertDay.run(id, $0, $1) }
                 return
             }
             rows?[key] = lastUsage + 1
-            if key.name != 0 { named[group, default: 0] += 1 }
+            if key.name != 0 { named[key.group, default: 0] += 1 }
         }
         lastUsage += 1
         try insertUsage.run(
-            lastUsage, group.identity, key.impersonator, key.caller, key.agent, group.atom, key.namespace, key.name,
+            lastUsage, key.group.identity, key.impersonator, key.caller, key.agent, key.group.atom, key.namespace, key.name,
             UsageKey.Decision.allCases[Int(key.decision)].rawValue, Int64(key.codeClass), key.reason, count.count, count.started,
             count.firstSeen, count.lastSeen)
         try count.forEachDay { try insertDay.run(lastUsage, $0, $1) }
