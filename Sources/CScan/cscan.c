@@ -1,6 +1,20 @@
 #define _GNU_SOURCE
 #include "cscan.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+void release_free_memory(void) { malloc_trim(0); }
+
+// Setting the threshold keeps glibc from raising it by itself.
+void keep_large_blocks_apart(void) {
+    mallopt(M_MMAP_THRESHOLD, 1 << 19);
+    mallopt(M_ARENA_MAX, 2);
+}
+#else
+void keep_large_blocks_apart(void) {}
+void release_free_memory(void) {}
+#endif
+
 int scan_contains(const uint8_t *p, size_t count, const uint8_t *word, size_t word_count) {
     return memmem(p, count, word, word_count) != NULL;
 }

@@ -51,7 +51,7 @@ struct UsageLoadCommand: ParsableCommand {
     @OptionGroup var options: AuditLogOptions
 
     @Option(help: "Megabytes of log after which what was counted is kept, so that an interruption loses no more.")
-    var commitEvery = 512
+    var commitEvery = 1_024
 
     @Flag(help: "Go on reading as the log grows, through rotation, until interrupted.")
     var follow = false

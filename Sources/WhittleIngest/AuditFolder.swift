@@ -50,23 +50,21 @@ struct AuditFolder: ~Copyable {
     }
 
     /// Bytes of remembered events; beyond it the memory is emptied, which costs time and changes nothing.
-    private static let memoryLimit = 24 << 20
-
+    private let memoryLimit: Int
     private let seed: UInt64
     private let maxNames: Int
 
     private var texts = ByteTable()
-    private var facts: ContiguousArray<UsageFact> = []
+    private var facts = FactTable()
     private var counts: ContiguousArray<UsageCount> = []
-    private var places = ByteTable()
     private var implied: [ImpliedNeed: Int32] = [:]
     private var flags: [UsageFlag: Int32] = [:]
     /// Counts of `implied` and `flags`.
     private var otherCounts: ContiguousArray<UsageCount> = []
 
     /// Facts without their names, and which names each was seen with.
-    private var groups = ByteTable()
-    private var groupNames = ByteTable()
+    private var groups = FactTable()
+    private var groupNames = HashSet64()
     private var nameCounts: ContiguousArray<Int32> = []
 
     private var judgements: ContiguousArray<Judgement> = []
@@ -114,7 +112,9 @@ struct AuditFolder: ~Copyable {
     /// - Parameters:
     ///   - seed: what the hashes of events start from.
     ///   - maxNames: names of a verb on a resource that are kept for one user.
-    init(seed: UInt64, maxNames: Int) {
+    ///   - memoryLimit: bytes of remembered events.
+    init(seed: UInt64, maxNames: Int, memoryLimit: Int = 1 << 20) {
+        self.memoryLimit = memoryLimit
         self.seed = seed
         self.maxNames = maxNames
         _ = text("")
@@ -245,15 +245,19 @@ struct AuditFolder: ~Copyable {
 
     /// Empties the memory of events when it is full. Events that were prepared before are no longer known.
     mutating func forgetIfFull() {
-        guard events.byteCount + callers.byteCount + agents.byteCount + answers.byteCount > Self.memoryLimit else { return }
-        judgements.removeAll(keepingCapacity: true)
-        extras.removeAll()
-        events.removeAll()
-        callers.removeAll()
-        callerValues.removeAll()
-        agents.removeAll()
-        answers.removeAll()
-        answerValues.removeAll()
+        guard events.byteCount + callers.byteCount + agents.byteCount + answers.byteCount > memoryLimit else { return }
+        forget()
+    }
+
+    /// Gives the memory of events back.
+    mutating func forget() {
+        judgements = []
+        extras = []
+        events = ByteTable()
+        callers = ByteTable()
+        agents = ByteTable()
+        answers = ByteTable()
+        (callerValues, answerValues) = ([], [])
     }
 
     /// Appends the path, and of the query what the attributes or a hint depend on.
@@ -441,7 +445,7 @@ struct AuditFolder: ~Copyable {
             }
             fact.reason = text(event.reason)
             fact.decision = Int32(UsageKey.Decision.allCases.firstIndex(of: decision) ?? 0)
-            fact.codeClass = Int32(truncatingIfNeeded: event.code / 100)
+            fact.codeClass = Int32(clamping: max(event.code, 0) / 100)
             judgement.fact = place(of: fact)
         }
         let needed = needs.implied.map { Self.number(&implied[$0], in: &otherCounts) }
@@ -466,11 +470,8 @@ struct AuditFolder: ~Copyable {
     private mutating func place(of fact: UsageFact) -> Int32 {
         var fact = fact
         if fact.name != 0, !keepsName(of: fact) { fact.name = 0 }
-        let (number, isNew) = places.number(of: fact, next: facts.count)
-        if isNew {
-            facts.append(fact)
-            counts.append(UsageCount())
-        }
+        let number = facts.place(of: fact)
+        if number == counts.count { counts.append(UsageCount()) }
         return Int32(number)
     }
 
@@ -483,10 +484,12 @@ struct AuditFolder: ~Copyable {
     }
 
     private mutating func keepsName(of fact: UsageFact) -> Bool {
-        let (group, isNew) = groups.number(of: Self.group(fact), next: nameCounts.count)
-        if isNew { nameCounts.append(0) }
+        let group = groups.place(of: Self.group(fact))
+        if group == nameCounts.count { nameCounts.append(0) }
         guard Int(nameCounts[group]) <= maxNames else { return false }
-        if groupNames.number(of: (Int32(group), fact.name), next: groupNames.count).isNew { nameCounts[group] += 1 }
+        // Spread over all bits, no two pairs to the same number.
+        let pair = (UInt64(group) << 32 | UInt64(UInt32(bitPattern: fact.name))) &* 0x9E37_79B9_7F4A_7C15
+        if groupNames.insert(pair ^ pair >> 32) { nameCounts[group] += 1 }
         return Int(nameCounts[group]) <= maxNames
     }
 
@@ -517,10 +520,10 @@ struct AuditFolder: ~Copyable {
             (fact.namespace, fact.name) = (place(fact.namespace), place(fact.name))
             return fact
         }
-        for (fact, count) in zip(other.facts, other.counts) where !count.isEmpty { counts[Int(place(of: moved(fact)))].add(count) }
+        for (fact, count) in zip(other.facts.all, other.counts) where !count.isEmpty { counts[Int(place(of: moved(fact)))].add(count) }
         for fact in other.withoutNames {
-            let (group, isNew) = groups.number(of: moved(fact), next: nameCounts.count)
-            if isNew { nameCounts.append(0) }
+            let group = groups.place(of: moved(fact))
+            if group == nameCounts.count { nameCounts.append(0) }
             nameCounts[group] = Int32.max - 1
         }
         for (need, number) in other.implied {
@@ -533,15 +536,12 @@ struct AuditFolder: ~Copyable {
 
     private var withoutNames: Set<UsageFact> {
         var result: Set<UsageFact> = []
-        for (group, count) in nameCounts.enumerated() where Int(count) > maxNames {
-            result.insert(
-                groups.bytes(at: group).buffer.baseAddress.map { UnsafeRawPointer($0).loadUnaligned(as: UsageFact.self) } ?? UsageFact())
-        }
+        for (group, count) in zip(groups.all, nameCounts) where Int(count) > maxNames { result.insert(group) }
         return result
     }
 
     /// Whether nothing was counted.
-    var isEmpty: Bool { facts.isEmpty && otherCounts.isEmpty && nameCounts.isEmpty }
+    var isEmpty: Bool { counts.isEmpty && otherCounts.isEmpty && nameCounts.isEmpty }
 
     /// What was counted.
     func result() -> UsageFold {
@@ -549,10 +549,10 @@ struct AuditFolder: ~Copyable {
         fold.texts = (0..<texts.count).map { texts.bytes(at: $0).text }
         fold.withoutNames = withoutNames
         if fold.withoutNames.isEmpty {
-            (fold.facts, fold.counts) = (facts, counts)
+            (fold.facts, fold.counts) = (facts.all, counts)
         } else {
             var places: [UsageFact: Int] = [:]
-            for (fact, count) in zip(facts, counts) {
+            for (fact, count) in zip(facts.all, counts) {
                 var fact = fact
                 if fact.name != 0, fold.withoutNames.contains(Self.group(fact)) { fact.name = 0 }
                 if let place = places[fact] {

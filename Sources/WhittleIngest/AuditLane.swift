@@ -42,7 +42,9 @@ final class AuditLane: @unchecked Sendable {
     private(set) var lineCount = 0
     private var prepared: ContiguousArray<(event: AuditFolder.Prepared, place: UnusualLine, isNew: Bool)> = []
 
-    init(seed: UInt64, maxNames: Int) { folder = AuditFolder(seed: seed, maxNames: maxNames) }
+    init(seed: UInt64, maxNames: Int, memoryLimit: Int) {
+        folder = AuditFolder(seed: seed, maxNames: maxNames, memoryLimit: memoryLimit)
+    }
 
     /// - Parameters:
     ///   - takesUsual: whether usual events count.
@@ -86,6 +88,12 @@ final class AuditLane: @unchecked Sendable {
             tally.add(event.phase == .complete ? judged?.outcome : nil, decision: judged?.decision ?? 0)
         }
         if unusual.count > before { unusual.sort { $0.range.lowerBound < $1.range.lowerBound } }
+    }
+
+    /// Gives the memory of events back.
+    func forget() {
+        folder.forget()
+        prepared = []
     }
 
     /// Adds what another has counted.

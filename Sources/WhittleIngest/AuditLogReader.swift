@@ -1,3 +1,4 @@
+import CScan
 import Dispatch
 import Foundation
 import WhittleModel
@@ -17,7 +18,7 @@ public final class AuditLogReader {
         /// Threads that fold; more do not help where a log must be decompressed.
         public var threads = min(ProcessInfo.processInfo.activeProcessorCount, 4)
         /// Bytes after which facts are handed out while a log is read.
-        public var partSize = 512 << 20
+        public var partSize = 1 << 30
 
         /// Creates the default options.
         public init() {}
@@ -62,6 +63,7 @@ public final class AuditLogReader {
         self.options = options
         self.known = known
         self.window = window.map { SharedWindow($0) }
+        keep_large_blocks_apart()
     }
 
     /// Folds one log that is known to nobody, at once.
@@ -85,9 +87,10 @@ public final class AuditLogReader {
         }
         var fold = UsageFold()
         if let window {
+            for lane in lanes { lane.forget() }
             for lane in lanes.dropFirst() { lanes[0].absorb(lane.folder) }
             if let session, !session.folder.isEmpty {
-                if lanes.isEmpty { lanes.append(AuditLane(seed: window.seed, maxNames: options.maxNames)) }
+                if lanes.isEmpty { lanes.append(lane(window)) }
                 lanes[0].absorb(session.folder)
             }
             fold = lanes.first?.folder.result() ?? fold
@@ -96,7 +99,9 @@ public final class AuditLogReader {
         fold.logs = logs
         fold.diagnostics = diagnostics
         for log in logs { known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount)) }
-        (lanes, session, logs, diagnostics, sinceTaken) = ([], nil, [], [], 0)
+        (lanes, session, logs, diagnostics, sinceTaken, spare) = ([], nil, [], [], 0, [])
+        // What was freed is needed elsewhere: to write the facts.
+        release_free_memory()
         return fold
     }
 
@@ -126,7 +131,7 @@ public final class AuditLogReader {
                 ?? AuditSession(window: window, lineLimit: options.lineLimit, format: options.format, maxNames: options.maxNames)
             self.session = session
             session.begin(path, onReject: onReject)
-            while lanes.count < current.count { lanes.append(AuditLane(seed: window.seed, maxNames: options.maxNames)) }
+            while lanes.count < current.count { lanes.append(lane(window)) }
             let round = FoldingRound(current, lanes, window, takesUsual: AuditEnvelope.accepts("", as: options.format))
             let mayReadOn = !(current.last?.endsAtKnownCount ?? false)
             next = mayReadOn ? fill(from: source) : []
@@ -169,6 +174,13 @@ public final class AuditLogReader {
         progress.rejected += log.rejected
         if sinceTaken >= options.partSize, let fold = take() { try commit(fold) }
         return (source.total, unfinished)
+    }
+
+    /// Bytes of events that all lanes together remember.
+    private static let memoryLimit = 12 << 20
+
+    private func lane(_ window: SharedWindow) -> AuditLane {
+        AuditLane(seed: window.seed, maxNames: options.maxNames, memoryLimit: Self.memoryLimit / options.threads)
     }
 
     private func fill(from source: BlockSource) -> [AuditBlock] {

@@ -1,5 +1,6 @@
 import CScan
 import Foundation
+import WhittleModel
 
 /// Byte strings → numbers that the caller gives: an open hash table over one block of bytes.
 ///
@@ -58,10 +59,9 @@ struct ByteTable: ~Copyable {
     mutating func insert(_ key: ByteSlice, _ value: Int32, at place: Place) {
         if byteCount + key.count > capacity {
             capacity = max(capacity * 2, byteCount + key.count)
-            let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
-            larger.update(from: bytes, count: byteCount)
-            bytes.deallocate()
-            bytes = larger
+            // Large blocks are moved without being copied.
+            guard let larger = realloc(bytes, capacity) else { fatalError("out of memory") }
+            bytes = larger.assumingMemoryBound(to: UInt8.self)
         }
         (bytes + byteCount).update(from: key.start, count: key.count)
         slots[place.slot] = Int32(entries.count)
@@ -87,23 +87,50 @@ struct ByteTable: ~Copyable {
 
     /// The bytes of the entry that was put in as number `index`, valid until the next change.
     func bytes(at index: Int) -> ByteSlice { ByteSlice(start: bytes + entries[index].offset, count: Int(entries[index].count)) }
+}
 
-    /// The number of bytes that are as plain as a struct without gaps; a new one gets the number `next`.
-    @inline(__always)
-    mutating func number<Key>(of key: Key, next: Int) -> (number: Int, isNew: Bool) {
-        withUnsafeBytes(of: key) { bytes in
-            guard let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return (next, true) }
-            let slice = ByteSlice(start: start, count: bytes.count)
-            let (known, place) = find(slice)
-            if let known { return (Int(known), false) }
-            insert(slice, Int32(next), at: place)
-            return (next, true)
+/// Facts, each once, in the order in which they came.
+struct FactTable: ~Copyable {
+    private(set) var all: ContiguousArray<UsageFact> = []
+    private var slots: UnsafeMutablePointer<Int32>
+    private var mask = 1_023
+
+    init() {
+        slots = .allocate(capacity: mask + 1)
+        slots.initialize(repeating: -1, count: mask + 1)
+    }
+
+    deinit { slots.deallocate() }
+
+    /// The place of a fact; a new one comes last.
+    mutating func place(of fact: UsageFact) -> Int {
+        var slot = Self.hash(fact) & mask
+        while slots[slot] >= 0 {
+            if all[Int(slots[slot])] == fact { return Int(slots[slot]) }
+            slot = (slot + 1) & mask
+        }
+        slots[slot] = Int32(all.count)
+        all.append(fact)
+        if all.count * 2 > mask { grow() }
+        return all.count - 1
+    }
+
+    private static func hash(_ fact: UsageFact) -> Int {
+        withUnsafeBytes(of: fact) { bytes in
+            guard let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+            return Int(truncatingIfNeeded: scan_hash(0, start, bytes.count))
         }
     }
 
-    mutating func removeAll() {
-        entries.removeAll(keepingCapacity: true)
-        slots.update(repeating: -1, count: mask + 1)
-        byteCount = 0
+    private mutating func grow() {
+        slots.deallocate()
+        mask = mask * 2 + 1
+        slots = .allocate(capacity: mask + 1)
+        slots.initialize(repeating: -1, count: mask + 1)
+        for index in all.indices {
+            var slot = Self.hash(all[index]) & mask
+            while slots[slot] >= 0 { slot = (slot + 1) & mask }
+            slots[slot] = Int32(index)
+        }
     }
 }

@@ -38,7 +38,7 @@ struct EventWindow: ~Copyable {
 }
 
 /// Numbers other than 0 in the order in which they came.
-private struct HashSet64: ~Copyable {
+struct HashSet64: ~Copyable {
     private(set) var entries: [UInt64] = []
     private var slots: UnsafeMutablePointer<UInt64>
     private var mask = 4_095
@@ -68,7 +68,7 @@ private struct HashSet64: ~Copyable {
         guard slots[place] == 0 else { return false }
         slots[place] = hash
         entries.append(hash)
-        if entries.count * 2 > mask { grow() }
+        if entries.count * 4 > mask * 3 { grow() }
         return true
     }
 

@@ -156,7 +156,7 @@ public enum UsageExportReader {
             fact.userAgent = text(value.value("userAgent"))
             fact.reason = text(value.value("reason"))
             fact.decision = Int32(UsageKey.Decision.allCases.firstIndex(of: decision) ?? 2)
-            fact.codeClass = Int32(clamping: try number(value, "codeClass"))
+            fact.codeClass = Int32(clamping: max(try number(value, "codeClass"), 0))
             var count = UsageCount()
             count.started = max(try number(value, "started"), 0)
             for (day, requests) in value.value("days").members {

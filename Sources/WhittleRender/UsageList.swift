@@ -8,7 +8,7 @@ public struct UsageList: Sendable {
     /// The same as cells.
     public var table: Table
 
-    private static let wide: Set<String> = ["by", "firstSeen", "pods"]
+    private static let wide: Set<String> = ["by", "firstSeen", "pods", "namesDropped"]
 
     /// Reads the result of `usage` or of one of its splits.
     public init(_ result: QueryResult) {

@@ -31,7 +31,7 @@ struct UsageWriter {
         let facts = try FactWriter(database, writer, dictionaries, fold)
         let known = dictionaries.identityCount
         try writer.pipelined {
-            try facts.writeNames()
+            try facts.writeTexts()
             try facts.writeFacts()
             for (need, count) in Self.sorted(fold.implied, by: \.sortText) { try facts.write(need, count) }
             for (flag, count) in Self.sorted(fold.flags, by: { [$0.user, $0.flag] }) { try facts.write(flag, count) }
@@ -224,8 +224,8 @@ extension ImpliedNeed {
 }
 
 extension UsageFold {
-    /// The rank of each text in the order of bytes.
-    private var ranks: ContiguousArray<Int32> {
+    /// Places of the texts in the order of their bytes.
+    fileprivate var sortedTexts: ContiguousArray<Int32> {
         // Most texts differ in their first bytes.
         var keys: ContiguousArray<(head: UInt64, place: Int32)> = []
         keys.reserveCapacity(texts.count)
@@ -241,36 +241,7 @@ extension UsageFold {
         keys.sort { left, right in
             left.head != right.head ? left.head < right.head : bytesPrecede(texts[Int(left.place)], texts[Int(right.place)])
         }
-        var ranks = ContiguousArray<Int32>(repeating: 0, count: texts.count)
-        for (rank, key) in keys.enumerated() { ranks[Int(key.place)] = Int32(rank) }
-        return ranks
-    }
-
-    /// Places of the facts in the order of the bytes of their texts.
-    fileprivate var order: [Int] {
-        let ranks = ranks
-        func rank(_ text: Int32) -> UInt64 { UInt64(ranks[Int(text)]) }
-        typealias Key = (SIMD8<UInt64>, place: Int)
-        var keys: ContiguousArray<Key> = []
-        keys.reserveCapacity(facts.count)
-        for (place, fact) in facts.enumerated() {
-            let isURL = fact.apiGroup < 0
-            keys.append(
-                (
-                    SIMD8(
-                        rank(fact.user) << 32 | (isURL ? rank(fact.resource) : 0),
-                        (isURL ? 0 : rank(fact.apiGroup)) << 32 | (isURL ? 0 : rank(fact.resource)),
-                        rank(fact.subresource) << 32 | rank(fact.namespace), rank(fact.name) << 32 | rank(fact.verb),
-                        UInt64(fact.decision) << 32 | rank(fact.impersonator), rank(fact.podNamespace) << 32 | rank(fact.pod),
-                        rank(fact.podUID) << 32 | rank(fact.userAgent), UInt64(UInt32(bitPattern: fact.codeClass)) << 32 | rank(fact.reason)),
-                    place
-                ))
-        }
-        keys.sort { left, right in
-            for index in 0..<8 where left.0[index] != right.0[index] { return left.0[index] < right.0[index] }
-            return false
-        }
-        return keys.map(\.place)
+        return ContiguousArray(keys.lazy.map(\.place))
     }
 }
 
@@ -312,28 +283,45 @@ private final class FactWriter {
     private var callerIDs: [SIMD4<Int32>: Int64] = [:]
     private var atomIDs: [SIMD4<Int32>: Int64] = [:]
 
+    private static let decisions = UsageKey.Decision.allCases.map(\.rawValue)
+
     private struct Group: Hashable {
         var identity: Int64
         var atom: Int64
     }
 
-    private struct RowKey: Hashable {
-        var group: Group
-        var impersonator: Int64
-        var caller: Int64
-        var agent: Int64
-        var namespace: Int64
-        var name: Int64
-        var decision: Int32
-        var codeClass: Int32
-        var reason: Int64
+    /// What makes a row distinct, in the order of the index: pairs of ids, which are below 2³².
+    private struct RowKey: Hashable, Comparable {
+        var identityAndDecision: UInt64
+        var atomAndNamespace: UInt64
+        var nameAndImpersonator: UInt64
+        var callerAndAgent: UInt64
+        var codeAndReason: UInt64
 
-        /// Compares like the index; ids are below 2³².
-        var order: SIMD8<UInt64> {
+        init(
+            _ group: Group, decision: Int64, namespace: Int64, name: Int64, impersonator: Int64, caller: Int64, agent: Int64,
+            codeClass: Int64, reason: Int64
+        ) {
             func pair(_ left: Int64, _ right: Int64) -> UInt64 { UInt64(bitPattern: left) << 32 | UInt64(bitPattern: right) & 0xFFFF_FFFF }
-            return SIMD8(
-                pair(group.identity, Int64(decision)), pair(group.atom, namespace), pair(name, impersonator), pair(caller, agent),
-                pair(Int64(codeClass), reason), 0, 0, 0)
+            identityAndDecision = pair(group.identity, decision)
+            atomAndNamespace = pair(group.atom, namespace)
+            nameAndImpersonator = pair(name, impersonator)
+            callerAndAgent = pair(caller, agent)
+            codeAndReason = pair(codeClass, reason)
+        }
+
+        var group: Group { Group(identity: Self.first(identityAndDecision), atom: Self.first(atomAndNamespace)) }
+        var name: Int64 { Self.first(nameAndImpersonator) }
+
+        static func first(_ pair: UInt64) -> Int64 { Int64(pair >> 32) }
+        static func second(_ pair: UInt64) -> Int64 { Int64(pair & 0xFFFF_FFFF) }
+
+        static func < (left: RowKey, right: RowKey) -> Bool {
+            if left.identityAndDecision != right.identityAndDecision { return left.identityAndDecision < right.identityAndDecision }
+            if left.atomAndNamespace != right.atomAndNamespace { return left.atomAndNamespace < right.atomAndNamespace }
+            if left.nameAndImpersonator != right.nameAndImpersonator { return left.nameAndImpersonator < right.nameAndImpersonator }
+            if left.callerAndAgent != right.callerAndAgent { return left.callerAndAgent < right.callerAndAgent }
+            return left.codeAndReason < right.codeAndReason
         }
     }
 
@@ -386,8 +374,8 @@ private final class FactWriter {
         while let row = try cursor.next() {
             let decision: String = row[7]
             let key = RowKey(
-                group: Group(identity: row[0], atom: row[1]), impersonator: row[2], caller: row[3], agent: row[4], namespace: row[5],
-                name: row[6], decision: decision == "allow" ? 0 : decision == "forbid" ? 1 : 2, codeClass: row[8], reason: row[9])
+                Group(identity: row[0], atom: row[1]), decision: decision == "allow" ? 0 : decision == "forbid" ? 1 : 2,
+                namespace: row[5], name: row[6], impersonator: row[2], caller: row[3], agent: row[4], codeClass: row[8], reason: row[9])
             known[key] = row[10]
             if key.name != 0 { named[key.group, default: 0] += 1 }
         }
@@ -401,13 +389,54 @@ private final class FactWriter {
     /// Whether some verb on some resource may have more names than `limit`, or lost them in this fold.
     func mayExceedNames(_ limit: Int) -> Bool { !fold.withoutNames.isEmpty || named.values.contains { $0 > limit } }
 
-    /// Notes what lost its names in the fold.
-    func writeNames() throws {
-        var groups: [Group] = []
-        for fact in fold.withoutNames { groups.append(Group(identity: try user(fact.user), atom: try atom(fact))) }
+    /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold.
+    func writeTexts() throws {
+        let sorted = fold.sortedTexts
+        var roles = ContiguousArray<Roles>(repeating: [], count: fold.texts.count)
+        for facts in [fold.facts, ContiguousArray(fold.withoutNames)] {
+            for fact in facts {
+                roles[Int(fact.user)].insert(.user)
+                roles[Int(fact.impersonator)].insert(.user)
+                roles[Int(fact.namespace)].insert(.namespace)
+                roles[Int(fact.name)].insert(.name)
+                roles[Int(fact.userAgent)].insert(.agent)
+                roles[Int(fact.reason)].insert(.reason)
+                atomIDs[Self.atomKey(fact)] = -1
+                callerIDs[Self.callerKey(fact)] = -1
+            }
+        }
+        var ranks = ContiguousArray<Int32>(repeating: 0, count: fold.texts.count)
+        for (rank, place) in sorted.enumerated() {
+            ranks[Int(place)] = Int32(rank)
+            let role = roles[Int(place)]
+            if role.contains(.user), place != 0 { _ = try user(place) }
+            if role.contains(.namespace) { _ = try namespace(place) }
+            if role.contains(.name) { _ = try name(place) }
+            if role.contains(.agent) { _ = try agent(place) }
+            if role.contains(.reason) { _ = try reason(place) }
+        }
+        func precedes(_ left: SIMD4<Int32>, _ right: SIMD4<Int32>) -> Bool {
+            for index in 0..<4 where left[index] != right[index] {
+                return (left[index] < 0 ? -1 : ranks[Int(left[index])]) < (right[index] < 0 ? -1 : ranks[Int(right[index])])
+            }
+            return false
+        }
+        for key in atomIDs.keys.sorted(by: precedes) { atomIDs[key] = try atom(key) }
+        for key in callerIDs.keys.sorted(by: precedes) { callerIDs[key] = try caller(key) }
+        let groups = fold.withoutNames.map { Group(identity: ids[Int($0.user)].user, atom: atomIDs[Self.atomKey($0)] ?? 0) }
         for group in groups.sorted(by: { ($0.identity, $0.atom) < ($1.identity, $1.atom) }) where dropped.insert(group).inserted {
             try insertDropped.run(group.identity, group.atom)
         }
+    }
+
+    /// What a text is in the facts.
+    private struct Roles: OptionSet {
+        let rawValue: UInt8
+        static let user = Roles(rawValue: 1)
+        static let namespace = Roles(rawValue: 2)
+        static let name = Roles(rawValue: 4)
+        static let agent = Roles(rawValue: 8)
+        static let reason = Roles(rawValue: 16)
     }
 
     // MARK: Ids
@@ -462,55 +491,44 @@ private final class FactWriter {
         return id
     }
 
-    private func caller(_ fact: UsageFact) throws -> Int64 {
-        let key = SIMD4(fact.podNamespace, fact.pod, fact.podUID, 0)
-        if let id = callerIDs[key] { return id }
-        let (namespace, pod, uid) = (text(fact.podNamespace), text(fact.pod), text(fact.podUID))
+    private static func callerKey(_ fact: UsageFact) -> SIMD4<Int32> { SIMD4(fact.podNamespace, fact.pod, fact.podUID, 0) }
+
+    private func caller(_ key: SIMD4<Int32>) throws -> Int64 {
+        let (namespace, pod, uid) = (text(key[0]), text(key[1]), text(key[2]))
         let place = Self.callerKey(namespace, pod, uid)
-        let id = callers[place] ?? Int64(callers.count)
-        if callers[place] == nil {
-            try insertCaller.run(id, namespace, pod, uid)
-            callers[place] = id
-        }
-        callerIDs[key] = id
+        if let id = callers[place] { return id }
+        let id = Int64(callers.count)
+        try insertCaller.run(id, namespace, pod, uid)
+        callers[place] = id
         return id
     }
 
-    private func atom(_ fact: UsageFact) throws -> Int64 {
-        let key = SIMD4(fact.verb, fact.apiGroup, fact.resource, fact.subresource)
-        if let id = atomIDs[key] { return id }
-        let resource = fact.subresource == 0 ? part(fact.resource) : dictionaries.part("\(text(fact.resource))/\(text(fact.subresource))")
-        let id = try dictionaries.atom(
-            verb: part(fact.verb), apiGroup: fact.apiGroup < 0 ? nil : part(fact.apiGroup), target: resource)
-        atomIDs[key] = id
-        return id
+    private static func atomKey(_ fact: UsageFact) -> SIMD4<Int32> { SIMD4(fact.apiGroup, fact.resource, fact.subresource, fact.verb) }
+
+    private func atom(_ key: SIMD4<Int32>) throws -> Int64 {
+        let resource = key[2] == 0 ? part(key[1]) : dictionaries.part("\(text(key[1]))/\(text(key[2]))")
+        return try dictionaries.atom(verb: part(key[3]), apiGroup: key[0] < 0 ? nil : part(key[0]), target: resource)
     }
 
     // MARK: Rows
 
-    /// Writes every fact: ids are given in the order of the bytes of the texts, rows follow each other as in the index that
-    /// makes them distinct, so that SQLite only appends to it.
+    /// Writes every fact; rows follow each other as in the index that makes them distinct, so that SQLite only appends to it.
     func writeFacts() throws {
-        var keys: ContiguousArray<(order: SIMD8<UInt64>, key: RowKey, place: Int)> = []
+        var keys: ContiguousArray<(key: RowKey, place: Int32)> = []
         keys.reserveCapacity(fold.facts.count)
-        for place in fold.order {
-            let key = try key(of: fold.facts[place])
-            keys.append((key.order, key, place))
-        }
-        keys.sort { left, right in
-            for index in 0..<5 where left.order[index] != right.order[index] { return left.order[index] < right.order[index] }
-            return false
-        }
-        for (_, key, place) in keys { try write(key, fold.counts[place]) }
+        for (place, fact) in fold.facts.enumerated() { keys.append((key(of: fact), Int32(place))) }
+        keys.sort { $0.key < $1.key }
+        for (key, place) in keys { try write(key, fold.counts[Int(place)]) }
     }
 
-    private func key(of fact: UsageFact) throws -> RowKey {
-        let group = Group(identity: try user(fact.user), atom: try atom(fact))
+    private func key(of fact: UsageFact) -> RowKey {
+        let group = Group(identity: ids[Int(fact.user)].user, atom: atomIDs[Self.atomKey(fact)] ?? 0)
         return RowKey(
-            group: group, impersonator: fact.impersonator == 0 ? 0 : try user(fact.impersonator), caller: try caller(fact),
-            agent: try agent(fact.userAgent), namespace: try namespace(fact.namespace),
-            name: dropped.contains(group) ? 0 : try name(fact.name), decision: fact.decision, codeClass: fact.codeClass,
-            reason: try reason(fact.reason))
+            group, decision: Int64(fact.decision), namespace: ids[Int(fact.namespace)].namespace,
+            name: dropped.contains(group) ? 0 : ids[Int(fact.name)].name,
+            impersonator: fact.impersonator == 0 ? 0 : ids[Int(fact.impersonator)].user,
+            caller: callerIDs[Self.callerKey(fact)] ?? 0, agent: ids[Int(fact.userAgent)].agent, codeClass: Int64(fact.codeClass),
+            reason: ids[Int(fact.reason)].reason)
     }
 
     private func write(_ key: RowKey, _ count: UsageCount) throws {
@@ -525,9 +543,10 @@ private final class FactWriter {
         }
         lastUsage += 1
         try insertUsage.run(
-            lastUsage, key.group.identity, key.impersonator, key.caller, key.agent, key.group.atom, key.namespace, key.name,
-            UsageKey.Decision.allCases[Int(key.decision)].rawValue, Int64(key.codeClass), key.reason, count.count, count.started,
-            count.firstSeen, count.lastSeen)
+            lastUsage, key.group.identity, RowKey.second(key.nameAndImpersonator), RowKey.first(key.callerAndAgent),
+            RowKey.second(key.callerAndAgent), key.group.atom, RowKey.second(key.atomAndNamespace), key.name,
+            Self.decisions[Int(RowKey.second(key.identityAndDecision))], RowKey.first(key.codeAndReason), RowKey.second(key.codeAndReason),
+            count.count, count.started, count.firstSeen, count.lastSeen)
         try count.forEachDay { try insertDay.run(lastUsage, $0, $1) }
     }
 

@@ -37,8 +37,8 @@ public final class WhittleDatabase: Sendable {
             var configuration = Configuration()
             configuration.readonly = isReadOnly
             configuration.busyMode = .timeout(10)
-            // Many questions of one process read the same pages again.
-            configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -65536") }
+            // Many questions of one process read the same pages again; usage is mostly appended.
+            configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = \(isReadOnly ? -65_536 : -8_192)") }
             let inode = FileLock.inode(of: path)
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             let (application, version) = try queue.read { database in

@@ -159,6 +159,7 @@ struct UsageTests {
         }
         for result in results { #expect(result == results[0]) }
         #expect(results[0].last?.contains("namesDropped") ?? false)
+        #expect(whittle("usage", "list", "-o", "jsonl", "--db", workspace.file("0.db")).output.contains("\"namesDropped\":1"))
     }
 
     @Test("texts that look alike are told apart, and those that no database can hold fail no load")

@@ -45,6 +45,12 @@ const uint8_t *_Nullable scan_container_end(const uint8_t *_Nonnull p, const uin
 /// Whether a word stands anywhere in `count` bytes.
 int scan_contains(const uint8_t *_Nonnull p, size_t count, const uint8_t *_Nonnull word, size_t word_count);
 
+/// Keeps large blocks apart, so that their memory goes back to the system as soon as they are freed.
+void keep_large_blocks_apart(void);
+
+/// Gives freed memory back to the system, where the C library keeps it.
+void release_free_memory(void);
+
 /// Mixes eight bytes into a hash.
 static inline uint64_t scan_mix(uint64_t hash, uint64_t word) {
     unsigned __int128 product = (unsigned __int128)(hash ^ word) * 0x9E3779B97F4A7C15ULL;
