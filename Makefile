@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 PACKAGES = libsqlite3-dev libyaml-dev zlib1g-dev libzstd-dev sqlite3 gzip
 SUDO = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: all setup build demo test bench-setup bench bench-check bench-audit docs lint format install clean
+.PHONY: all setup build demo test fuzz bench-setup bench bench-check bench-audit docs lint format install clean
 
 all: build
 
@@ -26,11 +26,26 @@ demo: build
 test: setup
 	swift test -c release --disable-xctest --scratch-path .build-test
 
-# Compares with yardsticks in one run: Python's json.load and PyYAML's CSafeLoader. Takes some minutes.
+# Makes up audit logs for a minute, from Fixtures/fuzz/audit on; SECONDS=600 make fuzz goes on for longer. Ends with an error at the
+# first log that the reader gets wrong, and names the file that holds it.
+SECONDS ?= 60
+FUZZ = .build-fuzz/release/WhittleFuzz
+FINDINGS = .build-fuzz/findings
+
+fuzz: setup
+	swift build -c release --product WhittleFuzz --package-path Tests/Fuzzing --scratch-path .build-fuzz --quiet
+	@mkdir -p .build-fuzz/corpus $(FINDINGS)
+	@SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=quarantine_size_mb=16 $(FUZZ) -max_total_time=$(SECONDS) -timeout=10 -detect_leaks=0 \
+	  -dict=Fixtures/fuzz/audit.dict -artifact_prefix=$(FINDINGS)/ .build-fuzz/corpus Fixtures/fuzz/audit \
+	  > .build-fuzz/log 2>&1 < /dev/null \
+	  || { tail -n 60 .build-fuzz/log; echo "found: $$(ls -t $(FINDINGS)/* | head -n 1), see docs/contributing.md"; exit 1; }
+	@grep -e INITED -e DONE .build-fuzz/log
+
+# Compares with yardsticks in one run: Python's json.load, PyYAML's CSafeLoader, JSONDecoder, simdjson. Takes some minutes.
 BENCH = WHITTLE=$(CURDIR)/.build/release/whittle swift run -c release --package-path Tests/Benchmarks --scratch-path .build-bench WhittleBench
 
 bench-setup: build
-	@missing=""; for package in python3 python3-yaml; do \
+	@missing=""; for package in python3 python3-yaml libsimdjson-dev zstd; do \
 	  dpkg-query -W -f='$${Status}' $$package 2> /dev/null | grep -q "ok installed" || missing="$$missing $$package"; \
 	done; \
 	if [ -n "$$missing" ]; then \
@@ -40,11 +55,11 @@ bench-setup: build
 bench: bench-setup
 	$(BENCH)
 
-# Fails when a figure misses its limit.
+# Fails when a figure misses its limit; generates 1 GB.
 bench-check: bench-setup
-	$(BENCH) --check
+	$(BENCH) --check load yaml questions growth audit
 
-# Folding of audit logs against JSONDecoder; generates 1 GB.
+# Folding of audit logs against JSONDecoder and simdjson; generates 1 GB.
 bench-audit: bench-setup
 	$(BENCH) audit
 
@@ -71,4 +86,4 @@ install: setup
 	$(DESTDIR)$(PREFIX)/bin/whittle --generate-completion-script fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/whittle.fish
 
 clean:
-	rm -rf .build .build-static .build-test .build-bench
+	rm -rf .build .build-static .build-test .build-bench .build-fuzz

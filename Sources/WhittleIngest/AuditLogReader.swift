@@ -379,7 +379,8 @@ private final class BlockSource {
     /// Ends the part at hand; the next one begins behind it.
     func endPart(unfinished: Int) -> UsageFold.Log {
         log.byteCount = dealt - unfinished
-        log.lineCount = lineCount
+        // What waits is read again, and its lines are counted then.
+        log.lineCount = lineCount - lineFeeds(from: log.byteCount, to: dealt)
         log.digest =
             isSkippedByPlace
             ? LogDigest.ofEnds(descriptor: stream.descriptor, count: log.byteCount) ?? "" : digest.ofEnds
@@ -389,5 +390,20 @@ private final class BlockSource {
         log.byteCount = ended.byteCount
         log.extendedDigest = ended.digest
         return ended
+    }
+
+    /// Of a plain file; only of these something waits.
+    private func lineFeeds(from start: Int, to end: Int) -> Int {
+        var buffer = [UInt8](repeating: 0, count: min(end - start, 1 << 16))
+        var (count, position) = (0, start)
+        while position < end {
+            let got = buffer.withUnsafeMutableBytes {
+                pread(stream.descriptor, $0.baseAddress, min($0.count, end - position), off_t(position))
+            }
+            guard got > 0 else { break }
+            count += buffer[..<got].count { $0 == UInt8(ascii: "\n") }
+            position += got
+        }
+        return count
     }
 }

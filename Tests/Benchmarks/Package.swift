@@ -6,6 +6,11 @@ let package = Package(
     name: "whittle-benchmarks",
     dependencies: [.package(name: "whittle", path: "../..")],
     targets: [
-        .executableTarget(name: "WhittleBench", dependencies: [.product(name: "Whittle", package: "whittle")])
-    ]
+        // simdjson's On-Demand parser is made for the machine that it is compiled for.
+        .target(
+            name: "CSimdjsonYardstick", cxxSettings: [.unsafeFlags(["-O3", "-march=native"])],
+            linkerSettings: [.linkedLibrary("simdjson")]),
+        .executableTarget(name: "WhittleBench", dependencies: ["CSimdjsonYardstick", .product(name: "Whittle", package: "whittle")]),
+    ],
+    cxxLanguageStandard: .cxx17
 )

@@ -61,6 +61,20 @@ struct AuditReaderTests {
         #expect(result.rejected == 0)
     }
 
+    @Test("lines that wait for the rest of their value are numbered once")
+    func lineNumbers() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let reader = AuditLogReader()
+        let text = Self.event(0) + "\n{\n\"kind\":\n"
+        let (log, unfinished) = try reader.read(try folder.write(text, to: "audit.log")) { _ in }
+        #expect(unfinished == 10)
+        #expect(log.lineCount == 1)
+        _ = reader.take()
+        _ = try reader.read(try folder.write(text + "0}\nnothing\n", to: "audit.log")) { _ in }
+        #expect(reader.take()?.diagnostics.map(\.location?.line) == [2, 5])
+    }
+
     @Test("good lines between a cut line and what would close it count")
     func cutLine() throws {
         let text =

@@ -115,7 +115,7 @@ struct Figure {
         return cells.joined(separator: "  ")
     }
 
-    private static func text(_ value: Double) -> String { String(format: value < 10 ? "%.2f" : "%.0f", value) }
+    private static func text(_ value: Double) -> String { String(format: value < 10 ? "%.2f" : value < 20 ? "%.1f" : "%.0f", value) }
 }
 
 extension String {

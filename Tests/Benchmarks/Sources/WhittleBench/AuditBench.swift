@@ -1,0 +1,118 @@
+import Foundation
+
+/// Folding of generated audit logs.
+extension Bench {
+    /// What folding one log took, each time.
+    private struct Costs {
+        var all: [ProcessCost] = []
+
+        var seconds: Double { Samples(all.map(\.seconds)).median }
+        var cpuSeconds: Double { Samples(all.map(\.cpuSeconds)).median }
+        var megabytes: Double { all.map(\.megabytes).max() ?? 0 }
+    }
+
+    func auditing(_ add: ([Figure]) -> Void) throws {
+        let small = try auditLog("100MB")
+        var (one, two) = (Costs(), Costs())
+        var (decoder, simdjson): ([Double], [Double]) = ([], [])
+        // Taken in turns, so that all see the machine in the same state.
+        for _ in 0..<rounds {
+            one.all.append(try fold(small, threads: 1))
+            two.all.append(try fold(small, threads: 2))
+            decoder.append(try cpuSeconds(of: .decoder, small))
+            simdjson.append(try cpuSeconds(of: .simdjson, small))
+        }
+        add([
+            timesFaster(Samples(decoder).median, than: one.cpuSeconds),
+            share(ofRate: Samples(simdjson).median, by: one.cpuSeconds, size: "100 MB"), threads("100 MB", one.seconds, two.seconds),
+            memory("100 MB", one.megabytes, two.megabytes),
+        ])
+        try addCompressed(small, add)
+        try addLarge(against: one, add)
+    }
+
+    private func addLarge(against small: Costs, _ add: ([Figure]) -> Void) throws {
+        let log = try auditLog("1GB")
+        var (one, two) = (Costs(), Costs())
+        var simdjson: [Double] = []
+        for _ in 0..<Self.largeRounds {
+            one.all.append(try fold(log, threads: 1))
+            two.all.append(try fold(log, threads: 2))
+            simdjson.append(try cpuSeconds(of: .simdjson, log))
+        }
+        add([
+            share(ofRate: Samples(simdjson).median, by: one.cpuSeconds, size: "1 GB"), threads("1 GB", one.seconds, two.seconds),
+            memory("1 GB", one.megabytes, two.megabytes),
+            Figure(
+                name: "usage load: CPU of 1 GB against 100 MB", value: one.cpuSeconds / small.cpuSeconds, unit: "x", limit: .atMost(10.5),
+                detail: "\(milliseconds(small.cpuSeconds)) -> \(milliseconds(one.cpuSeconds))"),
+        ])
+    }
+
+    /// Compressed logs: decompressing and folding go on side by side, so that the slower of both decides.
+    private func addCompressed(_ log: String, _ add: ([Figure]) -> Void) throws {
+        for tool in ["gzip", "zstd"] {
+            let packed = "\(log).\(tool)"
+            _ = try run(["sh", "-c", "\(tool) -q -c \(log) > \(packed)"])
+            var (own, plain) = (Costs(), Costs())
+            var unpacking: [Double] = []
+            for _ in 0..<rounds {
+                own.all.append(try fold(packed))
+                plain.all.append(try fold(log, threads: 1))
+                unpacking.append(try run(["sh", "-c", "exec \(tool) -q -dc \(packed) > /dev/null"]).seconds)
+            }
+            let slower = max(Samples(unpacking).median, plain.seconds)
+            add([
+                Figure(
+                    name: "usage load, \(tool): against the slower part", value: own.seconds / slower, unit: "x", limit: .atMost(1.25),
+                    detail:
+                        "\(milliseconds(own.seconds)); \(tool) -dc \(milliseconds(Samples(unpacking).median)), plain \(milliseconds(plain.seconds))"
+                ),
+                Figure(name: "usage load, \(tool): peak memory", value: own.megabytes, unit: "MB", limit: .atMost(150), detail: ""),
+            ])
+        }
+    }
+
+    private func timesFaster(_ decoder: Double, than own: Double) -> Figure {
+        Figure(
+            name: "usage load: times less CPU than JSONDecoder", value: decoder / own, unit: "x", limit: .atLeast(15),
+            detail: "\(milliseconds(own)) against \(milliseconds(decoder))")
+    }
+
+    private func share(ofRate simdjson: Double, by own: Double, size: String) -> Figure {
+        Figure(
+            name: "usage load, \(size): share of simdjson's rate", value: simdjson / own, unit: "x", limit: .atLeast(0.6),
+            detail: "CPU \(milliseconds(own)) against \(milliseconds(simdjson))")
+    }
+
+    private func threads(_ size: String, _ one: Double, _ two: Double) -> Figure {
+        Figure(
+            name: "usage load, \(size): two threads against one", value: two / one, unit: "x", limit: .atMost(0.6),
+            detail: "\(milliseconds(one)) -> \(milliseconds(two))")
+    }
+
+    private func memory(_ size: String, _ one: Double, _ two: Double) -> Figure {
+        Figure(
+            name: "usage load, \(size): peak memory", value: max(one, two), unit: "MB", limit: .atMost(150),
+            detail: "\(Int(one)) MB with one thread, \(Int(two)) MB with two")
+    }
+
+    /// A generated audit log; the same arguments give the same bytes.
+    private func auditLog(_ size: String) throws -> String {
+        let path = "\(folder)/audit-\(size).log"
+        _ = try run(["python3", yardstick("gen_audit.py"), "--seed", "1", "--size", size, "-o", path])
+        return path
+    }
+
+    /// Folds a log into a database that holds no usage.
+    private func fold(_ log: String, threads: Int? = nil) throws -> ProcessCost {
+        let database = "\(folder)/audit.db"
+        try? FileManager.default.removeItem(atPath: database)
+        _ = try run([whittle, "load", yardstick("one-account.yaml"), "-o", database])
+        return try run([whittle, "usage", "load", log, "--db", database] + (threads.map { ["--threads", "\($0)"] } ?? []))
+    }
+
+    private func cpuSeconds(of yardstick: AuditYardstick, _ log: String) throws -> Double {
+        try number(of: [CommandLine.arguments[0], yardstick.rawValue, log])
+    }
+}
