@@ -152,7 +152,7 @@ final class AuditSession {
         if isJSON, csv == nil {
             nesting.advance(over: bytes)
             if endsLine, nesting.depth <= 0 || nesting.isInString { return endValue() }
-            if let (start, envelope, isBare) = listStart() {
+            if held.count - bytes.count < Self.headLimit, let (start, envelope, isBare) = listStart() {
                 let rest = Array(held[start...])
                 let line = heldLine + lineFeeds(held[..<start])
                 held = []
