@@ -71,7 +71,7 @@ struct AuditReaderTests {
         #expect(unfinished == 10)
         #expect(log.lineCount == 1)
         _ = reader.take()
-        _ = try reader.read(try folder.write(text + "0}\nnothing\n", to: "audit.log")) { _ in }
+        _ = try reader.read(try folder.write(text + "\"x\"}\nnothing\n", to: "audit.log")) { _ in }
         #expect(reader.take()?.diagnostics.map(\.location?.line) == [2, 5])
     }
 

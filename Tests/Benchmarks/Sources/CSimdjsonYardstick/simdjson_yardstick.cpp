@@ -2,9 +2,12 @@
 
 #include <simdjson.h>
 
+#include <cstdio>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace {
 
@@ -107,25 +110,43 @@ private:
     std::unordered_map<std::string, Count> counts;
 };
 
+/// Without SIMDJSON_THREADS_ENABLED, so that it is one core against one.
+long fold(ondemand::parser &parser, const char *lines, size_t count, Folding &folding) {
+    long events = 0;
+    ondemand::document_stream documents = parser.iterate_many(lines, count, ondemand::DEFAULT_BATCH_SIZE).value();
+    for (auto document : documents) {
+        Event event;
+        for (auto field : document.get_object()) read_member(field.key().value(), field.value().value(), event);
+        folding.add(event);
+        events += 1;
+    }
+    return events;
+}
+
 } // namespace
 
 long simdjson_fold(const char *path) {
-    simdjson::padded_string log;
-    if (simdjson::padded_string::load(path).get(log)) return -1;
+    std::FILE *file = std::fopen(path, "rb");
+    if (file == nullptr) return -1;
+    // Pieces of whole lines: a log that is larger than a cache is not held.
+    const size_t size = 4 << 20;
+    std::vector<char> piece(size + simdjson::SIMDJSON_PADDING);
     ondemand::parser parser;
     Folding folding;
     long events = 0;
+    size_t held = 0;
     try {
-        // Without SIMDJSON_THREADS_ENABLED: one core against one.
-        ondemand::document_stream documents = parser.iterate_many(log).value();
-        for (auto document : documents) {
-            Event event;
-            for (auto field : document.get_object()) read_member(field.key().value(), field.value().value(), event);
-            folding.add(event);
-            events += 1;
+        while (size_t got = std::fread(piece.data() + held, 1, size - held, file)) {
+            held += got;
+            size_t lines = std::string_view(piece.data(), held).rfind('\n') + 1;
+            if (lines == 0) continue;
+            events += fold(parser, piece.data(), lines, folding);
+            held -= lines;
+            std::memmove(piece.data(), piece.data() + lines, held);
         }
     } catch (const simdjson::simdjson_error &) {
-        return -1;
+        events = -1;
     }
+    std::fclose(file);
     return events;
 }

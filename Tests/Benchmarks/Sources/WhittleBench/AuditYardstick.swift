@@ -1,5 +1,6 @@
 import CSimdjsonYardstick
 import Foundation
+import WhittleIngest
 
 /// What else reads an audit log; each runs in a process of its own, named by its option.
 enum AuditYardstick: String {
@@ -7,6 +8,8 @@ enum AuditYardstick: String {
     case decoder = "--decode"
     /// Reads what Whittle keeps with the fastest general parser and counts it.
     case simdjson = "--simdjson"
+    /// Whittle's own reader, on one thread and without a database: what simdjson is to be compared with.
+    case folding = "--fold"
 
     private struct Event: Decodable {
         struct User: Decodable {
@@ -40,8 +43,12 @@ enum AuditYardstick: String {
     /// The events of a log.
     func read(_ path: String) throws -> Int {
         switch self {
-        case .decoder: try Self.decode(path)
-        case .simdjson: simdjson_fold(path)
+        case .decoder: return try Self.decode(path)
+        case .simdjson: return simdjson_fold(path)
+        case .folding:
+            var options = AuditLogReader.Options()
+            options.threads = 1
+            return try AuditLogReader.fold(path, options: options).logs.reduce(0) { $0 + $1.events }
         }
     }
 
