@@ -551,18 +551,14 @@ struct AuditFolder: ~Copyable {
         if fold.withoutNames.isEmpty {
             (fold.facts, fold.counts) = (facts.all, counts)
         } else {
-            var places: [UsageFact: Int] = [:]
+            var kept = FactTable()
             for (fact, count) in zip(facts.all, counts) {
                 var fact = fact
                 if fact.name != 0, fold.withoutNames.contains(Self.group(fact)) { fact.name = 0 }
-                if let place = places[fact] {
-                    fold.counts[place].add(count)
-                } else {
-                    places[fact] = fold.facts.count
-                    fold.facts.append(fact)
-                    fold.counts.append(count)
-                }
+                let place = kept.place(of: fact)
+                if place < fold.counts.count { fold.counts[place].add(count) } else { fold.counts.append(count) }
             }
+            fold.facts = kept.all
         }
         let otherCounts = otherCounts
         fold.implied = implied.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }

@@ -363,7 +363,7 @@ private final class FactWriter {
         }
         // A resource with a slash, which only a forged event has, may be the same row as a subresource.
         let hasSlash = fold.facts.contains { $0.apiGroup >= 0 && fold.texts[Int($0.resource)].utf8.contains(UInt8(ascii: "/")) }
-        guard lastUsage > 0 || hasSlash || !dropped.isEmpty || !fold.withoutNames.isEmpty else { return }
+        guard lastUsage > 0 || hasSlash || !dropped.isEmpty else { return }
         var known: [RowKey: Int64] = [:]
         let cursor = try Row.fetchCursor(
             database,
@@ -387,7 +387,12 @@ private final class FactWriter {
     }
 
     /// Whether some verb on some resource may have more names than `limit`, or lost them in this fold.
-    func mayExceedNames(_ limit: Int) -> Bool { !fold.withoutNames.isEmpty || named.values.contains { $0 > limit } }
+    ///
+    /// In the first fold of logs no verb has more: it was made with the same limit.
+    func mayExceedNames(_ limit: Int) -> Bool { countsNames && (!fold.withoutNames.isEmpty || named.values.contains { $0 > limit }) }
+
+    /// What was folded elsewhere knows no window.
+    private var countsNames: Bool { rows != nil || fold.window == nil }
 
     /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold.
     func writeTexts() throws {
@@ -539,8 +544,8 @@ private final class FactWriter {
                 return
             }
             rows?[key] = lastUsage + 1
-            if key.name != 0 { named[key.group, default: 0] += 1 }
         }
+        if countsNames, key.name != 0 { named[key.group, default: 0] += 1 }
         lastUsage += 1
         try insertUsage.run(
             lastUsage, key.group.identity, RowKey.second(key.nameAndImpersonator), RowKey.first(key.callerAndAgent),
