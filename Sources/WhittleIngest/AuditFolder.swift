@@ -42,7 +42,7 @@ struct AuditFolder: ~Copyable {
         fileprivate(set) var phase: Phase
         /// Microseconds since 1970-01-01 UTC.
         fileprivate(set) var time: Int64
-        /// Tells the event from others; 0 = it has no auditID.
+        /// Tells the event from others; 0 = nothing does.
         fileprivate(set) var hash: UInt64
         /// Places in `AuditTally`.
         fileprivate(set) var level: Int
@@ -131,26 +131,31 @@ struct AuditFolder: ~Copyable {
             let time = clock.microseconds(received)
         else { return nil }
         let phase: Phase = stage == 0 ? .early : stage == 1 ? .started : .complete
+        // What comes before authorization is only counted.
+        if phase == .early {
+            guard event.auditID != nil || event.requestURI != nil || event.verb != nil else { return nil }
+            return Prepared(line: event, caller: -1, phase: phase, time: time, hash: 0, level: level, stage: stage)
+        }
         // Without a URI the object reference counts, and some bodies are needs of somebody: too rare to be worth a memory.
         guard let uri = event.requestURI, let verb = event.verb, !uri.isEmpty else { return nil }
         if let body = event.requestObject {
-            let mayReview = uri.contains("authorization.k8s.io") || hasEscapes(uri) || uri.contains("%")
+            let mayReview = uri.contains("authorization.k8s.io") || hasEscapes(uri) || uri.contains(UInt8(ascii: "%"))
             if mayReview || body.contains("blockOwnerDeletion") || body.contains("\\u") { return nil }
         }
         guard let caller = caller(event), !callerValues[Int(caller)].value.user.name.isEmpty else { return nil }
         var hash: UInt64 = 0
         if let id = event.auditID, !id.isEmpty {
-            guard !id.contains("\\"), !verb.contains("\\") else { return nil }
+            guard !id.contains(UInt8(ascii: "\\")), !verb.contains(UInt8(ascii: "\\")) else { return nil }
             hash = eventHash(id, callerValues[Int(caller)].hash, verb, canonical(uri), phase)
         }
         return Prepared(line: event, caller: caller, phase: phase, time: time, hash: hash, level: level, stage: stage)
     }
 
-    /// The hash of an event that was read as a whole; 0 = it has no auditID.
+    /// The hash of an event that was read as a whole; 0 = it has no auditID, or comes before authorization.
     mutating func hash(of event: AuditEvent) -> UInt64 {
-        guard !event.auditID.isEmpty else { return 0 }
-        let user = Self.hash(of: event.caller.user.name, seed)
         let phase = Phase(stage: event.stage)
+        guard !event.auditID.isEmpty, phase != .early else { return 0 }
+        let user = Self.hash(of: event.caller.user.name, seed)
         var (id, verb, uri) = (event.auditID, event.verb, event.requestURI)
         return id.withUTF8 { id in
             verb.withUTF8 { verb in uri.withUTF8 { uri in eventHash(ByteSlice(id), user, ByteSlice(verb), ByteSlice(uri), phase) } }
@@ -171,7 +176,7 @@ struct AuditFolder: ~Copyable {
 
     /// The text of a JSON string, its escapes resolved; valid until the next call.
     private mutating func canonical(_ slice: ByteSlice) -> ByteSlice {
-        guard slice.contains("\\") else { return slice }
+        guard slice.contains(UInt8(ascii: "\\")) else { return slice }
         scratch.clear()
         if hasEscapes(slice) {
             var text = slice.unescaped
@@ -190,7 +195,7 @@ struct AuditFolder: ~Copyable {
     }
 
     /// Adds an event that `prepare` found, if it can be judged without reading it as a whole.
-    mutating func add(_ prepared: Prepared) -> (outcome: Outcome, decision: Int)? {
+    mutating func add(_ prepared: borrowing Prepared) -> (outcome: Outcome, decision: Int)? {
         let event = prepared.line
         guard let uri = event.requestURI, let verb = event.verb, let agent = agent(event.userAgent), let answer = answer(event) else {
             return nil
@@ -270,9 +275,10 @@ struct AuditFolder: ~Copyable {
         let query = ByteSlice(start: uri.start + pathCount, count: uri.count - pathCount)
         let isPlain =
             query.isEmpty
-            || !query.contains("elector") && !query.contains("sendInitialEvents") && !query.contains("%") && !hasEscapes(query)
+            || !query.contains("elector") && !query.contains("sendInitialEvents") && !query.contains(UInt8(ascii: "%"))
+                && !hasEscapes(query)
         signature.append(isPlain ? path : uri)
-        return isPlain && path.isPlainText && !path.contains("%") ? path : nil
+        return isPlain && path.isPlainText && !path.contains(UInt8(ascii: "%")) ? path : nil
     }
 
     /// Whether there are JSON escapes other than `\u0026`, which is `&`.

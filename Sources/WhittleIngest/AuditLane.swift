@@ -74,18 +74,21 @@ final class AuditLane: @unchecked Sendable {
         for index in prepared.indices { prepared[index].isNew = window.insert(prepared[index].event.hash) }
         done()
         let before = unusual.count
-        for (event, place, isNew) in prepared {
+        for index in prepared.indices {
+            let (phase, isNew) = (prepared[index].event.phase, prepared[index].isNew)
             var judged: (outcome: AuditFolder.Outcome, decision: Int)?
-            if isNew, event.phase != .early {
-                judged = folder.add(event)
+            if isNew, phase != .early {
+                judged = folder.add(prepared[index].event)
                 guard judged != nil else {
+                    let place = prepared[index].place
                     unusual.append(UnusualLine(range: place.range, line: place.line, isChecked: true))
                     continue
                 }
             }
-            tally.add(stage: event.stage, level: event.level, at: event.time, isRepeated: !isNew)
+            tally.add(
+                stage: prepared[index].event.stage, level: prepared[index].event.level, at: prepared[index].event.time, isRepeated: !isNew)
             guard isNew else { continue }
-            tally.add(event.phase == .complete ? judged?.outcome : nil, decision: judged?.decision ?? 0)
+            tally.add(phase == .complete ? judged?.outcome : nil, decision: judged?.decision ?? 0)
         }
         if unusual.count > before { unusual.sort { $0.range.lowerBound < $1.range.lowerBound } }
     }

@@ -29,6 +29,10 @@ struct ByteSlice: @unchecked Sendable {
     /// Whether the text stands anywhere in it.
     func contains(_ text: StaticString) -> Bool { scan_contains(start, count, text.utf8Start, text.utf8CodeUnitCount) != 0 }
 
+    /// Whether the byte stands anywhere in it.
+    @inline(__always)
+    func contains(_ byte: UInt8) -> Bool { memchr(start, Int32(byte), count) != nil }
+
     /// Whether every byte is a printable character of ASCII and none begins an escape.
     var isPlainText: Bool {
         for byte in buffer where byte < 0x20 || byte > 0x7E || byte == UInt8(ascii: "\\") { return false }
