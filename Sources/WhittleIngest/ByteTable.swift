@@ -59,7 +59,8 @@ struct ByteTable: ~Copyable {
     mutating func insert(_ key: ByteSlice, _ value: Int32, at place: Place) {
         if byteCount + key.count > capacity {
             capacity = max(capacity * 2, byteCount + key.count)
-            // Large blocks are moved without being copied.
+            // Large blocks are moved without being copied. Without memory the process ends here as in `allocate`: no input asks
+            // for more than the limits on lines and names let it.
             guard let larger = realloc(bytes, capacity) else { fatalError("out of memory") }
             bytes = larger.assumingMemoryBound(to: UInt8.self)
         }

@@ -64,6 +64,7 @@ struct YAMLText: ~Copyable {
         mutating func append(_ source: UnsafePointer<UInt8>, count added: Int) {
             if count + added > capacity {
                 capacity = max(capacity * 2, count + added)
+                // Without memory the process ends here as in `allocate`: a document is bounded by its file.
                 guard let larger = realloc(base, capacity) else { fatalError("out of memory") }
                 base = larger.assumingMemoryBound(to: UInt8.self)
             }

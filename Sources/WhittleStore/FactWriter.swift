@@ -1,0 +1,347 @@
+import GRDB
+import WhittleModel
+
+extension UsageFold {
+    /// Places of the texts in the order of their bytes.
+    fileprivate var sortedTexts: ContiguousArray<Int32> {
+        // Most texts differ in their first bytes.
+        var keys: ContiguousArray<(head: UInt64, place: Int32)> = []
+        keys.reserveCapacity(texts.count)
+        for (place, text) in texts.enumerated() {
+            var head: UInt64 = 0
+            var rest = 8
+            for byte in text.utf8.prefix(8) {
+                head = head << 8 | UInt64(byte)
+                rest -= 1
+            }
+            keys.append((rest > 0 ? head << (8 * UInt64(rest)) : head, Int32(place)))
+        }
+        keys.sort { left, right in
+            left.head != right.head ? left.head < right.head : bytesPrecede(texts[Int(left.place)], texts[Int(right.place)])
+        }
+        return ContiguousArray(keys.lazy.map(\.place))
+    }
+}
+
+/// Finds or makes the row of a fact and adds to its counts.
+final class FactWriter {
+    private let dictionaries: Dictionaries
+    private let fold: UsageFold
+    private let insertUsage: BulkStatement
+    private let insertDay: BulkStatement
+    private let updateUsage: BulkStatement
+    private let upsertDay: BulkStatement
+    private let upsertImplied: BulkStatement
+    private let upsertFlag: BulkStatement
+    private let insertCaller: BulkStatement
+    private let insertAgent: BulkStatement
+    private let insertReason: BulkStatement
+    private let insertDropped: BulkStatement
+    private var lastUsage: Int64
+
+    /// Rows by what makes them distinct; `nil` = no two facts can be one row.
+    private var rows: [RowKey: Int64]?
+    private var dropped: Set<Group> = []
+    /// Rows with a name, which bounds the names.
+    private var named: [Group: Int] = [:]
+    private var callers: [ByteString: Int64] = [:]
+    private var agents: [ByteString: Int64] = [:]
+    private var reasons: [ByteString: Int64] = [:]
+
+    /// Ids of the texts of the fold in each role that they play; 0 = not asked for.
+    private struct TextIDs {
+        var user: Int64 = -1
+        var namespace: Int64 = -1
+        var name: Int64 = -1
+        var agent: Int64 = -1
+        var reason: Int64 = -1
+        var part: Dictionaries.Part = -1
+    }
+    private var ids: ContiguousArray<TextIDs>
+    private var callerIDs: [SIMD4<Int32>: Int64] = [:]
+    private var atomIDs: [SIMD4<Int32>: Int64] = [:]
+
+    private static let decisions = UsageKey.Decision.allCases.map(\.rawValue)
+
+    private struct Group: Hashable {
+        var identity: Int64
+        var atom: Int64
+    }
+
+    /// What makes a row distinct, in the order of the index: pairs of ids, which are below 2³².
+    private struct RowKey: Hashable, Comparable {
+        var identityAndDecision: UInt64
+        var atomAndNamespace: UInt64
+        var nameAndImpersonator: UInt64
+        var callerAndAgent: UInt64
+        var codeAndReason: UInt64
+
+        init(
+            _ group: Group, decision: Int64, namespace: Int64, name: Int64, impersonator: Int64, caller: Int64, agent: Int64,
+            codeClass: Int64, reason: Int64
+        ) {
+            func pair(_ left: Int64, _ right: Int64) -> UInt64 { UInt64(bitPattern: left) << 32 | UInt64(bitPattern: right) & 0xFFFF_FFFF }
+            identityAndDecision = pair(group.identity, decision)
+            atomAndNamespace = pair(group.atom, namespace)
+            nameAndImpersonator = pair(name, impersonator)
+            callerAndAgent = pair(caller, agent)
+            codeAndReason = pair(codeClass, reason)
+        }
+
+        var group: Group { Group(identity: Self.first(identityAndDecision), atom: Self.first(atomAndNamespace)) }
+        var name: Int64 { Self.first(nameAndImpersonator) }
+
+        static func first(_ pair: UInt64) -> Int64 { Int64(pair >> 32) }
+        static func second(_ pair: UInt64) -> Int64 { Int64(pair & 0xFFFF_FFFF) }
+
+        static func < (left: RowKey, right: RowKey) -> Bool {
+            if left.identityAndDecision != right.identityAndDecision { return left.identityAndDecision < right.identityAndDecision }
+            if left.atomAndNamespace != right.atomAndNamespace { return left.atomAndNamespace < right.atomAndNamespace }
+            if left.nameAndImpersonator != right.nameAndImpersonator { return left.nameAndImpersonator < right.nameAndImpersonator }
+            if left.callerAndAgent != right.callerAndAgent { return left.callerAndAgent < right.callerAndAgent }
+            return left.codeAndReason < right.codeAndReason
+        }
+    }
+
+    init(_ database: Database, _ writer: BulkWriter, _ dictionaries: Dictionaries, _ fold: UsageFold) throws {
+        self.dictionaries = dictionaries
+        self.fold = fold
+        ids = ContiguousArray(repeating: TextIDs(), count: fold.texts.count)
+        insertCaller = writer.statement("INSERT INTO caller (caller_id, namespace, pod, pod_uid) VALUES (?, ?, ?, ?)")
+        insertAgent = writer.insert(into: "agent", columns: 2)
+        insertReason = writer.insert(into: "reason", columns: 5)
+        insertUsage = writer.insert(into: "usage", columns: 15)
+        insertDay = writer.insert(into: "usage_day", columns: 3)
+        updateUsage = writer.statement(
+            """
+            UPDATE usage SET count = count + ?, started = started + ?, first_seen = min(first_seen, ?), last_seen = max(last_seen, ?)
+            WHERE usage_id = ?
+            """)
+        upsertDay = writer.statement("INSERT INTO usage_day VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count")
+        upsertImplied = writer.statement(
+            """
+            INSERT INTO implied_need VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count,
+              first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)
+            """)
+        upsertFlag = writer.statement(
+            """
+            INSERT INTO usage_flag VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count,
+              first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)
+            """)
+        insertDropped = writer.statement("INSERT OR IGNORE INTO names_dropped VALUES (?, ?)")
+
+        lastUsage = try Int64.fetchOne(database, sql: "SELECT coalesce(max(usage_id), 0) FROM usage") ?? 0
+        for row in try Row.fetchAll(database, sql: "SELECT namespace, pod, pod_uid, caller_id FROM caller") {
+            callers[Self.callerKey(row[0], row[1], row[2])] = row[3]
+        }
+        for row in try Row.fetchAll(database, sql: "SELECT user_agent, agent_id FROM agent") { agents[ByteString(row[0])] = row[1] }
+        for row in try Row.fetchAll(database, sql: "SELECT reason, reason_id FROM reason") { reasons[ByteString(row[0])] = row[1] }
+        for row in try Row.fetchAll(database, sql: "SELECT identity_id, atom_id FROM names_dropped") {
+            dropped.insert(Group(identity: row[0], atom: row[1]))
+        }
+        // A resource with a slash, which only a forged event has, may be the same row as a subresource.
+        let hasSlash = fold.facts.contains { $0.apiGroup >= 0 && fold.texts[Int($0.resource)].utf8.contains(UInt8(ascii: "/")) }
+        guard lastUsage > 0 || hasSlash || !dropped.isEmpty else { return }
+        var known: [RowKey: Int64] = [:]
+        let cursor = try Row.fetchCursor(
+            database,
+            sql: """
+                SELECT identity_id, atom_id, impersonator_id, caller_id, agent_id, namespace_id, object_name_id, decision, code_class,
+                  reason_id, usage_id FROM usage
+                """)
+        while let row = try cursor.next() {
+            let decision: String = row[7]
+            let key = RowKey(
+                Group(identity: row[0], atom: row[1]), decision: decision == "allow" ? 0 : decision == "forbid" ? 1 : 2,
+                namespace: row[5], name: row[6], impersonator: row[2], caller: row[3], agent: row[4], codeClass: row[8], reason: row[9])
+            known[key] = row[10]
+            if key.name != 0 { named[key.group, default: 0] += 1 }
+        }
+        rows = known
+    }
+
+    private static func callerKey(_ namespace: String, _ pod: String, _ uid: String) -> ByteString {
+        ByteString("\(namespace)\0\(pod)\0\(uid)")
+    }
+
+    /// Whether some verb on some resource may have more names than `limit`, or lost them in this fold.
+    ///
+    /// In the first fold of logs no verb has more: it was made with the same limit.
+    func mayExceedNames(_ limit: Int) -> Bool { countsNames && (!fold.withoutNames.isEmpty || named.values.contains { $0 > limit }) }
+
+    /// What was folded elsewhere knows no window.
+    private var countsNames: Bool { rows != nil || fold.window == nil }
+
+    /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold.
+    func writeTexts() throws {
+        let sorted = fold.sortedTexts
+        var roles = ContiguousArray<Roles>(repeating: [], count: fold.texts.count)
+        for facts in [fold.facts, ContiguousArray(fold.withoutNames)] {
+            for fact in facts {
+                roles[Int(fact.user)].insert(.user)
+                roles[Int(fact.impersonator)].insert(.user)
+                roles[Int(fact.namespace)].insert(.namespace)
+                roles[Int(fact.name)].insert(.name)
+                roles[Int(fact.userAgent)].insert(.agent)
+                roles[Int(fact.reason)].insert(.reason)
+                atomIDs[Self.atomKey(fact)] = -1
+                callerIDs[Self.callerKey(fact)] = -1
+            }
+        }
+        var ranks = ContiguousArray<Int32>(repeating: 0, count: fold.texts.count)
+        for (rank, place) in sorted.enumerated() {
+            ranks[Int(place)] = Int32(rank)
+            let role = roles[Int(place)]
+            if role.contains(.user), place != 0 { _ = try user(place) }
+            if role.contains(.namespace) { _ = try namespace(place) }
+            if role.contains(.name) { _ = try name(place) }
+            if role.contains(.agent) { _ = try agent(place) }
+            if role.contains(.reason) { _ = try reason(place) }
+        }
+        func precedes(_ left: SIMD4<Int32>, _ right: SIMD4<Int32>) -> Bool {
+            for index in 0..<4 where left[index] != right[index] {
+                return (left[index] < 0 ? -1 : ranks[Int(left[index])]) < (right[index] < 0 ? -1 : ranks[Int(right[index])])
+            }
+            return false
+        }
+        for key in atomIDs.keys.sorted(by: precedes) { atomIDs[key] = try atom(key) }
+        for key in callerIDs.keys.sorted(by: precedes) { callerIDs[key] = try caller(key) }
+        let groups = fold.withoutNames.map { Group(identity: ids[Int($0.user)].user, atom: atomIDs[Self.atomKey($0)] ?? 0) }
+        for group in groups.sorted(by: { ($0.identity, $0.atom) < ($1.identity, $1.atom) }) where dropped.insert(group).inserted {
+            try insertDropped.run(group.identity, group.atom)
+        }
+    }
+
+    /// What a text is in the facts.
+    private struct Roles: OptionSet {
+        let rawValue: UInt8
+        static let user = Roles(rawValue: 1)
+        static let namespace = Roles(rawValue: 2)
+        static let name = Roles(rawValue: 4)
+        static let agent = Roles(rawValue: 8)
+        static let reason = Roles(rawValue: 16)
+    }
+
+    // MARK: Ids
+
+    private func text(_ place: Int32) -> String { fold.texts[Int(place)] }
+
+    private func user(_ place: Int32) throws -> Int64 {
+        if ids[Int(place)].user < 0 { ids[Int(place)].user = try user(text(place)) }
+        return ids[Int(place)].user
+    }
+
+    private func user(_ name: String) throws -> Int64 { try dictionaries.identity(Identity(.user, name)) }
+
+    private func namespace(_ place: Int32) throws -> Int64 {
+        if ids[Int(place)].namespace < 0 { ids[Int(place)].namespace = try dictionaries.namespace(text(place)) }
+        return ids[Int(place)].namespace
+    }
+
+    private func name(_ place: Int32) throws -> Int64 {
+        if ids[Int(place)].name < 0 { ids[Int(place)].name = try dictionaries.objectName(text(place)) }
+        return ids[Int(place)].name
+    }
+
+    private func part(_ place: Int32) -> Dictionaries.Part {
+        if ids[Int(place)].part < 0 { ids[Int(place)].part = dictionaries.part(text(place)) }
+        return ids[Int(place)].part
+    }
+
+    private func agent(_ place: Int32) throws -> Int64 {
+        if ids[Int(place)].agent < 0 {
+            ids[Int(place)].agent = try Self.id(text(place), in: &agents) { try insertAgent.run($0, text(place)) }
+        }
+        return ids[Int(place)].agent
+    }
+
+    private func reason(_ place: Int32) throws -> Int64 {
+        if ids[Int(place)].reason < 0 {
+            ids[Int(place)].reason = try Self.id(text(place), in: &reasons) { id in
+                let grant = GrantReason(text(place))
+                try insertReason.run(id, text(place), grant?.bindingKind, grant?.bindingNamespace, grant?.bindingName)
+            }
+        }
+        return ids[Int(place)].reason
+    }
+
+    /// The id of a text; a new one is written. Ids are dense and begin with 0.
+    private static func id(_ text: String, in ids: inout [ByteString: Int64], _ write: (Int64) throws -> Void) rethrows -> Int64 {
+        if let id = ids[ByteString(text)] { return id }
+        let id = Int64(ids.count)
+        try write(id)
+        ids[ByteString(text)] = id
+        return id
+    }
+
+    private static func callerKey(_ fact: UsageFact) -> SIMD4<Int32> { SIMD4(fact.podNamespace, fact.pod, fact.podUID, 0) }
+
+    private func caller(_ key: SIMD4<Int32>) throws -> Int64 {
+        let (namespace, pod, uid) = (text(key[0]), text(key[1]), text(key[2]))
+        let place = Self.callerKey(namespace, pod, uid)
+        if let id = callers[place] { return id }
+        let id = Int64(callers.count)
+        try insertCaller.run(id, namespace, pod, uid)
+        callers[place] = id
+        return id
+    }
+
+    private static func atomKey(_ fact: UsageFact) -> SIMD4<Int32> { SIMD4(fact.apiGroup, fact.resource, fact.subresource, fact.verb) }
+
+    private func atom(_ key: SIMD4<Int32>) throws -> Int64 {
+        let resource = key[2] == 0 ? part(key[1]) : dictionaries.part("\(text(key[1]))/\(text(key[2]))")
+        return try dictionaries.atom(verb: part(key[3]), apiGroup: key[0] < 0 ? nil : part(key[0]), target: resource)
+    }
+
+    // MARK: Rows
+
+    /// Writes every fact; rows follow each other as in the index that makes them distinct, so that SQLite only appends to it.
+    func writeFacts() throws {
+        var keys: ContiguousArray<(key: RowKey, place: Int32)> = []
+        keys.reserveCapacity(fold.facts.count)
+        for (place, fact) in fold.facts.enumerated() { keys.append((key(of: fact), Int32(place))) }
+        keys.sort { $0.key < $1.key }
+        for (key, place) in keys { try write(key, fold.counts[Int(place)]) }
+    }
+
+    private func key(of fact: UsageFact) -> RowKey {
+        let group = Group(identity: ids[Int(fact.user)].user, atom: atomIDs[Self.atomKey(fact)] ?? 0)
+        return RowKey(
+            group, decision: Int64(fact.decision), namespace: ids[Int(fact.namespace)].namespace,
+            name: dropped.contains(group) ? 0 : ids[Int(fact.name)].name,
+            impersonator: fact.impersonator == 0 ? 0 : ids[Int(fact.impersonator)].user,
+            caller: callerIDs[Self.callerKey(fact)] ?? 0, agent: ids[Int(fact.userAgent)].agent, codeClass: Int64(fact.codeClass),
+            reason: ids[Int(fact.reason)].reason)
+    }
+
+    private func write(_ key: RowKey, _ count: UsageCount) throws {
+        if rows != nil {
+            if let id = rows?[key] {
+                try updateUsage.run(count.count, count.started, count.firstSeen, count.lastSeen, id)
+                try count.forEachDay { try upsertDay.run(id, $0, $1) }
+                return
+            }
+            rows?[key] = lastUsage + 1
+        }
+        if countsNames, key.name != 0 { named[key.group, default: 0] += 1 }
+        lastUsage += 1
+        try insertUsage.run(
+            lastUsage, key.group.identity, RowKey.second(key.nameAndImpersonator), RowKey.first(key.callerAndAgent),
+            RowKey.second(key.callerAndAgent), key.group.atom, RowKey.second(key.atomAndNamespace), key.name,
+            Self.decisions[Int(RowKey.second(key.identityAndDecision))], RowKey.first(key.codeAndReason), RowKey.second(key.codeAndReason),
+            count.count, count.started, count.firstSeen, count.lastSeen)
+        try count.forEachDay { try insertDay.run(lastUsage, $0, $1) }
+    }
+
+    func write(_ need: ImpliedNeed, _ count: UsageCount) throws {
+        let group = Group(identity: try user(need.user), atom: try dictionaries.atom(need.request))
+        try upsertImplied.run(
+            group.identity, group.atom, try dictionaries.namespace(need.request.namespace),
+            dropped.contains(group) ? 0 : try dictionaries.objectName(need.request.name), need.cause.rawValue,
+            need.isAllowed ? "allow" : "forbid", count.count, count.firstSeen, count.lastSeen)
+    }
+
+    func write(_ flag: UsageFlag, _ count: UsageCount) throws {
+        try upsertFlag.run(try user(flag.user), flag.flag, count.count, count.firstSeen, count.lastSeen)
+    }
+}
