@@ -33,23 +33,11 @@ WITH account AS MATERIALIZED (
   SELECT s.identity_id, b.binding_id, b.role_id, b.namespace_id
   FROM (SELECT DISTINCT identity_id, binding_id FROM binding_subject WHERE identity_id IN (SELECT identity_id FROM subject)) AS s
   CROSS JOIN binding AS b ON b.binding_id = s.binding_id
-), size(role_id, grants) AS MATERIALIZED (         -- of each role once, whoever is bound to it
-  SELECT r.role_id, count(DISTINCT a.atom_id)
-  FROM role AS r CROSS JOIN rule_atom AS a ON a.role_id = r.role_id
-  WHERE r.role_id IN (SELECT role_id FROM bound)
-  GROUP BY r.role_id
-), special(role_id, urls, wildcards, wildcard_urls) AS MATERIALIZED (  -- few atoms are URLs or wildcards
-  SELECT role_id, sum(is_url), sum(is_wildcard), sum(is_url AND is_wildcard)
-  FROM (SELECT DISTINCT a.role_id, t.atom_id, t.url IS NOT NULL AS is_url,
-               '*' IN (t.verb, coalesce(t.api_group, ''), coalesce(t.resource, t.url)) AS is_wildcard
-        FROM atom AS t CROSS JOIN rule_atom AS a ON a.atom_id = t.atom_id
-        WHERE t.url IS NOT NULL OR '*' IN (t.verb, t.api_group, t.resource))
-  GROUP BY role_id
 ), reach(identity_id, grants, wildcards, cluster_wide) AS MATERIALIZED (      -- a RoleBinding never gives a URL
-  SELECT bound.identity_id, sum(z.grants - CASE WHEN bound.namespace_id > 0 THEN coalesce(x.urls, 0) ELSE 0 END),
-         sum(coalesce(x.wildcards, 0) - CASE WHEN bound.namespace_id > 0 THEN coalesce(x.wildcard_urls, 0) ELSE 0 END),
-         sum(CASE WHEN bound.namespace_id = 0 THEN z.grants ELSE 0 END)
-  FROM bound CROSS JOIN size AS z ON z.role_id = bound.role_id LEFT JOIN special AS x ON x.role_id = bound.role_id
+  SELECT bound.identity_id, sum(z.atoms - CASE WHEN bound.namespace_id > 0 THEN z.urls ELSE 0 END),
+         sum(z.wildcards - CASE WHEN bound.namespace_id > 0 THEN z.wildcard_urls ELSE 0 END),
+         sum(CASE WHEN bound.namespace_id = 0 THEN z.atoms ELSE 0 END)
+  FROM bound CROSS JOIN role_size AS z ON z.role_id = bound.role_id
   GROUP BY bound.identity_id
 ), bindings(identity_id, bindings, dangling) AS MATERIALIZED (
   SELECT identity_id, count(*), sum(role_id IS NULL) FROM bound GROUP BY identity_id

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Foundation
+import WhittleAnalysis
 import WhittleIngest
 import WhittleModel
 import WhittlePropose
@@ -6,16 +8,28 @@ import WhittleRender
 import WhittleStore
 
 struct VerifyCommand: ParsableCommand {
+    /// How the proof is written.
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+        case text, json
+    }
+
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Replay the usage against proposed Roles and bindings.",
         discussion: """
             Every request that was allowed must be allowed by the proposal together with the API server's own default bindings, \
-            which stay. Judged are the service accounts that the proposal binds and usage was seen of. What the proposal grants beyond the \
-            usage is listed; with --exact it is a finding.
+            which stay; every rule must be there for some need; and nothing may be granted beyond what the account holds today, the needs, \
+            and the steps that `whittle propose` would take with the same options. For each entry of each rule a request is shown that it is \
+            there for. Judged are the service accounts that the proposal binds and usage was seen of.
             """)
 
-    @Argument(help: "Files with the proposal; - is standard input.")
-    var proposal: [String]
+    @Argument(help: "Files or folders with the proposal; - is standard input.")
+    var files: [String] = []
+
+    @Option(help: "File or folder with the proposal, as `whittle propose --out` wrote it.")
+    var proposal: [String] = []
+
+    @Option(help: "Audit logs to replay instead of the usage of the database.")
+    var usage: [String] = []
 
     @Option(name: .customLong("as"), help: "Only this account: sa/NS/NAME.")
     var identity: IdentityArgument?
@@ -23,49 +37,117 @@ struct VerifyCommand: ParsableCommand {
     @Flag(name: [.customShort("A"), .customLong("all-namespaces")], help: "Every service account that usage was seen of.")
     var allNamespaces = false
 
-    @Flag(help: "Exit with 1 also when something is granted beyond the usage, or a rule is not needed.")
-    var exact = false
+    @Option(help: "Needs that an author declares, as `whittle propose --declared` took them.")
+    var declared: [String] = []
+
+    @Option(name: [.short, .customLong("output")], help: "text or json.")
+    var output: Format = .text
 
     @Option(name: .long, help: "Database made by `whittle load` (default: $WHITTLE_DB, then ./whittle.db).")
     var db: String?
 
+    /// `--exact` here makes every grant beyond the needs and the other steps a finding.
+    @OptionGroup(title: "Steps beyond the needs that are allowed") var generalisations: GeneralisationOptions
+
     func validate() throws {
         if let identity, identity.name.isEmpty { throw ValidationError("--as needs a name: sa/NS/NAME") }
+        if files.isEmpty, proposal.isEmpty { throw ValidationError("needs a proposal: files, or --proposal DIR") }
     }
 
     func run() throws {
         let console = Console.current
-        let database = try WhittleDatabase.open(db ?? console.environment["WHITTLE_DB"] ?? "whittle.db")
-        let state = try ManifestLoader(usesDefaults: false).load(proposal)
+        let state = try ManifestLoader(usesDefaults: false).load(files + proposal)
         DiagnosticReport.write(state.diagnostics)
         guard !state.bindings.isEmpty || allNamespaces || identity != nil else {
             throw CommandFailure("the proposal holds no bindings; name the account with --as")
         }
-        let staying = try database.authorizer(onlyBootstrap: true)
-        let accounts = try self.accounts(in: database, state)
+        let source = try ProofSource(self, state)
+        let accounts = try source.accounts(self, state)
         guard !accounts.isEmpty else { throw CommandFailure("no usage of any service account that the proposal binds") }
         var isProven = true
-        for account in accounts {
-            let needs = try ProposalInput.observed(account, in: database)
-            guard !needs.isEmpty else { throw CommandFailure("no usage of ServiceAccount \(account.namespace)/\(account.name)") }
+        var documents: [JSONValue] = []
+        for item in accounts {
+            let needs = item.basis.observed + item.basis.declared
+            guard !needs.isEmpty else { throw CommandFailure("no usage of \(item.account.text)") }
+            let wanted = item.account.proposal(item.basis)
             let proof = ProposalProof(
-                roles: state.roles, bindings: state.bindings, needs: needs, namespace: account.namespace, name: account.name,
-                staying: staying)
-            console.output(proof.text(namespace: account.namespace, name: account.name))
-            isProven = isProven && (exact ? proof.isExact : proof.isSound)
+                roles: state.roles, bindings: state.bindings, needs: needs.map(\.need), steps: wanted.generalisations,
+                namespace: item.account.namespace, name: item.account.name, staying: source.shared.staying,
+                current: source.shared.current, holder: item.basis.holder)
+            let isPassed = generalisations.exact ? proof.isExact : proof.isProven
+            switch output {
+            case .text: console.output(proof.text(namespace: item.account.namespace, name: item.account.name, isPassed: isPassed))
+            case .json:
+                documents.append(proof.document(namespace: item.account.namespace, name: item.account.name, isPassed: isPassed))
+            }
+            isProven = isProven && isPassed
         }
+        if output == .json { console.output(JSONValue.array(documents).indented) }
         if !isProven { throw CommandFailure("", code: .no) }
+        if state.diagnostics.contains(where: { $0.severity == .error }) {
+            throw CommandFailure("the proposal could not be read whole; what could be read is proven")
+        }
+    }
+}
+
+/// What a proposal is proven against.
+private struct ProofSource {
+    let shared: ProposalInput.Shared
+    private let usage: WhittleDatabase
+
+    init(_ command: VerifyCommand, _ proposal: ClusterState) throws {
+        let path = command.db ?? Console.current.environment["WHITTLE_DB"] ?? "whittle.db"
+        let hasDatabase = command.db != nil || command.usage.isEmpty || FileManager.default.fileExists(atPath: path)
+        let database = try hasDatabase ? WhittleDatabase.open(path) : WhittleDatabase.inMemory(Self.defaults(for: proposal))
+        shared = try ProposalInput.Shared(database)
+        guard !command.usage.isEmpty else {
+            usage = database
+            return
+        }
+        // The inventory tells the workloads of pods; usage of the database does not count here.
+        let replayed = try WhittleDatabase.inMemory(hasDatabase ? ClusterState() : Self.defaults(for: proposal))
+        let folding = try AuditFolding(AuditLogReader.Options()) { try replayed.add($0) }
+        try folding.read(try AuditLogFiles.expand(command.usage))
+        usage = replayed
     }
 
-    private func accounts(in database: WhittleDatabase, _ state: ClusterState) throws -> [ProposalInput.Account] {
-        let observed = try ProposalInput.accounts(identity, namespace: nil, in: database)
-        if identity != nil || allNamespaces { return observed }
+    /// The API server's default bindings for the accounts of a proposal, and nothing of the proposal itself.
+    private static func defaults(for proposal: ClusterState) throws -> ClusterState {
+        var state = ClusterState()
+        let accounts = proposal.bindings.flatMap { binding in binding.subjects.map(\.subject).filter { $0.kind == "ServiceAccount" } }
+        let text = accounts.map { account in
+            JSONValue.members([
+                "apiVersion": .string("v1"), "kind": .string("ServiceAccount"),
+                "metadata": .members(["name": .string(account.name), "namespace": .string(account.namespace ?? "default")]),
+            ]).line
+        }.uniqued()
+        if !text.isEmpty { state = ManifestLoader().load(text: text.joined(separator: "\n---\n")) }
+        return state
+    }
+
+    /// The accounts to judge, with what each of them needs.
+    func accounts(_ command: VerifyCommand, _ state: ClusterState) throws -> [(account: ProposalInput.Account, basis: ProposalBasis)] {
         let bound = Set(
             state.bindings.flatMap { binding in
                 binding.subjects.compactMap { $0.subject.identity(inBindingOf: binding.meta.namespace) }
             })
-        return observed.filter {
-            bound.contains(Identity(.user, ServiceAccountName.username(namespace: $0.namespace, name: $0.name)))
+        func isBound(_ account: ProposalInput.Account) -> Bool {
+            bound.contains(Identity(.user, ServiceAccountName.username(namespace: account.namespace, name: account.name)))
         }
+        let observed = try ProposalInput.accounts(command.identity, namespace: nil, in: usage)
+        var result: [(ProposalInput.Account, ProposalBasis)] = []
+        for account in observed {
+            let facts = try AccountUsage(namespace: account.namespace, name: account.name, in: usage)
+            let stated = try ProposalInput.declared(command.declared, for: account).needs
+            var options = command.generalisations
+            options.exact = false
+            let basis = shared.basis(facts, options, declared: stated)
+            if command.identity != nil || command.allNamespaces || isBound(account) { result.append((account, basis)) }
+            guard command.identity == nil, !command.allNamespaces else { continue }
+            // Accounts that a shared one is divided into need what their workload needs.
+            let parts = (try? WorkloadSplit(account, facts, basis, in: usage))?.proposed ?? []
+            result += parts.filter { isBound($0.account) }.map { ($0.account, $0.basis) }
+        }
+        return result
     }
 }

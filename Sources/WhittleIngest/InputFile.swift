@@ -96,4 +96,4 @@ func hexByte(_ byte: UInt8) -> String {
 }
 
 /// Hex SHA-256 of a text.
-func sha256(of text: String) -> String { SHA256.hash(data: Array(text.utf8)).map(hexByte).joined() }
+package func sha256(of text: String) -> String { SHA256.hash(data: Array(text.utf8)).map(hexByte).joined() }

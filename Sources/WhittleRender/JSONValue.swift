@@ -8,6 +8,8 @@ public indirect enum JSONValue: Hashable, Sendable {
     case bool(Bool)
     /// A whole number.
     case integer(Int)
+    /// A number with three decimals, in thousandths.
+    case thousandths(Int)
     /// A text.
     case string(String)
     /// A list.
@@ -31,12 +33,18 @@ public indirect enum JSONValue: Hashable, Sendable {
     /// A list of texts.
     public static func strings(_ list: [String]) -> JSONValue { .array(list.map(JSONValue.string)) }
 
+    /// A number of thousandths, none below 0, as `0.875`.
+    public static func decimal(_ thousandths: Int) -> String {
+        "\(thousandths / 1000).\(String(1000 + thousandths % 1000).dropFirst())"
+    }
+
     /// One line of JSON.
     public var line: String {
         switch self {
         case .null: "null"
         case .bool(let value): value ? "true" : "false"
         case .integer(let value): String(value)
+        case .thousandths(let value): JSONValue.decimal(value)
         case .string(let value): jsonQuoted(value)
         case .array(let values): "[" + values.map(\.line).joined(separator: ",") + "]"
         case .object(let members): "{" + members.map { "\(jsonQuoted($0.key)):\($0.value.line)" }.joined(separator: ",") + "}"

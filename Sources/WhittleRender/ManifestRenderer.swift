@@ -4,27 +4,76 @@ import WhittlePropose
 /// Roles and bindings as YAML that `kubectl apply` accepts.
 public enum ManifestRenderer {
     /// The documents of one proposal, each starting with `---`; empty when nothing is needed beyond what stays.
-    public static func yaml(_ proposal: RoleProposal) -> String {
-        let objects = zip(proposal.roles, proposal.bindings).flatMap { [document($0), document($1)] }
-        return objects.map { "---\n" + $0.yaml }.joined()
+    ///
+    /// Each rule has a comment that says what it is there for.
+    public static func yaml(_ proposal: RoleProposal, digest: String? = nil) -> String {
+        objects(proposal).map { "---\n" + yaml($0, proposal, digest: digest) }.joined()
     }
 
-    /// A `v1` List of all objects.
-    public static func list(_ proposals: [RoleProposal]) -> JSONValue {
-        .members([
+    /// The objects of a proposal in the order of their documents: each role before what binds it.
+    static func objects(_ proposal: RoleProposal) -> [Object] {
+        var written: Set<ByteString> = []
+        return proposal.bindings.flatMap { binding -> [Object] in
+            let role = proposal.roles.first {
+                $0.kind == binding.roleRef.kind && $0.meta.name == binding.roleRef.name
+                    && ($0.meta.namespace.isEmpty || $0.meta.namespace.isSameBytes(as: binding.meta.namespace))
+            }
+            guard let role, written.insert(ByteString("\(role.meta.namespace)/\(role.meta.name)")).inserted else {
+                return [.binding(binding)]
+            }
+            return [.role(role), .binding(binding)]
+        }
+    }
+
+    enum Object {
+        case role(Role)
+        case binding(Binding)
+    }
+
+    static func yaml(_ object: Object, _ proposal: RoleProposal, digest: String?) -> String {
+        switch object {
+        case .binding(let binding): return document(binding, digest: digest).yaml
+        case .role(let role):
+            // Rules are the only list at the margin of a role's document.
+            let scope = proposal.bindings.first { $0.roleRef.name == role.meta.name && $0.roleRef.kind == role.kind }?.meta.namespace ?? ""
+            var rules = role.rules.makeIterator()
+            return document(role, digest: digest).yaml.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+                guard line.hasPrefix("- "), let rule = rules.next() else { return String(line) }
+                let reason = ProposalText.reason(
+                    for: rule.rule, in: role.meta.namespace.isEmpty ? scope : role.meta.namespace, of: proposal)
+                return ProposalText.comment(reason) + line
+            }.joined(separator: "\n")
+        }
+    }
+
+    /// A `v1` List of all objects, with what they are made of beside them.
+    ///
+    /// - Parameter more: further objects, which come first.
+    public static func list(_ proposals: [RoleProposal], digests: [String?] = [], more: [JSONValue] = []) -> JSONValue {
+        let digests = digests + Array(repeating: nil, count: max(0, proposals.count - digests.count))
+        return .members([
             "apiVersion": .string("v1"), "kind": .string("List"),
-            "items": .array(proposals.flatMap { zip($0.roles, $0.bindings).flatMap { [document($0), document($1)] } }),
+            "items": .array(
+                more + zip(proposals, digests).flatMap { proposal, digest in objects(proposal).map { document($0, digest: digest) } }),
+            "proposals": .array(proposals.map(ProposalText.document)),
         ])
     }
 
-    static func document(_ role: Role) -> JSONValue {
+    static func document(_ object: Object, digest: String?) -> JSONValue {
+        switch object {
+        case .role(let role): document(role, digest: digest)
+        case .binding(let binding): document(binding, digest: digest)
+        }
+    }
+
+    static func document(_ role: Role, digest: String? = nil) -> JSONValue {
         .members([
-            "apiVersion": .string("rbac.authorization.k8s.io/v1"), "kind": .string(role.kind), "metadata": metadata(role.meta),
+            "apiVersion": .string("rbac.authorization.k8s.io/v1"), "kind": .string(role.kind), "metadata": metadata(role.meta, digest),
             "rules": .array(role.rules.map { document($0.rule) }),
         ])
     }
 
-    private static func document(_ rule: PolicyRule) -> JSONValue {
+    static func document(_ rule: PolicyRule) -> JSONValue {
         .members([
             "apiGroups": rule.apiGroups.map(JSONValue.strings), "resources": rule.resources.map(JSONValue.strings),
             "resourceNames": rule.resourceNames.map(JSONValue.strings),
@@ -32,10 +81,10 @@ public enum ManifestRenderer {
         ])
     }
 
-    static func document(_ binding: Binding) -> JSONValue {
+    static func document(_ binding: Binding, digest: String? = nil) -> JSONValue {
         .members([
             "apiVersion": .string("rbac.authorization.k8s.io/v1"), "kind": .string(binding.kind),
-            "metadata": metadata(binding.meta),
+            "metadata": metadata(binding.meta, digest),
             "roleRef": .members([
                 "apiGroup": .string("rbac.authorization.k8s.io"), "kind": .string(binding.roleRef.kind),
                 "name": .string(binding.roleRef.name),
@@ -45,17 +94,19 @@ public enum ManifestRenderer {
                     .members([
                         "kind": .string($0.subject.kind), "name": .string($0.subject.name),
                         "namespace": $0.subject.namespace.map(JSONValue.string),
+                        "apiGroup": $0.subject.kind == "ServiceAccount" ? nil : .string("rbac.authorization.k8s.io"),
                     ])
                 }),
         ])
     }
 
-    private static func metadata(_ meta: ObjectMeta) -> JSONValue {
+    private static func metadata(_ meta: ObjectMeta, _ digest: String?) -> JSONValue {
         .members([
             "name": .string(meta.name), "namespace": meta.namespace.isEmpty ? nil : .string(meta.namespace),
             "labels": meta.labels.isEmpty
                 ? nil
                 : .object(meta.labels.pairs.map { JSONValue.Member(key: $0.key, value: .string($0.value)) }),
+            "annotations": digest.map { .members(["whittle.dev/inputs-sha256": .string($0)]) },
         ])
     }
 }

@@ -97,6 +97,11 @@ extension WhittleDatabase {
         }
     }
 
+    /// SHA-256 over all manifests and dumps of the last load, hex; `""` = nothing was loaded.
+    public func inputSHA256() throws(StoreError) -> String {
+        try attempt { try String.fetchOne($0, sql: "SELECT input_sha256 FROM load_run ORDER BY load_run_id DESC LIMIT 1") ?? "" }
+    }
+
     /// Whether the file holds usage.
     public func hasUsage() throws(StoreError) -> Bool {
         try attempt { try Bool.fetchOne($0, sql: "SELECT EXISTS (SELECT 1 FROM usage) OR EXISTS (SELECT 1 FROM implied_need)") ?? false }

@@ -83,9 +83,7 @@ struct IngestVectorTests {
     private static let unused = [
         "audit2rbac-attributes": "how a peer reads events; the events themselves are in audit-needs",
         "audit2rbac-generate": "what a peer proposes, wider than needed; minimal-rules holds what is enough",
-        "escalation": "what the server checks when a role or binding is written, beyond authorization; nothing here answers that yet",
         "impersonate-legacy": "the HTTP side of impersonation; its checks are in impersonation-checks",
-        "ownerref-admission": "what an admission plugin checks; a log shows it as a request of its own only when refused",
         "always-allow-paths": "paths that delegating servers allow before they ask; kube-apiserver's RBAC has none (SCP-9)",
         "reconcile-binding": "how the API server repairs its default bindings when it starts; Whittle repairs nothing",
         "reconcile-role": "how the API server repairs its default roles when it starts; Whittle repairs nothing",

@@ -141,6 +141,66 @@ struct UpstreamVectorTests {
         }
     }
 
+    @Test("escalation", arguments: Vector.cases("escalation"))
+    func escalation(_ vector: Vector) throws {
+        let user = vector.when["user"].user
+        let namespace = vector.when["namespace"].string ?? ""
+        let authorizer = vector.given.authorizer
+        let held = authorizer.rules(for: user, namespace: namespace).rules
+        let isAuthorized = { (request: Request) -> Bool in
+            vector.given["authorizerAllowsAll"].strings.contains(user.name)
+                || vector.given["authorizerIsRBAC"].bool == true && authorizer.authorize(request, by: user).allowed
+        }
+        let kind = vector.when["kind"].string ?? ""
+        let missing: [RuleAtom]?
+        if kind.hasSuffix("Binding") {
+            let reference = vector.when["object"]["roleRef"]
+            let binding = Binding(
+                meta: ObjectMeta(namespace: namespace, name: "b"),
+                roleRef: RoleRef(kind: reference["kind"].string ?? "", name: reference["name"].string ?? ""), subjects: [])
+            let role = vector.given.roles.first {
+                $0.meta.name == binding.roleRef.name && $0.kind == binding.roleRef.kind && ["", namespace].contains($0.meta.namespace)
+            }
+            missing = Escalation.missing(
+                toWrite: binding, rules: role?.rules.map(\.rule), by: user, held: held, isAuthorized: isAuthorized)
+        } else {
+            func role(_ object: JSON) -> Role? {
+                guard object != .null else { return nil }
+                let selectors = object["aggregationRule"]
+                return Role(
+                    meta: ObjectMeta(namespace: namespace, name: object["name"].string ?? ""),
+                    rules: object["rules"].rules.map { WrittenRule($0) },
+                    aggregationSelectors: selectors == .null ? nil : selectors["clusterRoleSelectors"].array.map(\.selector))
+            }
+            missing = Escalation.missing(
+                toWrite: try #require(role(vector.when["object"])), replacing: role(vector.when["old"]), by: user, held: held,
+                isAuthorized: isAuthorized)
+        }
+        #expect((missing?.isEmpty ?? false) == vector.expect["allowed"].bool)
+    }
+
+    @Test("ownerref-admission", arguments: Vector.cases("ownerref-admission"))
+    func ownerReferences(_ vector: Vector) {
+        func owners(_ list: JSON) -> [OwnerReferencePermissions.Owner] {
+            list.array.map {
+                OwnerReferencePermissions.Owner(
+                    apiVersion: $0["apiVersion"].string ?? "", kind: $0["kind"].string ?? "", name: $0["name"].string ?? "",
+                    uid: $0["uid"].string ?? "", blockOwnerDeletion: $0["blockOwnerDeletion"].bool)
+            }
+        }
+        let resource = vector.when["resource"].string ?? ""
+        let checks = OwnerReferencePermissions.checks(
+            resource: resource, subresource: vector.when["subresource"].string ?? "",
+            old: vector.when["old"] == .null ? nil : owners(vector.when["old"]), new: owners(vector.when["new"]))
+        let refused = vector.given["cannotDeleteOrFinalize"].strings
+        func isRefused(_ resource: String) -> Bool { refused.contains("*") || refused.contains(resource) }
+        let error: String? =
+            checks.deletesObject && isRefused(resource)
+            ? "cannot-set-ownerref"
+            : checks.blocking.contains { isRefused("\($0.kind.lowercased())s") } ? "cannot-set-blockOwnerDeletion" : nil
+        #expect(error == vector.expect["error"].string)
+    }
+
     @Test("reason-parse", arguments: Vector.cases("reason-parse"))
     func reasonParse(_ vector: Vector) {
         let text = vector.given["reason"].string ?? ""

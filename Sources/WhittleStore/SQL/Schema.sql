@@ -218,6 +218,13 @@ CREATE TABLE rule_name (                             -- resourceNames of a rule,
   object_name_id   INTEGER NOT NULL REFERENCES object_name,  -- 0 ('') matches exactly the nameless requests; '*' is literal
   PRIMARY KEY (role_id, ordinal, object_name_id)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE role_size (                             -- how much a role holds, so that a survey need not read its rules
+  role_id          INTEGER PRIMARY KEY REFERENCES role,  -- the role; no row = no rule of it that counts grants anything
+  atoms            INTEGER NOT NULL,                 -- count of distinct atoms in rule_atom
+  urls             INTEGER NOT NULL,                 -- of these: URLs
+  wildcards        INTEGER NOT NULL,                 -- of these: with `*` as verb, group, resource or URL
+  wildcard_urls    INTEGER NOT NULL                  -- of these: both
+) STRICT;
 CREATE TABLE aggregation_selector (
   role_id          INTEGER NOT NULL REFERENCES role, -- the aggregated ClusterRole
   ordinal          INTEGER NOT NULL,                 -- 0-based, list order

@@ -1,4 +1,4 @@
--- Schema 2 to schema 3: what a log could show, names that were dropped, the latest events.
+-- Schema 2 to schema 3: what a log could show, names that were dropped, the latest events, how much a role holds.
 ALTER TABLE checkpoint ADD COLUMN line_count INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE checkpoint ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE checkpoint ADD COLUMN rejects TEXT NOT NULL DEFAULT '{}';
@@ -17,4 +17,17 @@ CREATE TABLE event_window (
   previous         BLOB NOT NULL,
   current          BLOB NOT NULL
 ) STRICT;
+CREATE TABLE role_size (
+  role_id          INTEGER PRIMARY KEY REFERENCES role,
+  atoms            INTEGER NOT NULL,
+  urls             INTEGER NOT NULL,
+  wildcards        INTEGER NOT NULL,
+  wildcard_urls    INTEGER NOT NULL
+) STRICT;
+INSERT INTO role_size
+SELECT role_id, count(*), sum(is_url), sum(is_wildcard), sum(is_url AND is_wildcard)
+FROM (SELECT DISTINCT a.role_id, t.atom_id, t.url IS NOT NULL AS is_url,
+             '*' IN (t.verb, coalesce(t.api_group, ''), coalesce(t.resource, t.url)) AS is_wildcard
+      FROM rule_atom AS a JOIN atom AS t ON t.atom_id = a.atom_id)
+GROUP BY role_id;
 PRAGMA user_version = 3;

@@ -1,0 +1,25 @@
+-- title:   Which workloads run as a service account
+-- answers: each workload at the top of an owner chain whose pods run as it, with the number of pods and of pods without a workload
+-- param:   :namespace          text     namespace of the account
+-- param:   :service_account    text     name of the account
+-- unset:   every namespace, every account
+-- column:  namespace           text     namespace of the account and of the workload
+-- column:  service_account     text     name of the account
+-- column:  kind                text     'Deployment', 'CronJob', …; 'Pod' for a pod without a workload
+-- column:  name                text     name of the workload
+-- column:  pods                integer  count of pods of it in the input
+-- column:  declared            integer  1 = the object exists; 0 = only an ownerReference names it
+-- source:  docs/proposing.md
+SELECT a.namespace, a.name AS service_account, r.kind, r.name, count(DISTINCT p.pod_id) AS pods, max(r.declared) AS declared
+FROM service_account AS a
+JOIN workload AS w ON w.identity_id = a.identity_id
+  OR w.workload_id IN (SELECT workload_id FROM pod WHERE identity_id = a.identity_id)
+JOIN workload AS r ON r.workload_id = w.root_id
+LEFT JOIN pod AS p ON p.identity_id = a.identity_id AND p.workload_id = w.workload_id
+WHERE (:namespace IS NULL OR a.namespace = :namespace) AND (:service_account IS NULL OR a.name = :service_account)
+GROUP BY a.identity_id, r.workload_id
+UNION ALL
+SELECT a.namespace, a.name, 'Pod', p.name, 1, 1
+FROM service_account AS a JOIN pod AS p ON p.identity_id = a.identity_id AND p.workload_id IS NULL
+WHERE (:namespace IS NULL OR a.namespace = :namespace) AND (:service_account IS NULL OR a.name = :service_account)
+ORDER BY 1, 2, 3, 4

@@ -1,0 +1,39 @@
+-- title:   What shows that a user needs something
+-- answers: each distinct request that was made, and each check that one of them implies, by the pod and program that made it
+-- param:   :user               text     only this user
+-- unset:   every user
+-- column:  user                text     who needs it
+-- column:  verb                text     as the authorizer saw it
+-- column:  api_group           text?    '' is the core group; NULL for a URL
+-- column:  resource            text?    with subresource; NULL for a URL
+-- column:  path                text?    NULL for a resource
+-- column:  namespace           text     '' is a cluster-wide request or a URL
+-- column:  name                text     '' is a request that carried no name
+-- column:  cause               text     'request', or why it is implied
+-- column:  decision            text     'allow', 'forbid', or 'unknown': refused, and nothing tells by whom
+-- column:  pod_namespace       text     namespace of the pod that asked; '' = the credential names no pod, or the need is implied
+-- column:  pod                 text     the pod that asked; '' as above
+-- column:  workload            text?    'Deployment/cart', the top of its owner chain; NULL unknown
+-- column:  user_agent          text     the program that asked; '' = none told, or the need is implied
+-- column:  count               integer  count of completed requests; 0 = an open watch or exec
+-- column:  first_seen          integer  microseconds since 1970-01-01 UTC
+-- column:  last_seen           integer  microseconds since 1970-01-01 UTC
+-- source:  docs/proposing.md
+SELECT i.name AS user, t.verb, t.api_group, t.resource, t.url AS path, n.name AS namespace, o.name, q.cause, q.decision,
+       c.namespace AS pod_namespace, c.pod, c.workload, g.user_agent,
+       sum(q.count) AS count, min(q.first_seen) AS first_seen, max(q.last_seen) AS last_seen
+FROM (
+  SELECT identity_id, atom_id, namespace_id, object_name_id, 'request' AS cause, decision, caller_id, agent_id, count, first_seen, last_seen
+  FROM usage WHERE :user IS NULL OR identity_id = (SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user)
+  UNION ALL
+  SELECT identity_id, atom_id, namespace_id, object_name_id, cause, decision, 0, 0, count, first_seen, last_seen
+  FROM implied_need WHERE :user IS NULL OR identity_id = (SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user)
+) AS q
+CROSS JOIN identity AS i ON i.identity_id = q.identity_id
+CROSS JOIN atom AS t ON t.atom_id = q.atom_id
+CROSS JOIN namespace AS n ON n.namespace_id = q.namespace_id
+CROSS JOIN object_name AS o ON o.object_name_id = q.object_name_id
+CROSS JOIN caller AS c ON c.caller_id = q.caller_id
+CROSS JOIN agent AS g ON g.agent_id = q.agent_id
+GROUP BY q.identity_id, q.atom_id, q.namespace_id, q.object_name_id, q.cause, q.decision, q.caller_id, q.agent_id
+ORDER BY 1, 3, 4, 5, 6, 7, 2, 8, 9, 10, 11, 13

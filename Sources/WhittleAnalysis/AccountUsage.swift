@@ -1,0 +1,61 @@
+import WhittleModel
+import WhittleStore
+
+/// Everything that the logs tell of one service account.
+public struct AccountUsage: Sendable {
+    /// One kind of request or implied check, by one pod and program. Times are microseconds since 1970-01-01 UTC.
+    public struct Fact: Sendable {
+        /// The attributes as the authorizer saw them.
+        public var request: Request
+        /// `request`, or why it is implied.
+        public var cause: String
+        /// The answer.
+        public var decision: UsageKey.Decision
+        /// The pod that asked, as `shop/cart-7d9c`; `nil` = the credential names none, or the fact is implied.
+        public var pod: String?
+        /// The workload that the inventory gives for the pod, as `Deployment/cart`; `nil` = unknown.
+        public var workload: String?
+        /// The program; `""` = none told.
+        public var userAgent: String
+        /// Requests that completed.
+        public var count: Int
+        /// Earliest request.
+        public var firstSeen: Int64
+        /// Latest request.
+        public var lastSeen: Int64
+    }
+
+    /// In the order of query `need-evidence`.
+    public var facts: [Fact]
+    /// What the logs hint at, see query `usage-hints`, in byte order.
+    public var hints: [String]
+    /// Verbs and resources whose names are not kept.
+    public var droppedNames: [RuleAtom]
+
+    /// Reads the usage of an account.
+    public init(namespace: String, name: String, in database: WhittleDatabase) throws(StoreError) {
+        let user = ["user": SQLValue.text(ServiceAccountName.username(namespace: namespace, name: name))]
+        facts = try database.run("need-evidence", user).named.map(Self.fact)
+        hints = try database.run("usage-hints", user).named.compactMap { $0["hint"].string }
+        droppedNames = try database.run("dropped-names", user).named.map {
+            RuleAtom(verb: $0["verb"].string ?? "", apiGroup: $0["api_group"].string ?? "", resource: $0["resource"].string ?? "")
+        }
+    }
+
+    private static func fact(_ row: QueryResult.Row) -> Fact {
+        let (resource, subresource) = (row["resource"].string ?? "").splitBytes(at: "/")
+        let verb = row["verb"].string ?? ""
+        let request =
+            row["path"].string.map { Request(verb: verb, path: $0) }
+            ?? Request(
+                verb: verb, apiGroup: row["api_group"].string ?? "", resource: resource, subresource: subresource ?? "",
+                namespace: row["namespace"].string ?? "", name: row["name"].string ?? "")
+        let pod = row["pod"].string ?? ""
+        return Fact(
+            request: request, cause: row["cause"].string ?? "request",
+            decision: UsageKey.Decision(rawValue: row["decision"].string ?? "") ?? .unknown,
+            pod: pod.isEmpty ? nil : "\(row["pod_namespace"].string ?? "")/\(pod)", workload: row["workload"].string,
+            userAgent: row["user_agent"].string ?? "", count: row["count"].integer ?? 0, firstSeen: Int64(row["first_seen"].integer ?? 0),
+            lastSeen: Int64(row["last_seen"].integer ?? 0))
+    }
+}

@@ -1,0 +1,134 @@
+import Foundation
+import WhittleModel
+import WhittlePropose
+import WhittleRender
+
+/// A folder for a GitOps repository: `NAMESPACE/ACCOUNT/` with manifests, kustomization and PROPOSAL.md, and the same for the whole.
+///
+/// Files hold usage data, so only their owner may read them.
+struct ProposalFolder {
+    private let path: String
+    private let items: [(proposed: Proposed, digest: String)]
+    private let shared: ProposalInput.Shared
+
+    /// - Throws: `CommandFailure` when the folder holds something else, or a name would lead out of it.
+    init(_ path: String, _ proposed: [Proposed], digests: [String], _ shared: ProposalInput.Shared) throws {
+        self.path = path
+        self.shared = shared
+        items = Array(zip(proposed, digests))
+        let contents = try? FileManager.default.contentsOfDirectory(atPath: path)
+        if let contents, !contents.isEmpty, !contents.contains("PROPOSAL.md") {
+            throw CommandFailure("\(path) is not empty and holds no proposal: give a folder of its own")
+        }
+        for item in proposed {
+            for part in [item.account.namespace, item.account.name] {
+                guard part.utf8.first != UInt8(ascii: "."), !part.isEmpty, part.utf8.allSatisfy(Self.isNamePart) else {
+                    throw CommandFailure(
+                        "`\(jsonQuoted(part))` is no name of a namespace or service account; leave the account out with --match")
+                }
+            }
+        }
+    }
+
+    private static func isNamePart(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
+    }
+
+    /// Writes everything and says on standard error what was written.
+    func write() throws {
+        for (item, digest) in items {
+            let folder = "\(item.account.namespace)/\(item.account.name)"
+            let comments = (ProposalText.comments(item.proposal) + item.notes).map(ProposalText.comment).joined()
+            let account = item.serviceAccount.map { "---\n" + $0.yaml } ?? ""
+            try write(comments + account + ManifestRenderer.yaml(item.proposal, digest: digest), to: "\(folder)/rbac.yaml")
+            try write(kustomization(["rbac.yaml"]), to: "\(folder)/kustomization.yaml")
+            if let (workload, patch) = item.workloadPatch {
+                let name = "\(workload.kind.lowercased())-\(workload.name).yaml"
+                try write("---\n" + patch.yaml, to: "\(folder)/run-as/\(name)")
+                try write(component(["patches": .array([.members(["path": .string(name)])])]), to: "\(folder)/run-as/kustomization.yaml")
+            }
+            let removed = shared.removedRights(of: item.account, by: item.proposal)
+            try write(
+                ProposalMarkdown(item.proposal, digest: digest, notes: item.notes, removed: removed).text, to: "\(folder)/PROPOSAL.md")
+        }
+        let folders = items.map { "\($0.proposed.account.namespace)/\($0.proposed.account.name)" }
+        try write(kustomization(folders), to: "kustomization.yaml")
+        try write(overview, to: "PROPOSAL.md")
+        Console.current.error("whittle: \(items.count) \(items.count == 1 ? "proposal" : "proposals") written to \(path)\n")
+    }
+
+    private func kustomization(_ resources: [String]) -> String {
+        JSONValue.members([
+            "apiVersion": .string("kustomize.config.k8s.io/v1beta1"), "kind": .string("Kustomization"), "resources": .strings(resources),
+        ]).yaml
+    }
+
+    private func component(_ content: KeyValuePairs<String, JSONValue?>) -> String {
+        JSONValue.members(["apiVersion": .string("kustomize.config.k8s.io/v1alpha1"), "kind": .string("Component")]).yaml
+            + JSONValue.members(content).yaml
+    }
+
+    private var overview: String {
+        let rows = items.map { item, digest in
+            let account = "\(item.account.namespace)/\(item.account.name)"
+            let proposal = item.proposal
+            return
+                "| [\(account)](\(account)/PROPOSAL.md) | \(proposal.needs.count) | \(proposal.ruleCount) | \(proposal.generalisations.count) | \(proposal.attempts.count) | `\(digest.prefix(12))` |"
+        }
+        return """
+            # Proposed Roles
+
+            | service account | needs | rules | steps beyond the needs | refused requests left out | inputs |
+            |---|---|---|---|---|---|
+            \(rows.joined(separator: "\n"))
+
+            """
+    }
+
+    private func write(_ text: String, to name: String) throws {
+        let file = "\(path)/\(name)"
+        let folder = (file as NSString).deletingLastPathComponent
+        do {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            try Data(text.utf8).write(to: URL(filePath: file), options: .atomic)
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
+        } catch {
+            throw CommandFailure("cannot write \(file): \(error.localizedDescription)")
+        }
+    }
+}
+
+extension ProposalInput.Shared {
+    /// What the account's own bindings give and the proposal with what stays does not, one line each; `nil` = not known.
+    func removedRights(of account: ProposalInput.Account, by proposal: RoleProposal) -> [String]? {
+        guard let current else { return nil }
+        let user = ServiceAccountName.user(namespace: account.namespace, name: account.name)
+        let proposed = Authorizer(roles: proposal.roles, bindings: proposal.bindings)
+        let own = UserInfo(name: user.name, groups: [])
+        // Verbs of one resource and binding go on one line.
+        var verbs: [(place: String, verbs: [String])] = []
+        var lines: [ByteString: Int] = [:]
+        for attachment in current.attachments(of: own, in: nil) {
+            let binding = current.bindings[attachment.binding]
+            guard let role = current.roleOfBinding[attachment.binding] else { continue }
+            let scope = binding.meta.namespace
+            let kept = proposed.rules(for: own, namespace: scope).rules + staying.rules(for: user, namespace: scope).rules
+            for atom in RuleCoverage.uncovered(owner: kept, servant: current.roles[role].effectiveRules.map(\.rule)) {
+                let target = targetText(resource: atom.resource, apiGroup: atom.apiGroup, url: atom.nonResourceURL)
+                let name = atom.resourceName.map { " named \($0)" } ?? ""
+                let space = scope.isEmpty ? "in all namespaces" : "in \(scope)"
+                let place = "\(target)\(name) \(space), from \(binding.kind) \(binding.meta.name)"
+                let next = verbs.count
+                let line = lines[ByteString(place)] ?? next
+                if line == next {
+                    verbs.append((place, []))
+                    lines[ByteString(place)] = next
+                }
+                verbs[line].verbs.append(atom.verb)
+            }
+        }
+        return verbs.map { "\($0.verbs.uniqued().joined(separator: ", ")) \($0.place)" }
+    }
+}

@@ -1,0 +1,119 @@
+import WhittleAnalysis
+import WhittleIngest
+import WhittleModel
+import WhittlePropose
+import WhittleStore
+
+/// Where needs come from.
+enum ProposalInput {
+    /// A service account.
+    struct Account: Hashable {
+        var namespace: String
+        var name: String
+
+        /// As people read it.
+        var text: String { "ServiceAccount \(namespace)/\(name)" }
+    }
+
+    /// The account that was named, or every one that usage was seen of.
+    static func accounts(_ identity: IdentityArgument?, namespace: String?, in database: WhittleDatabase) throws -> [Account] {
+        if let identity { return [Account(namespace: identity.namespace(or: namespace), name: identity.name)] }
+        return try database.serviceAccountsWithUsage().map { Account(namespace: $0.namespace, name: $0.name) }
+            .filter { try !observed($0, in: database).isEmpty }
+    }
+
+    /// What the usage proves that an account needs.
+    static func observed(_ account: Account, in database: WhittleDatabase) throws -> [Need] {
+        try needs(AccountUsage(namespace: account.namespace, name: account.name, in: database).facts.filter { $0.decision == .allow })
+            .map(\.need)
+    }
+
+    /// Facts as needs, each once.
+    ///
+    /// - Parameter attribution: gives the workload of a fact; `nil` = as the inventory tells.
+    static func needs(_ facts: [AccountUsage.Fact], attribution: WorkloadAttribution? = nil) -> [EvidencedNeed] {
+        EvidencedNeed.merged(
+            facts.map { fact in
+                var evidence = Evidence()
+                evidence.count = fact.count
+                (evidence.firstSeen, evidence.lastSeen) = (fact.firstSeen, fact.lastSeen)
+                if let pod = fact.pod { evidence.pods = [pod] }
+                if let workload = attribution?.workload(of: fact)?.workload ?? fact.workload { evidence.workloads = [workload] }
+                if !fact.userAgent.isEmpty { evidence.userAgents = [fact.userAgent] }
+                evidence.causes = [fact.cause]
+                return EvidencedNeed(Need(fact.request), evidence)
+            })
+    }
+
+    /// The workloads that run as an account.
+    static func workloads(of account: Account, in database: WhittleDatabase) throws -> [WorkloadAttribution.Workload] {
+        try database.run("account-workloads", ["namespace": .text(account.namespace), "service_account": .text(account.name)]).named
+            .map { WorkloadAttribution.Workload(kind: $0["kind"].string ?? "", name: $0["name"].string ?? "") }
+    }
+
+    /// What declarations state for an account, and whether all of them could be read.
+    static func declared(_ paths: [String], for account: Account) throws -> (needs: [EvidencedNeed], isWhole: Bool) {
+        var needs: [EvidencedNeed] = []
+        var isWhole = true
+        for path in paths {
+            let (items, diagnostics) = try DeclaredUsage.read(path, defaultNamespace: account.namespace)
+            DiagnosticReport.write(diagnostics)
+            isWhole = isWhole && !diagnostics.contains { $0.severity == .error }
+            needs += items.map { item in
+                var evidence = Evidence()
+                evidence.causes = ["declared"]
+                evidence.places = [path]
+                return EvidencedNeed(Need(item.atom, namespace: item.namespace), evidence)
+            }
+        }
+        return (needs, isWhole)
+    }
+
+    /// What many proposals have in common.
+    struct Shared {
+        let staying: Authorizer
+        /// `nil` = the input holds no bindings at all.
+        let current: Authorizer?
+        let resources: [APIResource]
+        let universe: ReferenceUniverse
+        /// SHA-256 of the manifests and dumps; `""` = none were loaded.
+        let inputSHA256: String
+
+        init(_ database: WhittleDatabase) throws {
+            staying = try database.authorizer(onlyBootstrap: true)
+            let all = try database.authorizer()
+            current = all.bindings.contains { !$0.isAssumed } ? all : nil
+            resources = ResourceCatalogue.builtIn(extendedBy: try database.apiResources()).resources
+            var universe = ReferenceUniverse(resources: resources)
+            for row in try database.run("object-names").named {
+                let namespace = row["namespace"].string ?? ""
+                if !namespace.isEmpty { universe.namespaces.insert(namespace) }
+                universe.add(
+                    row["name"].string ?? "",
+                    of: ReferenceUniverse.Target(apiGroup: row["api_group"].string ?? "", resource: row["resource"].string ?? ""),
+                    namespace: namespace, owner: row["owner"].string)
+            }
+            self.universe = universe
+            inputSHA256 = try database.inputSHA256()
+        }
+    }
+}
+
+extension RoleProposal {
+    /// SHA-256 over everything that the proposal was made of: needs with their evidence, steps, refusals and the loaded state.
+    ///
+    /// It does not depend on the order of events or files.
+    func digest(inputSHA256: String) -> String {
+        var parts = [inputSHA256, namespace, name]
+        for item in needs + attempts {
+            let evidence = item.evidence
+            parts += [
+                "\(item.need.request)", item.need.name ?? "", "\(item.need.isDeclared)", "\(evidence.count)", "\(evidence.firstSeen ?? -1)",
+                "\(evidence.lastSeen ?? -1)",
+            ]
+            parts += evidence.causes + evidence.places
+        }
+        for step in generalisations { parts += [step.step.rawValue, step.namespace] + step.atoms.map { "\($0)" } }
+        return sha256(of: jsonArray(parts))
+    }
+}

@@ -1,0 +1,145 @@
+import WhittleModel
+
+/// Takes the steps of a policy over observed needs (docs/proposing.md). What an author declared is never widened.
+struct Generaliser {
+    private let policy: GeneralisationPolicy
+    private let universe: ReferenceUniverse
+    /// Observed needs and what earlier steps added.
+    private var needs: Set<Need>
+    private(set) var steps: [Generalisation] = []
+
+    /// - Parameter needs: observed ones.
+    init(_ needs: Set<Need>, policy: GeneralisationPolicy, universe: ReferenceUniverse) {
+        self.needs = needs
+        self.policy = policy
+        self.universe = universe
+    }
+
+    /// The needs that the steps added.
+    var added: [Need] { steps.flatMap { step in step.atoms.map { Need($0, observedIn: step.namespace) } } }
+
+    /// Takes all steps in their order: each sees what the ones before added.
+    mutating func run() {
+        dropNames()
+        if policy.watchList { closeWatches() }
+        if policy.readClosure { add(.readClosure, "get", "is read as a list anyway") { ["list", "watch"].contains($0.request.verb) } }
+        if policy.writeClosure {
+            add(.writeClosure, "patch", "is updated") { $0.request.verb == "update" }
+            add(.writeClosure, "update", "is patched") { $0.request.verb == "patch" }
+        }
+        if policy.lifecycle {
+            add(.lifecycle, "delete", "is created") { $0.request.verb == "create" && $0.request.subresource.isEmpty }
+        }
+    }
+
+    private mutating func take(_ step: Generalisation.Step, _ atoms: [RuleAtom], in scope: String, _ reason: String) {
+        let new = atoms.filter { !isGiven($0, in: scope) }
+        guard !new.isEmpty else { return }
+        steps.append(Generalisation(step: step, namespace: scope, atoms: new, reason: reason))
+        for atom in new { needs.insert(Need(atom, observedIn: scope)) }
+    }
+
+    private func isGiven(_ atom: RuleAtom, in scope: String) -> Bool {
+        var unnamed = atom
+        unnamed.resourceName = nil
+        for place in [scope, ""] {
+            if needs.contains(Need(atom, observedIn: place)) || needs.contains(Need(unnamed, observedIn: place)) { return true }
+        }
+        return false
+    }
+
+    // MARK: Names
+
+    private mutating func dropNames() {
+        var names: [Need: [String]] = [:]
+        for need in needs {
+            guard let name = need.name else { continue }
+            var unnamed = need
+            unnamed.name = nil
+            names[unnamed, default: []].append(name)
+        }
+        for (unnamed, names) in names.sorted(by: { Need.precedes($0.key, $1.key) }) {
+            let names = names.sorted(by: bytesPrecede)
+            guard let (step, reason) = whyUnnamed(unnamed, names) else { continue }
+            take(step, [unnamed.atom], in: unnamed.scope, reason)
+        }
+    }
+
+    /// Names of one verb and resource from which the subject's own creating is taken as the reason of there being many.
+    private static let createdNames = 3
+
+    private func whyUnnamed(_ need: Need, _ names: [String]) -> (Generalisation.Step, String)? {
+        let request = need.request
+        let target = ReferenceUniverse.Target(apiGroup: request.apiGroup, resource: request.combinedResource)
+        if policy.generatedNames {
+            let reasons = names.compactMap { name in
+                GeneratedName.reason(
+                    name, owner: universe.owner(of: name, target: target, namespace: request.namespace), siblings: names)
+            }
+            if let first = reasons.first {
+                let more = reasons.count > 1 ? ", and \(reasons.count - 1) more of \(names.count) names" : ""
+                return (.generatedNames, first + more)
+            }
+        }
+        if policy.createThenUse, names.count >= Self.createdNames, request.verb != "create" {
+            var create = Need(Request(verb: "create", apiGroup: request.apiGroup, resource: request.resource, namespace: request.namespace))
+            var creates = needs.contains(create)
+            create.request.namespace = ""
+            creates = creates || needs.contains(create)
+            if creates { return (.createThenUse, "it creates these objects, \(names.count) names were seen, as `\(names[0])`") }
+        }
+        if policy.maximumNames > 0, names.count > policy.maximumNames {
+            return (.manyNames, "\(names.count) names, more than \(policy.maximumNames)")
+        }
+        return nil
+    }
+
+    // MARK: Verbs
+
+    private mutating func closeWatches() {
+        let watched = Set(needs.filter { $0.request.verb == "watch" }.map { Self.kind($0) })
+        add(.watchList, "list", "is watched: a client lists when its watch breaks or the server cannot stream") {
+            $0.request.verb == "watch"
+        }
+        add(.watchList, "watch", "is listed here and watched elsewhere by the same account") {
+            $0.request.verb == "list" && watched.contains(Self.kind($0))
+        }
+    }
+
+    private static func kind(_ need: Need) -> [ByteString] {
+        [need.request.apiGroup, need.request.resource, need.request.subresource].map(ByteString.init)
+    }
+
+    /// Adds `verb` on everything that a need which satisfies `isReason` is about, one step per scope.
+    private mutating func add(_ step: Generalisation.Step, _ verb: String, _ reason: String, where isReason: (Need) -> Bool) {
+        let reasons = needs.filter { $0.request.isResourceRequest && isReason($0) }.sorted(by: Need.precedes)
+        for (scope, group) in Dictionary(grouping: reasons, by: { ByteString($0.scope) }).sorted(by: {
+            bytesPrecede($0.key.string, $1.key.string)
+        }) {
+            let atoms = group.map { need in
+                var atom = need.atom
+                atom.verb = verb
+                return atom
+            }
+            for atom in atoms {
+                let target = targetText(resource: atom.resource, apiGroup: atom.apiGroup, url: nil)
+                take(step, [atom], in: scope.string, "`\(target)\(atom.resourceName.map { "/\($0)" } ?? "")` \(reason)")
+            }
+        }
+    }
+}
+
+extension Need {
+    /// The need of a rule that is added beyond observed needs: literal, and without a name it means any name.
+    init(_ atom: RuleAtom, observedIn scope: String) {
+        if let url = atom.nonResourceURL {
+            self.init(Request(verb: atom.verb, path: url))
+        } else {
+            let (resource, subresource) = (atom.resource ?? "").splitBytes(at: "/")
+            self.init(
+                Request(
+                    verb: atom.verb, apiGroup: atom.apiGroup ?? "", resource: resource, subresource: subresource ?? "",
+                    namespace: scope, name: atom.resourceName ?? ""))
+        }
+    }
+}

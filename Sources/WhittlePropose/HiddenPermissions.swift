@@ -1,0 +1,280 @@
+import WhittleModel
+
+/// Permissions that are checked inside a request and leave no event of their own (semantics HID-1).
+///
+/// Nothing is added that the subject does not hold already: what it worked with must have been enough.
+struct HiddenPermissions {
+    /// Permissions that the evidence calls for.
+    private(set) var steps: [Generalisation] = []
+    /// What may be needed and cannot be said exactly.
+    private(set) var warnings: [String] = []
+
+    private let needs: [Need]
+    private let user: UserInfo
+    private let current: Authorizer?
+    private let resources: [APIResource]
+
+    private static let rbacGroup = "rbac.authorization.k8s.io"
+    private static let certificatesGroup = "certificates.k8s.io"
+
+    /// - Parameters:
+    ///   - needs: observed ones.
+    ///   - hints: flags of the usage, see `UsageFlag`.
+    ///   - current: all that the subject holds now; `nil` = not known, then permissions are named in warnings only.
+    init(needs: [Need], hints: [String], user: UserInfo, current: Authorizer?, resources: [APIResource]) {
+        self.needs = needs.sorted(by: Need.precedes)
+        self.user = user
+        self.current = current
+        self.resources = resources
+        addOwners(hints)
+        addRoleWrites()
+        addBindingWrites()
+        addHeld(
+            "certificatesigningrequests/approval", ["update", "patch"], group: Self.certificatesGroup,
+            also: [("approve", Self.certificatesGroup, "signers")], why: "approving a CertificateSigningRequest is checked for its signer")
+        addHeld(
+            "certificatesigningrequests/status", ["update", "patch"], group: Self.certificatesGroup,
+            also: [("sign", Self.certificatesGroup, "signers")], why: "signing a CertificateSigningRequest is checked for its signer")
+        addHeld(
+            "podcertificaterequests/status", ["update", "patch"], group: Self.certificatesGroup,
+            also: [("sign", Self.certificatesGroup, "signers")], why: "signing a PodCertificateRequest is checked for its signer")
+        addHeld(
+            "clustertrustbundles", ["create", "update", "patch"], group: Self.certificatesGroup,
+            also: [("attest", Self.certificatesGroup, "signers")], why: "a ClusterTrustBundle of a signer is checked for that signer")
+        for verb in ["update", "patch"] {
+            addHeld(
+                "resourceclaims/status", [verb], group: "resource.k8s.io",
+                also: [
+                    (verb, "resource.k8s.io", "resourceclaims/binding"),
+                    ("associated-node:\(verb)", "resource.k8s.io", "resourceclaims/driver"),
+                    ("arbitrary-node:\(verb)", "resource.k8s.io", "resourceclaims/driver"),
+                ], why: "allocation and devices of a ResourceClaim are checked apart")
+        }
+        warnOfPolicies()
+        warnOfHints(hints)
+    }
+
+    // MARK: What is held now
+
+    private func heldRules(in scope: String) -> [PolicyRule] { current?.rules(for: user, namespace: scope).rules ?? [] }
+
+    private func holds(_ atoms: [RuleAtom], in scope: String) -> Bool {
+        RuleCoverage.uncovered(owner: heldRules(in: scope), servant: atoms.map(\.rule)).isEmpty
+    }
+
+    /// Whether a rule spells the verb, rather than including it in a `*`.
+    private func holdsByName(_ verb: String, in scope: String) -> Bool {
+        heldRules(in: scope).contains { ($0.verbs ?? []).contains(verb) }
+    }
+
+    /// The held atoms that give `verb` on a resource, as narrow as they are held; without the patterns `*` around them.
+    private func heldAtoms(_ verb: String, _ apiGroup: String, _ resource: String, in scope: String) -> [RuleAtom] {
+        let wanted = RuleAtom(verb: verb, apiGroup: apiGroup, resource: resource)
+        let rules = heldRules(in: scope)
+        if rules.contains(where: { RuleCoverage.covers($0, wanted) }) { return [wanted] }
+        var names: [String] = []
+        for rule in rules {
+            var unnamed = rule
+            unnamed.resourceNames = nil
+            if RuleCoverage.covers(unnamed, wanted) { names += rule.resourceNames ?? [] }
+        }
+        return names.uniqued().sorted(by: bytesPrecede)
+            .map { RuleAtom(verb: verb, apiGroup: apiGroup, resource: resource, resourceName: $0) }
+    }
+
+    private mutating func add(_ atoms: [RuleAtom], in scope: String, _ reason: String) {
+        steps.append(Generalisation(step: .hidden, namespace: scope, atoms: atoms, reason: reason))
+    }
+
+    /// Adds what is held of the permissions that go with writing a resource.
+    private mutating func addHeld(
+        _ resource: String, _ verbs: [String], group: String, also: [(verb: String, group: String, resource: String)], why: String
+    ) {
+        guard
+            needs.contains(where: {
+                verbs.contains($0.request.verb) && $0.request.apiGroup == group && $0.request.combinedResource == resource
+            })
+        else { return }
+        var isFound = false
+        for other in also {
+            let atoms = heldAtoms(other.verb, other.group, other.resource, in: "")
+            guard !atoms.isEmpty else { continue }
+            isFound = true
+            add(atoms, in: "", why)
+        }
+        if !isFound {
+            let names = also.map { "`\($0.verb) \(targetText(resource: $0.resource, apiGroup: $0.group, url: nil))`" }
+            warnings.append("\(why): it may need \(names.joined(separator: " or "))")
+        }
+    }
+
+    // MARK: Owners
+
+    private mutating func addOwners(_ hints: [String]) {
+        var owners: [Need: [String]] = [:]
+        for hint in hints {
+            guard let text = hint.removingBytePrefix("hidden:update ") else { continue }
+            var words = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+            guard let place = words.firstIndex(where: { $0.hasSuffix("/finalizers") }), place <= 1, words.count > place + 1 else {
+                continue
+            }
+            let apiGroup = place == 1 ? words.removeFirst() : ""
+            let kind = String(words[0].dropLast("/finalizers".count))
+            guard let known = resources.first(where: { $0.apiGroup == apiGroup && $0.kind == kind && !$0.resource.contains("/") }) else {
+                warnings.append(
+                    "it sets ownerReferences with blockOwnerDeletion to \(kind) \(words[1]): where OwnerReferencesPermissionEnforcement is on it needs `update` on the finalizers of that kind, whose resource is not known"
+                )
+                continue
+            }
+            let scope = known.isNamespaced && words.count > 2 ? words[2] : ""
+            let need = Need(
+                Request(verb: "update", apiGroup: apiGroup, resource: known.resource, subresource: "finalizers", namespace: scope))
+            owners[need, default: []].append(words[1])
+        }
+        for (need, names) in owners.sorted(by: { Need.precedes($0.key, $1.key) }) {
+            let names = names.uniqued().sorted(by: bytesPrecede)
+            let reason =
+                "ownerReferences with blockOwnerDeletion to `\(names[0])`\(names.count > 1 ? " and \(names.count - 1) more" : ""), checked where OwnerReferencesPermissionEnforcement is on"
+            // Owners come and go: several names, or made-up ones, are no fixed set.
+            let isFixed = names.count < 3 && names.allSatisfy { GeneratedName.reason($0, owner: nil, siblings: names) == nil }
+            let atoms = (isFixed ? names.map(Optional.some) : [nil]).map { name in
+                var atom = need.atom
+                atom.resourceName = name
+                return atom
+            }
+            if holds(atoms, in: need.scope) {
+                add(atoms, in: need.scope, reason)
+            } else {
+                warnings.append(
+                    "\(reason): it would need `update \(targetText(resource: need.atom.resource, apiGroup: need.atom.apiGroup, url: nil))`, which it does not hold"
+                )
+            }
+        }
+    }
+
+    // MARK: RBAC writes
+
+    private func writes(_ resource: String) -> [Need] {
+        needs.filter {
+            $0.request.apiGroup == Self.rbacGroup && $0.request.combinedResource == resource
+                && ["create", "update", "patch"].contains($0.request.verb)
+        }
+    }
+
+    private func name(_ need: Need) -> String {
+        let scope = need.scope.isEmpty ? "" : "\(need.scope)/"
+        return need.name.map { "`\(scope)\($0)`" } ?? (scope.isEmpty ? "" : "in `\(need.scope)`")
+    }
+
+    private mutating func addRoleWrites() {
+        for resource in ["clusterroles", "roles"] {
+            for need in writes(resource) {
+                var escalate = RuleAtom(verb: "escalate", apiGroup: Self.rbacGroup, resource: resource, resourceName: need.name)
+                let isEscalating = holds([escalate], in: need.scope)
+                if need.request.verb == "create" { escalate.resourceName = nil }
+                let written = current?.roles.first {
+                    $0.meta.namespace.isSameBytes(as: need.scope) && need.name.map($0.meta.name.isSameBytes) ?? false
+                }
+                let contents = written?.effectiveRules.flatMap(\.rule.atoms).uniquedAtoms ?? []
+                let isHeld = written.map {
+                    Escalation.missing(toWrite: $0, by: user, held: heldRules(in: need.scope), isAuthorized: { _ in false }).isEmpty
+                }
+                // What a wildcard happens to include gives way to what is really handed out.
+                if !contents.isEmpty, !holdsByName("escalate", in: need.scope), isHeld ?? false {
+                    add(contents, in: need.scope, "it writes \(resource) \(name(need)) and must hold all that is in there")
+                } else if isEscalating {
+                    add([escalate], in: need.scope, "it writes \(resource) \(name(need)) and holds `escalate`".squeezed)
+                } else {
+                    warnings.append(
+                        "it writes \(resource) \(name(need)): it must hold everything that these contain, or `escalate \(resource).\(Self.rbacGroup)`"
+                            .squeezed)
+                }
+            }
+        }
+    }
+
+    private mutating func addBindingWrites() {
+        for resource in ["clusterrolebindings", "rolebindings"] {
+            for need in writes(resource) {
+                let written = current?.bindings.first {
+                    $0.meta.namespace.isSameBytes(as: need.scope) && need.name.map($0.meta.name.isSameBytes) ?? false
+                }
+                guard let written else {
+                    let held = ["clusterroles", "roles"].flatMap { heldAtoms("bind", Self.rbacGroup, $0, in: need.scope) }
+                    if held.isEmpty {
+                        warnings.append(
+                            "it writes \(resource) \(name(need)): it must hold everything in the roles that these bind, or `bind` on them"
+                                .squeezed)
+                    } else {
+                        add(held, in: need.scope, "it writes \(resource) \(name(need)) and holds `bind`".squeezed)
+                    }
+                    continue
+                }
+                let kind = written.roleRef.kind == "Role" ? "roles" : "clusterroles"
+                let bind = RuleAtom(verb: "bind", apiGroup: Self.rbacGroup, resource: kind, resourceName: written.roleRef.name)
+                let roleScope = written.roleRef.kind == "Role" ? need.scope : ""
+                let role = current?.roles.first {
+                    $0.meta.namespace.isSameBytes(as: roleScope) && $0.meta.name.isSameBytes(as: written.roleRef.name)
+                }
+                let atoms = role?.effectiveRules.flatMap(\.rule.atoms).uniquedAtoms ?? []
+                if !atoms.isEmpty, !holdsByName("bind", in: need.scope), holds(atoms, in: need.scope) {
+                    add(
+                        atoms, in: need.scope,
+                        "it binds \(written.roleRef.kind) `\(written.roleRef.name)` by \(resource) \(name(need)) and must hold all that is in there"
+                    )
+                } else if holds([bind], in: need.scope) {
+                    add([bind], in: need.scope, "it binds \(written.roleRef.kind) `\(written.roleRef.name)` by \(resource) \(name(need))")
+                } else {
+                    warnings.append(
+                        "it writes \(resource) \(name(need)): it must hold everything in \(written.roleRef.kind) `\(written.roleRef.name)`, or `bind` on it"
+                    )
+                }
+            }
+        }
+    }
+
+    // MARK: Only named
+
+    private mutating func warnOfPolicies() {
+        let policies = [
+            "validatingadmissionpolicies", "mutatingadmissionpolicies", "validatingadmissionpolicybindings",
+            "mutatingadmissionpolicybindings",
+        ]
+        let written = needs.filter {
+            $0.request.apiGroup == "admissionregistration.k8s.io" && policies.contains($0.request.resource)
+                && ["create", "update", "patch"].contains($0.request.verb)
+        }.map(\.request.resource).uniqued()
+        for resource in written {
+            let what = resource.hasSuffix("bindings") ? "`get` on the parameter that it names" : "`get` on every object of its paramKind"
+            warnings.append("it writes \(resource).admissionregistration.k8s.io: one with parameters needs \(what)")
+        }
+    }
+
+    private mutating func warnOfHints(_ hints: [String]) {
+        for hint in hints.sorted(by: bytesPrecede) {
+            if let text = hint.removingBytePrefix("later-denial:") {
+                warnings.append("a request was authorized and refused later for want of `\(text)`")
+            } else if let text = hint.removingBytePrefix("self-check:") {
+                warnings.append("it asks the API server whether it may `\(text)`: the answer may change, and with it what it does")
+            }
+        }
+    }
+}
+
+extension String {
+    /// The rest behind a prefix; `nil` = it does not start so.
+    fileprivate func removingBytePrefix(_ prefix: String) -> String? {
+        hasBytePrefix(prefix) ? String(decoding: utf8.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
+    }
+
+    /// Without the gap that an absent name leaves.
+    fileprivate var squeezed: String { replacing("  ", with: " ").replacing(" :", with: ":") }
+}
+
+extension [RuleAtom] {
+    /// Each atom once, in order of first appearance.
+    fileprivate var uniquedAtoms: [RuleAtom] {
+        var seen: Set<RuleAtom> = []
+        return filter { seen.insert($0).inserted }
+    }
+}

@@ -1,0 +1,81 @@
+import WhittleModel
+
+/// One thing that a subject needs to be allowed.
+public struct Need: Hashable, Sendable {
+    /// Verb, group, resource, namespace, path; `name` is ignored.
+    public var request: Request
+    /// The one name; `nil` = without a name, or any name.
+    public var name: String?
+    /// Whether an author declared it; then parts may be patterns and no name means any name.
+    public var isDeclared: Bool
+
+    /// The need that a request proves: a request without a name needs a rule without resourceNames.
+    public init(_ request: Request) {
+        self.request = request
+        name = request.name.isEmpty || request.path != nil ? nil : request.name
+        self.request.name = ""
+        isDeclared = false
+    }
+
+    /// The need that an atom of a declared rule states in a namespace (`""` = cluster-wide).
+    public init(_ atom: RuleAtom, namespace: String) {
+        if let url = atom.nonResourceURL {
+            request = Request(verb: atom.verb, path: url)
+        } else {
+            request = Request(verb: atom.verb, apiGroup: atom.apiGroup ?? "", resource: atom.resource ?? "", namespace: namespace)
+        }
+        name = atom.resourceName
+        isDeclared = true
+    }
+
+    /// Byte-wise equality.
+    public static func == (left: Need, right: Need) -> Bool {
+        left.isDeclared == right.isDeclared && left.request == right.request
+            && left.name.map(ByteString.init) == right.name.map(ByteString.init)
+    }
+
+    /// Hashes the bytes.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(request)
+        hasher.combine(name.map(ByteString.init))
+    }
+
+    /// Whether a rule can allow it and nothing else.
+    ///
+    /// A request for a resource literally called `*` (a 404 that a broad grant allowed) cannot be told from a wildcard.
+    public var isExpressible: Bool { isDeclared || !atom.hasPattern }
+
+    /// Whether an authorizer gives `user` all of it.
+    package func isGiven(to user: UserInfo, by authorizer: Authorizer) -> Bool {
+        guard isDeclared else {
+            var request = request
+            request.name = name ?? ""
+            return !authorizer.grants(for: request, by: user).isEmpty
+        }
+        return authorizer.rules(for: user, namespace: scope).rules.contains { RuleCoverage.covers($0, atom) }
+    }
+
+    /// The need as an atom of a rule.
+    public var atom: RuleAtom {
+        if let path = request.path { return RuleAtom(verb: request.verb, nonResourceURL: path) }
+        return RuleAtom(
+            verb: request.verb, apiGroup: request.apiGroup, resource: request.combinedResource, resourceName: name)
+    }
+
+    /// The scope that a rule for it must have; `""` = cluster-wide or a URL.
+    public var scope: String { request.path == nil ? request.namespace : "" }
+}
+
+extension Need {
+    /// By scope, path, group, resource, name and verb, in byte order.
+    static func precedes(_ left: Need, _ right: Need) -> Bool {
+        func key(_ need: Need) -> [String] {
+            let request = need.request
+            return [
+                request.namespace, request.path ?? "", request.apiGroup, request.resource, request.subresource, need.name ?? "",
+                request.verb,
+            ]
+        }
+        return key(left).lexicographicallyPrecedes(key(right), by: bytesPrecede)
+    }
+}
