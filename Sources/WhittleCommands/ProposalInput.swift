@@ -19,7 +19,6 @@ enum ProposalInput {
     static func accounts(_ identity: IdentityArgument?, namespace: String?, in database: WhittleDatabase) throws -> [Account] {
         if let identity { return [Account(namespace: identity.namespace(or: namespace), name: identity.name)] }
         return try database.serviceAccountsWithUsage().map { Account(namespace: $0.namespace, name: $0.name) }
-            .filter { try !observed($0, in: database).isEmpty }
     }
 
     /// What the usage proves that an account needs.

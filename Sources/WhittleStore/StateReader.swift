@@ -114,14 +114,14 @@ extension WhittleDatabase {
         }
     }
 
-    /// Service accounts that usage was seen of, by namespace and name.
+    /// Service accounts that something was allowed to, by namespace and name.
     public func serviceAccountsWithUsage() throws(StoreError) -> [(namespace: String, name: String)] {
         try attempt { database in
             try String.fetchAll(
                 database,
                 sql: """
                     SELECT name FROM identity WHERE identity_id IN (
-                      SELECT identity_id FROM usage UNION SELECT identity_id FROM implied_need WHERE decision = 'allow')
+                      SELECT identity_id FROM usage WHERE decision = 'allow' UNION SELECT identity_id FROM implied_need WHERE decision = 'allow')
                     """
             ).compactMap { ServiceAccountName.split($0) }.sorted { ($0.namespace, $0.name) < ($1.namespace, $1.name) }
         }

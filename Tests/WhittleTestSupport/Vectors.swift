@@ -146,7 +146,7 @@ extension JSON {
         }
     }
 
-    private var selector: LabelSelector? {
+    package var selector: LabelSelector? {
         guard case .map = self else { return nil }
         return LabelSelector(
             matchLabels: self["matchLabels"].labels,
