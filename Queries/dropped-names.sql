@@ -1,0 +1,12 @@
+-- title:   Where names of objects were not kept
+-- answers: each verb on a resource that a user used with more names than a load keeps, so that none is kept
+-- param:   :user        text     only this user
+-- unset:   every user
+-- column:  user         text     whose usage has no names
+-- column:  verb         text     for this verb
+-- column:  api_group    text?    NULL for a URL
+-- column:  resource     text?    with subresource; NULL for a URL
+-- source:  docs/coverage.md
+SELECT i.name AS user, t.verb, t.api_group, t.resource
+FROM names_dropped AS d JOIN identity AS i ON i.identity_id = d.identity_id JOIN atom AS t ON t.atom_id = d.atom_id
+WHERE :user IS NULL OR (i.kind = 'User' AND i.name = :user) ORDER BY 1, 3, 4, 2
