@@ -209,7 +209,9 @@ extension Coverage {
             requests.undecided = row["undecided"].integer ?? 0
             requests.impersonated = row["impersonated"].integer ?? 0
             days = row["days"].integer ?? 0
-            if let first = row["first_seen"].integer, let last = row["last_seen"].integer { seen = Span(from: Int64(first), to: Int64(last)) }
+            if let first = row["first_seen"].integer, let last = row["last_seen"].integer {
+                seen = Span(from: Int64(first), to: Int64(last))
+            }
         }
         hints = try database.run("usage-flags", parameters).named.compactMap { row in
             // The pod of every request is no hint about what is missing.

@@ -14,6 +14,8 @@ enum GrantNature: Hashable {
     /// Subresources of nodes that the API server itself serves.
     private static let servedOfNodes: Set = ["nodes/proxy", "nodes/status"]
     private static let rbac = "rbac.authorization.k8s.io"
+    /// Still in the default roles, served by nobody since Kubernetes 1.22.
+    private static let removedGroup = "extensions"
 
     init(_ grant: OwnGrant, _ catalogue: ResourceCatalogue) {
         guard let resource = grant.resource, let group = grant.apiGroup else {
@@ -28,7 +30,9 @@ enum GrantNature: Hashable {
             self = isPlain ? .asked : .alsoElsewhere("the wildcard includes rights that no log shows")
         } else if group.isEmpty, resource == "nodes/proxy" {
             self = .alsoElsewhere("kubelets ask for it by access reviews")
-        } else if !catalogue.resources.contains(where: { $0.apiGroup.isSameBytes(as: group) && $0.origin != .discovery }) {
+        } else if group != Self.removedGroup,
+            !catalogue.resources.contains(where: { $0.apiGroup.isSameBytes(as: group) && $0.origin != .discovery })
+        {
             self = .alsoElsewhere("the group `\(group)` may be served by another API server, which can be asked directly")
         } else {
             self = .asked

@@ -14,13 +14,14 @@ public enum GrantVisibility: Hashable, Sendable {
 ///
 /// A grant is a pattern and a policy has patterns too. Both tell requests apart by what one of them names, so a request for each
 /// named value and one for any other stand for all.
-struct VisibilityProbe {
+package struct VisibilityProbe {
     /// The rules that count for the account.
     private let policy: AuditPolicy
     private let catalogue: ResourceCatalogue
     private let groupResources: [(group: String, pattern: String)]
     private let namespaces: [String]
-    private let names: [String]
+    /// Elements of rules that hold for some names only.
+    private let named: [AuditPolicy.GroupResources]
     private let verbs: [String]
     private let urls: [String]
     /// Whether no request of the account can be hidden.
@@ -31,14 +32,14 @@ struct VisibilityProbe {
     /// Values that no policy names, for they cannot occur.
     private static let otherName = "(any other)"
 
-    init(_ policy: AuditPolicy, user: UserInfo, _ catalogue: ResourceCatalogue) {
+    package init(_ policy: AuditPolicy, user: UserInfo, _ catalogue: ResourceCatalogue) {
         let own = policy.rules(for: user)
         self.policy = own
         self.catalogue = catalogue
         let resources = own.rules.flatMap(\.resources)
         groupResources = resources.flatMap { element in element.resources.map { (element.group, $0) } }
         namespaces = own.rules.flatMap(\.namespaces).filter { !$0.isEmpty }.uniqued()
-        names = resources.flatMap(\.resourceNames).filter { !$0.isEmpty }.uniqued()
+        named = resources.filter { !$0.resources.isEmpty && !$0.resourceNames.isEmpty }
         verbs = own.rules.flatMap(\.verbs).uniqued()
         urls = own.rules.flatMap(\.nonResourceURLs).uniqued()
         let hides = { (rule: AuditPolicy.Rule) in
@@ -51,7 +52,7 @@ struct VisibilityProbe {
     }
 
     /// What is logged of the requests that a grant allows.
-    func visibility(of grant: OwnGrant) -> GrantVisibility {
+    package func visibility(of grant: OwnGrant) -> GrantVisibility {
         guard !hidesNothing else { return .visible }
         var hidden: [String] = []
         var isSeen = false
@@ -97,7 +98,7 @@ struct VisibilityProbe {
             let verbs =
                 grant.verb != "*" ? [grant.verb] : (target.verbs + (target.isNamespaced == nil ? Self.apiVerbs + self.verbs : [])).uniqued()
             return verbs.flatMap { verb in
-                names(verb: verb, subresource: subresource ?? "", only: grant.grant.names).flatMap { name in
+                names(verb: verb, target, subresource: subresource ?? "", only: grant.grant.names).flatMap { name in
                     namespaces(verb: verb, target, scope: grant.grant.scopeNamespace).map { namespace in
                         Request(
                             verb: verb, apiGroup: target.apiGroup, resource: resource, subresource: subresource ?? "",
@@ -133,20 +134,24 @@ struct VisibilityProbe {
         guard isPattern || group == "*" else { return [Target(apiGroup: group, resource: pattern, isNamespaced: nil)] }
         let groups = group == "*" ? groupResources.map(\.group).uniqued() + ["other.example"] : [group]
         return groups.flatMap { group in
-            let named = groupResources.filter { $0.group.isSameBytes(as: group) && !$0.pattern.utf8.contains(UInt8(ascii: "*")) }.map(\.pattern)
+            let named = groupResources.filter { $0.group.isSameBytes(as: group) && !$0.pattern.utf8.contains(UInt8(ascii: "*")) }.map(
+                \.pattern)
             let resources =
                 pattern == "*" ? named + ["others"] : pattern.hasBytePrefix("*/") ? ["others" + pattern.dropFirst()] : [pattern]
             return resources.map { Target(apiGroup: group, resource: $0, isNamespaced: nil) }
         }
     }
 
-    private func names(verb: String, subresource: String, only names: [String]?) -> [String] {
+    private func names(verb: String, _ target: Target, subresource: String, only names: [String]?) -> [String] {
         if let names { return names }
         switch verb {
         case "list", "watch", "deletecollection": return [""]
         // The authorizer sees no name (semantics AUD-9).
         case "create" where subresource.isEmpty: return [""]
-        default: return self.names + [Self.otherName]
+        default:
+            // Names that the policy tells apart for this resource.
+            let told = named.filter { $0.coversSome(of: target.resource, in: target.apiGroup) }.flatMap(\.resourceNames)
+            return told.filter { !$0.isEmpty }.uniqued() + [Self.otherName]
         }
     }
 

@@ -22,7 +22,7 @@ public struct OwnGrant: Hashable, Sendable {
         return "\(verb) \(targetText(resource: resource, apiGroup: apiGroup, url: url))\(scope)"
     }
 
-    init(_ row: QueryResult.Row, account: SubjectName) {
+    package init(_ row: QueryResult.Row, account: SubjectName) {
         verb = row["verb"].string ?? ""
         apiGroup = row["api_group"].string
         resource = row["resource"].string

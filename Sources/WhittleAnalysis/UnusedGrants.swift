@@ -156,7 +156,8 @@ private struct Grader {
         if grant.createdAt == nil { doubts.append("the input does not tell how old the grant is") }
         guard doubts.isEmpty else { return item(.weak, doubts.uniqued()) }
         let policy = probe == nil ? "; no audit policy was given" : " and the audit policy logs it"
-        return item(.strong, ["older than the logs, which span \(coverage.windowDays) days\(policy)"])
+        let days = coverage.windowDays == 1 ? "1 day" : "\(coverage.windowDays) days"
+        return item(.strong, ["older than the logs, which reach over \(days)\(policy)"])
     }
 
     /// What is wrong with the evidence about every grant.

@@ -39,7 +39,8 @@ struct CoverageCommand: ParsableCommand {
             try format.write(renderer.table, renderer.document, from: database)
         }
         guard coverages.contains(where: { $0.window != nil && $0.seen != nil }) else {
-            throw CommandFailure("could not judge: no usage\(account.allNamespaces ? "" : " of it") was seen; read audit logs with `whittle usage load`")
+            throw CommandFailure(
+                "could not judge: no usage\(account.allNamespaces ? "" : " of it") was seen; read audit logs with `whittle usage load`")
         }
         if coverages.contains(where: { $0.isThin(evidence.requirement) }) { throw CommandFailure("", code: .no) }
     }

@@ -150,12 +150,21 @@ extension AuditPolicy.GroupResources {
         // An empty list is the whole group, whatever names stand beside it.
         guard !resources.isEmpty else { return true }
         guard resourceNames.isEmpty || resourceNames.containsBytes(request.name) else { return false }
-        let combined = request.combinedResource
-        return resources.contains { pattern in
-            if pattern == "*" || pattern.isSameBytes(as: combined) { return true }
-            if !request.subresource.isEmpty, pattern.isSameBytes(as: "*/\(request.subresource)") { return true }
+        return covers(request.resource, request.subresource)
+    }
+
+    /// Whether some name of a resource, as a Role spells it, is meant.
+    package func coversSome(of resource: String, in apiGroup: String) -> Bool {
+        let (base, subresource) = resource.splitBytes(at: "/")
+        return group.isSameBytes(as: apiGroup) && (resources.isEmpty || covers(base, subresource ?? ""))
+    }
+
+    private func covers(_ resource: String, _ subresource: String) -> Bool {
+        resources.contains { pattern in
+            if pattern == "*" || pattern.isSameBytes(as: subresource.isEmpty ? resource : "\(resource)/\(subresource)") { return true }
+            if !subresource.isEmpty, pattern.isSameBytes(as: "*/\(subresource)") { return true }
             // `pods/*` is pods itself too.
-            return pattern.isSameBytes(as: "\(request.resource)/*")
+            return pattern.isSameBytes(as: "\(resource)/*")
         }
     }
 }

@@ -57,7 +57,8 @@ public struct CoverageRenderer: Sendable {
         [
             account, thinReasons.isEmpty ? "enough" : "thin", coverage.window.map { Self.duration($0.length / 1_000_000) } ?? "",
             coverage.window == nil ? "" : "\(coverage.gapPercent) %", "\(coverage.days)/\(coverage.windowDays)",
-            String(coverage.requests.allowed), String(coverage.requests.refused), coverage.hasPolicy ? String(coverage.hiddenGrants.count) : "",
+            String(coverage.requests.allowed), String(coverage.requests.refused),
+            coverage.hasPolicy ? String(coverage.hiddenGrants.count) : "",
             startSummary, thinReasons.joined(separator: "; "),
         ]
     }
@@ -67,6 +68,13 @@ public struct CoverageRenderer: Sendable {
         Table(
             columns: ["account", "evidence", "window", "gaps", "days", "allowed", "refused", "hiddenGrants", "starts", "why"],
             rows: summaries, wideColumns: ["gaps", "refused", "starts"])
+    }
+
+    /// Window, gaps and whether it is thin, for a report; empty = no log was read.
+    var report: [String] {
+        guard coverage.window != nil else { return [] }
+        let gaps = coverage.gaps.isEmpty ? gapTexts.map { "gaps: \($0)" } : ["gaps: \(coverage.gapPercent) % of the window"]
+        return ["window: \(windowText)"] + gaps + (thinReasons.isEmpty ? ["enough"] : thinReasons.map { "thin: \($0)" })
     }
 
     /// Short lines for the comments of a proposal, without `#`; no line holds a line end.
@@ -189,7 +197,8 @@ public struct CoverageRenderer: Sendable {
             "namespace": .string(coverage.namespace), "name": .string(coverage.name),
             "thin": .bool(!thinReasons.isEmpty), "thinBecause": .strings(thinReasons),
             "window": Self.span(coverage.window), "windowDays": .integer(coverage.windowDays),
-            "gaps": .array(coverage.gaps.map { Self.span($0) }), "gapPercent": .integer(coverage.gapPercent), "gapsKnown": .bool(logs.knowsGaps),
+            "gaps": .array(coverage.gaps.map { Self.span($0) }), "gapPercent": .integer(coverage.gapPercent),
+            "gapsKnown": .bool(logs.knowsGaps),
             "seen": Self.span(coverage.seen), "days": .integer(coverage.days),
             "requests": .members([
                 "allowed": .integer(requests.allowed), "refused": .integer(requests.refused), "undecided": .integer(requests.undecided),
