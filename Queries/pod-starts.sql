@@ -7,6 +7,7 @@
 -- column:  pod           text     name of the pod
 -- column:  pod_uid       text     '' unknown
 -- column:  workload      text?    'Deployment/cart', the top of its owner chain; NULL unknown
+-- column:  present       integer  1 = the pod is in the input
 -- column:  created_at    integer? microseconds since 1970-01-01 UTC; NULL = the pod is not in the input, or the input does not tell
 -- column:  first_seen    integer? microseconds since 1970-01-01 UTC; NULL = no request was seen
 -- column:  last_seen     integer? microseconds since 1970-01-01 UTC; NULL = no request was seen
@@ -23,13 +24,13 @@ WITH asked AS MATERIALIZED (
   FROM pod AS p LEFT JOIN workload AS w ON w.workload_id = p.workload_id LEFT JOIN workload AS t ON t.workload_id = w.root_id
   WHERE p.identity_id IS NOT NULL AND (:user IS NULL OR p.identity_id = (SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user))
 )
-SELECT i.name AS user, q.namespace, q.pod, q.pod_uid, q.workload, q.created_at, q.first_seen, q.last_seen
+SELECT i.name AS user, q.namespace, q.pod, q.pod_uid, q.workload, q.present, q.created_at, q.first_seen, q.last_seen
 FROM (
-  SELECT a.identity_id, a.namespace, a.pod, a.pod_uid, coalesce(r.workload, a.workload) AS workload, r.created_at, a.first_seen, a.last_seen
+  SELECT a.identity_id, a.namespace, a.pod, a.pod_uid, coalesce(r.workload, a.workload) AS workload, r.pod IS NOT NULL AS present, r.created_at, a.first_seen, a.last_seen
   FROM asked AS a LEFT JOIN running AS r ON r.namespace = a.namespace AND r.pod = a.pod AND r.identity_id = a.identity_id
     AND (r.pod_uid = a.pod_uid OR r.pod_uid = '' OR a.pod_uid = '')
   UNION ALL
-  SELECT r.identity_id, r.namespace, r.pod, r.pod_uid, r.workload, r.created_at, NULL, NULL
+  SELECT r.identity_id, r.namespace, r.pod, r.pod_uid, r.workload, 1, r.created_at, NULL, NULL
   FROM running AS r WHERE NOT EXISTS (
     SELECT 1 FROM asked AS a WHERE a.namespace = r.namespace AND a.pod = r.pod AND a.identity_id = r.identity_id
       AND (r.pod_uid = a.pod_uid OR r.pod_uid = '' OR a.pod_uid = ''))

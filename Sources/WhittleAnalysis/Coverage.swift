@@ -60,7 +60,7 @@ public struct Coverage: Sendable {
 
     /// The pods of one workload.
     public struct WorkloadStart: Hashable, Sendable {
-        /// `Deployment/cart`; the pod's name for a bare pod.
+        /// `Deployment/cart`, `Pod/cart` for a bare pod, or `pods that are gone`.
         public var workload: String
         /// Pods that run, or asked.
         public var pods: Int

@@ -4,8 +4,10 @@ import WhittleModel
 enum GrantNature: Hashable {
     /// Every use is a request of its own.
     case asked
-    /// No request of the API has these attributes: something else checks it.
-    case neverAsked(String)
+    /// No request of the API has these attributes: it is checked inside other requests.
+    case inside(String)
+    /// No request of the API has these attributes: other servers ask for it, which shows in the bodies of access reviews.
+    case reviewed(String)
     /// It is asked, but not only where the API server logs it.
     case alsoElsewhere(String)
 
@@ -23,8 +25,8 @@ enum GrantNature: Hashable {
             return
         }
         let subresource = resource.splitBytes(at: "/").after
-        if let reason = Self.checkedInside(verb: grant.verb, group: group, resource: resource, subresource: subresource) {
-            self = .neverAsked(reason)
+        if let never = Self.neverAsked(verb: grant.verb, group: group, resource: resource, subresource: subresource) {
+            self = never
         } else if grant.verb == "*" || resource == "*" || group == "*" || resource.hasBytePrefix("*/") {
             let isPlain = resource != "*" && group != "*" && ![Self.rbac, "certificates.k8s.io", "security.openshift.io"].contains(group)
             self = isPlain ? .asked : .alsoElsewhere("the wildcard includes rights that no log shows")
@@ -39,28 +41,28 @@ enum GrantNature: Hashable {
         }
     }
 
-    private static func checkedInside(verb: String, group: String, resource: String, subresource: String?) -> String? {
+    private static func neverAsked(verb: String, group: String, resource: String, subresource: String?) -> GrantNature? {
         if subresource == "finalizers" {
-            return "`finalizers` is checked when an object with blocking owner references is written"
+            return .inside("`finalizers` is checked when an object with blocking owner references is written")
         }
         if group == rbac, verb == "escalate" || verb == "bind" {
-            return "`\(verb)` is checked when a role or binding is written"
+            return .inside("`\(verb)` is checked when a role or binding is written")
         }
         if group == "certificates.k8s.io", resource == "signers" || signerVerbs.contains(verb) {
-            return "rights on signers are checked when a certificate request or trust bundle is written"
+            return .inside("rights on signers are checked when a certificate request or trust bundle is written")
         }
         if group == "resource.k8s.io", resource == "resourceclaims/binding" || resource == "resourceclaims/driver" {
-            return "`\(resource)` is checked when the status of a claim is written"
+            return .inside("`\(resource)` is checked when the status of a claim is written")
         }
         if group.isEmpty, resource.hasBytePrefix("nodes/"), !servedOfNodes.contains(resource) {
-            return "`\(resource)` is asked of kubelets, which check it by access reviews"
+            return .reviewed("`\(resource)` is asked of kubelets, which check it by access reviews")
         }
         if verb == "*" || apiVerbs.contains(verb) || verb == "impersonate" || verb.hasBytePrefix("impersonate:")
             || verb.hasBytePrefix("impersonate-on:")
         {
             return nil
         }
-        return "no request has the verb `\(verb)`: it is checked inside other requests, or by access reviews"
+        return .reviewed("no request has the verb `\(verb)`: it is checked inside other requests, or by access reviews")
     }
 
     /// What no log shows of some grants, each reason once with a few of the grants.
@@ -70,7 +72,7 @@ enum GrantNature: Hashable {
         for grant in grants {
             switch GrantNature(grant, catalogue) {
             case .asked: continue
-            case .neverAsked(let reason), .alsoElsewhere(let reason):
+            case .inside(let reason), .reviewed(let reason), .alsoElsewhere(let reason):
                 if texts[ByteString(reason)] == nil { order.append(reason) }
                 texts[ByteString(reason), default: []].append(grant.text)
             }
@@ -86,8 +88,10 @@ extension OwnGrant {
     /// Whether no request of the API has the attributes of the grant, so that an audit policy has nothing to say about it.
     var isNeverAsked: Bool {
         if verb.hasBytePrefix("impersonate") { return true }
-        if case .neverAsked = GrantNature(self, ResourceCatalogue([])) { return true }
-        return false
+        return switch GrantNature(self, ResourceCatalogue([])) {
+        case .inside, .reviewed: true
+        case .asked, .alsoElsewhere: false
+        }
     }
 
     private static let bodyVerbs: Set = ["create", "update", "patch"]

@@ -6,6 +6,8 @@ struct PodLife {
     var namespace: String
     var pod: String
     var workload: String?
+    /// Whether it still runs, as far as the input tells.
+    var isPresent: Bool
     var createdAt: Int64?
     var firstSeen: Int64?
     var lastSeen: Int64?
@@ -14,10 +16,14 @@ struct PodLife {
         namespace = row["namespace"].string ?? ""
         pod = row["pod"].string ?? ""
         workload = row["workload"].string
+        isPresent = row["present"].isTrue
         createdAt = row["created_at"].integer.map(Int64.init)
         firstSeen = row["first_seen"].integer.map(Int64.init)
         lastSeen = row["last_seen"].integer.map(Int64.init)
     }
+
+    /// The workload, or the pod itself; of pods that are gone nothing tells their workload.
+    fileprivate var group: String { workload ?? (isPresent ? "Pod/\(pod)" : "pods that are gone") }
 
     /// Whether its first requests would be in the logs.
     fileprivate func start(window: Coverage.Span, gaps: [Coverage.Span], others: [PodLife]) -> Coverage.Start {
@@ -34,14 +40,12 @@ struct PodLife {
 extension Coverage.WorkloadStart {
     /// The workloads of an account's pods, by name.
     static func all(of pods: [PodLife], window: Coverage.Span?, gaps: [Coverage.Span]) -> [Coverage.WorkloadStart] {
-        let groups = Dictionary(grouping: pods) { pod in
-            pod.workload.map { ByteString("\(pod.namespace)/\($0)") } ?? ByteString("\(pod.namespace)/Pod/\(pod.pod)")
-        }
+        let groups = Dictionary(grouping: pods) { ByteString("\($0.namespace)/\($0.group)") }
         return groups.values.compactMap { members -> Coverage.WorkloadStart? in
             guard let first = members.first else { return nil }
             let starts = members.map { pod in window.map { pod.start(window: $0, gaps: gaps, others: members) } ?? .unknown }
             let start: Coverage.Start = starts.contains(.seen) ? .seen : starts.contains(.unknown) ? .unknown : .notSeen
-            return Coverage.WorkloadStart(workload: first.workload ?? "Pod/\(first.pod)", pods: members.count, start: start)
+            return Coverage.WorkloadStart(workload: first.group, pods: members.count, start: start)
         }.sorted { bytesPrecede($0.workload, $1.workload) }
     }
 }

@@ -131,8 +131,9 @@ private struct Grader {
         var doubts: [String] = []
         switch GrantNature(grant, shared.catalogue) {
         case .asked: break
-        case .neverAsked(let reason):
-            guard shared.logs.hasAccessReviews, reason.contains("access reviews") else { return item(.notVisible, [reason]) }
+        case .inside(let reason): return item(.notVisible, [reason])
+        case .reviewed(let reason):
+            guard shared.logs.hasAccessReviews else { return item(.notVisible, [reason]) }
             doubts.append("\(reason); some are in the logs, but answers are cached")
         case .alsoElsewhere(let reason): doubts.append(reason)
         }

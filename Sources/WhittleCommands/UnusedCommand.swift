@@ -7,6 +7,8 @@ import WhittleStore
 extension UnusedGrants.Grade: ExpressibleByArgument {
     /// `too-young` beside `too young`, for a shell.
     public init?(argument: String) { self.init(rawValue: argument.replacing("-", with: " ")) }
+    /// As a shell takes them.
+    public static var allValueStrings: [String] { allCases.map { $0.rawValue.replacing(" ", with: "-") } }
 }
 
 struct UnusedCommand: ParsableCommand {
@@ -23,7 +25,7 @@ struct UnusedCommand: ParsableCommand {
     @OptionGroup var evidence: EvidenceOptions
     @OptionGroup var format: OutputOptions
 
-    @Option(help: "Only these grades: strong, weak, too-young, not-visible.")
+    @Option(help: "Only this grade; may be given several times.")
     var grade: [UnusedGrants.Grade] = []
 
     @Option(name: .long, help: "Database made by `whittle load` (default: $WHITTLE_DB, then ./whittle.db).")

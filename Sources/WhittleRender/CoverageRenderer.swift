@@ -88,10 +88,18 @@ public struct CoverageRenderer: Sendable {
         } else if !coverage.hiddenGrants.isEmpty {
             lines.append("the audit policy hides something of \(Self.count(coverage.hiddenGrants.count, "grant"))")
         }
-        lines += startTexts.filter { !$0.hasSuffix("was seen") || $0.hasPrefix("no ") }
+        lines += startTexts.filter { !$0.hasSuffix("was seen") }.prefix(5)
         if !coverage.invisible.isEmpty { lines.append("rights that no log shows: see `whittle coverage sa/\(account)`") }
+        // Whatever YAML takes for a line end would end the comment.
         return lines.map { line in
-            String(String.UnicodeScalarView(line.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : $0 }))
+            String(
+                String.UnicodeScalarView(
+                    line.unicodeScalars.map { scalar in
+                        switch scalar.properties.generalCategory {
+                        case .control, .lineSeparator, .paragraphSeparator: " "
+                        default: scalar
+                        }
+                    }))
         }
     }
 

@@ -187,6 +187,12 @@ struct CoverageTests {
         #expect(
             json["starts"].array.map { "\($0["workload"].string ?? "") \($0["start"].string ?? "")" }
                 == ["Pod/cart-1 seen", "StatefulSet/cart seen"])
+        // Pods of a Job that are gone stand together.
+        let gone = (2...9).map { Self.steady($0...$0, pod: "job-\($0)") }.joined()
+        let jobs = try document(try run(Self.cluster(Self.reading), gone, "coverage", "sa/cart", "-n", "shop", "-o", "json"))
+        #expect(
+            jobs["starts"].array.map { "\($0["workload"].string ?? "") \($0["pods"].int ?? 0) \($0["start"].string ?? "")" }
+                == ["Pod/cart-1 1 seen", "pods that are gone 8 seen"])
         let together = Self.steady(2...9, pod: "cart-2") + Self.steady(2...9, pod: "cart-3")
         let both = try document(
             try run(Self.cluster(Self.reading, more: owner), together, "coverage", "sa/cart", "-n", "shop", "-o", "json"))

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import WhittleIngest
 import WhittleModel
@@ -127,5 +128,32 @@ struct AuditPolicyReaderTests {
         let reads = Request(verb: "get", resource: "secrets", namespace: "shop", name: "a")
         let user = ServiceAccountName.user(namespace: "shop", name: "cart")
         #expect(policy?.decision(on: reads, by: user).level == .metadata)
+    }
+
+    @Test("the levels that a real API server gave to 40,554 events", .enabled(if: Fixtures.referenceData != nil))
+    func recorded() throws {
+        let reference = try #require(Fixtures.referenceData)
+        let text = """
+            rules:
+            - level: RequestResponse
+              resources: [{group: rbac.authorization.k8s.io}, {group: authorization.k8s.io}]
+            - level: Metadata
+            """
+        let policy = try #require(try read(Self.head + text).policy)
+        var seen: [String: Int] = [:]
+        for line in try Fixtures.lines("\(reference)/apiserver/audit.log.gz") {
+            let event = try #require(JSON(data: Data(line.utf8)))
+            let uri = RequestURI(verb: event["verb"].string ?? "", uri: event["requestURI"].string ?? "")
+            let user = UserInfo(name: event["user"]["username"].string ?? "", groups: event["user"]["groups"].strings)
+            let decision = policy.decision(on: uri.request, by: user)
+            let level = event["level"].string ?? ""
+            #expect(decision.level.rawValue == level, "\(line.prefix(300))")
+            // What fails to authenticate has this stage alone.
+            if event["stage"].string == "ResponseStarted", event["responseStatus"]["code"].int != 401 {
+                #expect(uri.request.isLongRunning, "\(uri.request)")
+            }
+            seen[level, default: 0] += 1
+        }
+        #expect(seen == ["Metadata": 38_711, "RequestResponse": 1_843])
     }
 }
