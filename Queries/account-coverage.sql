@@ -20,6 +20,6 @@ SELECT i.name AS user,
           SELECT d.day FROM usage AS v JOIN usage_day AS d ON d.usage_id = v.usage_id WHERE v.identity_id = i.identity_id
           UNION SELECT v.first_seen / 86400000000 FROM usage AS v WHERE v.identity_id = i.identity_id AND v.count = 0)) AS days,
        min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen
-FROM usage AS u JOIN identity AS i ON i.identity_id = u.identity_id
+FROM identity AS i CROSS JOIN usage AS u ON u.identity_id = i.identity_id   -- by the index of usage
 WHERE :user IS NULL OR (i.kind = 'User' AND i.name = :user)
 GROUP BY i.identity_id ORDER BY 1

@@ -8,5 +8,5 @@
 -- column:  resource     text?    with subresource; NULL for a URL
 -- source:  docs/coverage.md
 SELECT i.name AS user, t.verb, t.api_group, t.resource
-FROM names_dropped AS d JOIN identity AS i ON i.identity_id = d.identity_id JOIN atom AS t ON t.atom_id = d.atom_id
+FROM identity AS i CROSS JOIN names_dropped AS d ON d.identity_id = i.identity_id CROSS JOIN atom AS t ON t.atom_id = d.atom_id
 WHERE :user IS NULL OR (i.kind = 'User' AND i.name = :user) ORDER BY 1, 3, 4, 2

@@ -4,6 +4,6 @@
 -- column:  reads           integer  1 = some get, list or watch of a resource was seen
 -- column:  access_reviews  integer  1 = some access review was seen with its body
 -- source:  docs/coverage.md
-SELECT EXISTS (SELECT 1 FROM atom AS t CROSS JOIN usage AS u ON u.atom_id = t.atom_id
+SELECT EXISTS (SELECT 1 FROM usage AS u CROSS JOIN atom AS t ON t.atom_id = u.atom_id   -- mostly the first row tells
                WHERE t.resource IS NOT NULL AND t.verb IN ('get', 'list', 'watch')) AS reads,
        EXISTS (SELECT 1 FROM implied_need WHERE cause = 'access-review') AS access_reviews

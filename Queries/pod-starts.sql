@@ -12,17 +12,17 @@
 -- column:  first_seen    integer? microseconds since 1970-01-01 UTC; NULL = no request was seen
 -- column:  last_seen     integer? microseconds since 1970-01-01 UTC; NULL = no request was seen
 -- source:  docs/coverage.md
-WITH asked AS MATERIALIZED (
-  SELECT CASE WHEN u.impersonator_id = 0 THEN u.identity_id ELSE u.impersonator_id END AS identity_id, c.namespace, c.pod, c.pod_uid, c.workload,
-         min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen
-  FROM usage AS u JOIN caller AS c ON c.caller_id = u.caller_id
-  WHERE u.caller_id <> 0 AND (:user IS NULL
-     OR CASE WHEN u.impersonator_id = 0 THEN u.identity_id ELSE u.impersonator_id END = (SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user))
+WITH who AS MATERIALIZED (
+  SELECT identity_id FROM identity WHERE kind = 'User' AND substr(name, 1, 22) = 'system:serviceaccount:' AND (:user IS NULL OR name = :user)
+), asked AS MATERIALIZED (
+  SELECT u.identity_id, c.namespace, c.pod, c.pod_uid, c.workload, min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen
+  FROM who CROSS JOIN usage AS u ON u.identity_id = who.identity_id CROSS JOIN caller AS c ON c.caller_id = u.caller_id
+  WHERE u.caller_id <> 0 AND u.impersonator_id = 0   -- the pod of an impersonated request is the impersonator's
   GROUP BY 1, 2, 3, 4
 ), running AS MATERIALIZED (
   SELECT p.identity_id, p.namespace, p.name AS pod, coalesce(p.uid, '') AS pod_uid, t.kind || '/' || t.name AS workload, p.created_at
   FROM pod AS p LEFT JOIN workload AS w ON w.workload_id = p.workload_id LEFT JOIN workload AS t ON t.workload_id = w.root_id
-  WHERE p.identity_id IS NOT NULL AND (:user IS NULL OR p.identity_id = (SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user))
+  WHERE p.identity_id IN (SELECT identity_id FROM who)
 )
 SELECT i.name AS user, q.namespace, q.pod, q.pod_uid, q.workload, q.present, q.created_at, q.first_seen, q.last_seen
 FROM (
@@ -35,5 +35,4 @@ FROM (
     SELECT 1 FROM asked AS a WHERE a.namespace = r.namespace AND a.pod = r.pod AND a.identity_id = r.identity_id
       AND (r.pod_uid = a.pod_uid OR r.pod_uid = '' OR a.pod_uid = ''))
 ) AS q JOIN identity AS i ON i.identity_id = q.identity_id
-WHERE substr(i.name, 1, 22) = 'system:serviceaccount:'
 ORDER BY 1, 2, 5, 3, 4

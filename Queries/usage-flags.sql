@@ -9,5 +9,5 @@
 -- column:  last_seen    integer  microseconds since 1970-01-01 UTC
 -- source:  docs/coverage.md
 SELECT i.name AS user, f.flag, f.count, f.first_seen, f.last_seen
-FROM usage_flag AS f JOIN identity AS i ON i.identity_id = f.identity_id
+FROM identity AS i CROSS JOIN usage_flag AS f ON f.identity_id = i.identity_id
 WHERE :user IS NULL OR (i.kind = 'User' AND i.name = :user) ORDER BY 1, 2

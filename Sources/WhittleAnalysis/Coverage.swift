@@ -92,7 +92,7 @@ public struct Coverage: Sendable {
 
     /// A hint of the logs about the account.
     public struct Hint: Hashable, Sendable {
-        /// `later-denial:…`, `self-check:…`, `hidden:…`, `fallback:…`.
+        /// `later-denial:…`, `self-check:…`, `hidden:…`, `fallback:…`, `refused-impersonation:…`.
         public var flag: String
         /// Requests.
         public var count: Int
@@ -217,6 +217,13 @@ extension Coverage {
             // The pod of every request is no hint about what is missing.
             row["flag"].string.flatMap { $0.hasBytePrefix("pod:") ? nil : Hint(flag: $0, count: row["count"].integer ?? 0) }
         }
+        hints += try database.run("refused-checks", parameters).named.map { row in
+            let target = targetText(resource: row["resource"].string, apiGroup: row["api_group"].string, url: row["path"].string)
+            let words = [row["verb"].string ?? "", target, row["name"].string ?? "", row["namespace"].string ?? ""]
+            return Hint(
+                flag: "refused-\(row["cause"].string ?? ""):\(words.filter { !$0.isEmpty }.joined(separator: " "))",
+                count: row["count"].integer ?? 0)
+        }
         droppedNames = try database.run("dropped-names", parameters).named.map {
             "\($0["verb"].string ?? "") \(targetText(resource: $0["resource"].string, apiGroup: $0["api_group"].string, url: nil))"
         }
@@ -234,7 +241,7 @@ extension Coverage {
                 if visibility != .hidden, grant.asksByBody, !probe.tellsBodies(of: grant) { bodilessGrants.append(grant) }
             }
         }
-        invisible = GrantNature.sentences(about: grants, shared.catalogue)
+        invisible = GrantNature.sentences(about: grants, shared.catalogue, hasAccessReviews: shared.logs.hasAccessReviews)
     }
 
     static let day: Int64 = 86_400_000_000

@@ -66,21 +66,30 @@ enum GrantNature: Hashable {
     }
 
     /// What no log shows of some grants, each reason once with a few of the grants.
-    static func sentences(about grants: [OwnGrant], _ catalogue: ResourceCatalogue) -> [String] {
+    static func sentences(about grants: [OwnGrant], _ catalogue: ResourceCatalogue, hasAccessReviews: Bool) -> [String] {
         var texts: [ByteString: [String]] = [:]
         var order: [String] = []
+        var isReviewed = false
+        func add(_ reason: String, _ grant: OwnGrant) {
+            if texts[ByteString(reason)] == nil { order.append(reason) }
+            texts[ByteString(reason), default: []].append(grant.text)
+        }
         for grant in grants {
+            if grant.writesRBAC { add("who writes roles or bindings needs `escalate`, `bind` or all that they hold", grant) }
             switch GrantNature(grant, catalogue) {
             case .asked: continue
-            case .inside(let reason), .reviewed(let reason), .alsoElsewhere(let reason):
-                if texts[ByteString(reason)] == nil { order.append(reason) }
-                texts[ByteString(reason), default: []].append(grant.text)
+            case .inside(let reason): add(reason, grant)
+            case .reviewed(let reason), .alsoElsewhere(let reason):
+                isReviewed = true
+                add(reason, grant)
             }
         }
-        return order.map { reason in
-            let all = (texts[ByteString(reason)] ?? []).uniqued()
-            return "\(reason): \(all.prefix(3).joined(separator: "; "))\(all.count > 3 ? "; and \(all.count - 3) more" : "")"
-        }
+        let reviews = "the logs hold no body of an access review, which would tell what other servers asked"
+        return (isReviewed && !hasAccessReviews ? [reviews] : [])
+            + order.map { reason in
+                let all = (texts[ByteString(reason)] ?? []).uniqued()
+                return "\(reason): \(all.prefix(3).joined(separator: "; "))\(all.count > 3 ? "; and \(all.count - 3) more" : "")"
+            }
     }
 }
 
@@ -100,11 +109,12 @@ extension OwnGrant {
     /// Whether only the bodies of its requests tell which further rights they need or ask about (semantics HID-2, AUD-22, AUD-23).
     var asksByBody: Bool {
         guard Self.bodyVerbs.contains(verb), let resource else { return false }
-        switch apiGroup {
-        case "authorization.k8s.io": return verb == "create" && Self.reviews.contains(resource)
-        case "rbac.authorization.k8s.io":
-            return ["roles", "clusterroles", "rolebindings", "clusterrolebindings"].contains(resource)
-        default: return false
-        }
+        return writesRBAC || (apiGroup == "authorization.k8s.io" && verb == "create" && Self.reviews.contains(resource))
+    }
+
+    /// Whether it writes roles or bindings (semantics HID-2).
+    var writesRBAC: Bool {
+        apiGroup == "rbac.authorization.k8s.io" && (verb == "*" || Self.bodyVerbs.contains(verb))
+            && ["*", "roles", "clusterroles", "rolebindings", "clusterrolebindings"].contains(resource ?? "")
     }
 }

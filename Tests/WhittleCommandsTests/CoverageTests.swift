@@ -224,7 +224,7 @@ struct CoverageTests {
             json["hiddenGrants"].array.map { "\($0["request"].string ?? "") \($0["hidden"].string ?? "")" }
                 == ["create events in shop all", "update leases.coordination.k8s.io in shop partly"])
         #expect(json["withoutBodies"].strings == ["update roles.rbac.authorization.k8s.io in shop"])
-        #expect(json["invisible"].array.count == 2)
+        #expect(json["invisible"].array.count == 3)
         let full = try document(
             try run(
                 cluster, log, "coverage", "sa/cart", "-n", "shop", "--audit-policy", Fixtures.path("audit-policies/everything.yaml"), "-o",
@@ -403,6 +403,40 @@ struct CoverageTests {
         #expect(rows.first?["last_seen"].int == 1_794_268_200_000_000 && rows.first?["bound"].int == 1)
         let usage = try document(try run(cluster, Self.steady(2...9), "query", "binding-usage", "-o", "json")).array
         #expect(usage.first { $0["binding"].string == "twin" }?["count"].int == 0)
+    }
+
+    @Test("names in reasons are unquoted, and name first: what a binding allowed is found by its name")
+    func quotedNames() throws {
+        let odd = """
+            ---
+            apiVersion: rbac.authorization.k8s.io/v1
+            kind: RoleBinding
+            metadata: {name: 'say "hi" of \\ to', namespace: shop}
+            roleRef: {kind: Role, name: cart, apiGroup: rbac.authorization.k8s.io}
+            subjects: [{kind: ServiceAccount, name: cart}]
+            """
+        // In the log a quote of a name is escaped for Go, and that for JSON.
+        let name = #"say \\\"hi\\\" of \\\\ to"#
+        let log = Self.event(Self.time(day: 2), "get", "/api/v1/namespaces/shop/configmaps/a", binding: name)
+        let rows = try document(try run(Self.cluster(Self.reading, more: odd), log, "query", "binding-evidence", "-o", "json")).array
+        #expect(rows.map { $0["binding"].string } == [#"say "hi" of \ to"#])
+        #expect(rows.first?["bound"].int == 1 && rows.first?["binding_namespace"].string == "shop")
+    }
+
+    @Test("refused impersonation and other hints are told")
+    func hints() throws {
+        let refused =
+            #"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"x","stage":"ResponseComplete","requestURI":"/api/v1/pods","verb":"list","user":{"username":"system:serviceaccount:shop:cart"},"responseStatus":{"code":403,"message":"users \"alice\" is forbidden: User \"system:serviceaccount:shop:cart\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope"},"requestReceivedTimestamp":"2026-11-02T00:01:00.000000Z"}"#
+        let review = Self.event(
+            Self.time(day: 2), "create", "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles", code: 201)
+        let result = try run(Self.cluster(Self.wide), review + refused + "\n", "coverage", "sa/cart", "-n", "shop", "-o", "json")
+        let json = try document(result)
+        #expect(
+            json["hints"].array.map { "\($0["flag"].string ?? "") \($0["count"].int ?? 0)" }
+                == ["hidden:escalate-or-hold roles shop 1", "refused-impersonation:impersonate users alice 1"])
+        let unused = try grades(
+            try run(Self.cluster(Self.wide), Self.steady(2...9) + review, "unused", "sa/cart", "-n", "shop", "-o", "json"))
+        #expect(unused.contains("delete configmaps weak: the account writes roles or bindings, and must hold what it hands out"))
     }
 
     @Test("logs without reads make reads invisible, logs that hold some make them doubtful")
