@@ -171,6 +171,8 @@ extension Coverage {
         let policy: AuditPolicy?
         let catalogue: ResourceCatalogue
         let missingKinds: [String]
+        /// Requests that some service account was logged with, without names; read only when there is no policy.
+        let logged: [Request]
 
         /// Whether no audit policy was given.
         public var isPolicyMissing: Bool { policy == nil }
@@ -181,6 +183,14 @@ extension Coverage {
             self.policy = policy
             logs = try LogTotals(of: database)
             missingKinds = try database.completeness().missingKinds(forNamespace: nil)
+            let rows = policy == nil ? try database.run("logged-requests").named : []
+            logged = rows.map { row in
+                if let path = row["path"].string { return Request(verb: row["verb"].string ?? "", path: path) }
+                let (resource, subresource) = (row["resource"].string ?? "").splitBytes(at: "/")
+                return Request(
+                    verb: row["verb"].string ?? "", apiGroup: row["api_group"].string ?? "", resource: resource,
+                    subresource: subresource ?? "")
+            }
         }
     }
 

@@ -149,6 +149,8 @@ private struct Grader {
                 let more = count > hidden.count ? " and \(count - hidden.count) more" : ""
                 doubts.append("the audit policy does not log \(hidden.joined(separator: ", "))\(more)")
             }
+        } else if probe == nil, !isLogged(grant) {
+            doubts.append("no audit policy was given, and no service account was logged with such a request")
         }
         if let window = coverage.window, let created = grant.createdAt, created > window.from {
             return item(.tooYoung, ["binding, role or account were made after the logs begin"])
@@ -156,9 +158,17 @@ private struct Grader {
         doubts += windowDoubts + usageDoubts(grant)
         if grant.createdAt == nil { doubts.append("the input does not tell how old the grant is") }
         guard doubts.isEmpty else { return item(.weak, doubts.uniqued()) }
-        let policy = probe == nil ? "; no audit policy was given" : " and the audit policy logs it"
+        let policy = probe == nil ? "; of other accounts they hold such requests" : "; the audit policy logs it"
         let days = coverage.windowDays == 1 ? "1 day" : "\(coverage.windowDays) days"
         return item(.strong, ["older than the logs, which reach over \(days)\(policy)"])
+    }
+
+    /// Whether some account was logged with a request that the grant would allow, of whatever name and wherever.
+    private func isLogged(_ grant: OwnGrant) -> Bool {
+        let rule = PolicyRule(
+            verbs: [grant.verb], apiGroups: grant.apiGroup.map { [$0] }, resources: grant.resource.map { [$0] },
+            nonResourceURLs: grant.url.map { [$0] })
+        return shared.logged.contains { RuleMatcher.allows(rule, $0) }
     }
 
     /// What is wrong with the evidence about every grant.
