@@ -144,16 +144,21 @@ public struct CoverageRenderer: Sendable {
 
     private var policyTexts: [String] {
         guard coverage.hasPolicy else { return ["not given: what it does not log looks unused"] }
-        var texts: [String] = []
-        let hidden = coverage.hiddenGrants.filter { $0.visibility == .hidden }.map(\.grant.text).uniqued()
-        texts += hidden.map { "logs no request of `\($0)`" }
-        for item in coverage.hiddenGrants {
-            guard case .partly(let examples, let count) = item.visibility else { continue }
+        let hidden = coverage.hiddenGrants.filter { $0.visibility == .hidden }.map { "logs no request of `\($0.grant.text)`" }
+        let partly = coverage.hiddenGrants.compactMap { item -> String? in
+            guard case .partly(let examples, let count) = item.visibility else { return nil }
             let more = count > examples.count ? " and \(count - examples.count) more" : ""
-            texts.append("does not log all of `\(item.grant.text)`: not \(examples.joined(separator: ", "))\(more)")
+            return "does not log all of `\(item.grant.text)`: not \(examples.joined(separator: ", "))\(more)"
         }
-        texts += coverage.bodilessGrants.map { "keeps no bodies of `\($0.text)`, which tell what more it needs" }
-        return texts.isEmpty ? ["logs every request that its grants allow"] : texts.uniqued()
+        let bodiless = coverage.bodilessGrants.map { "keeps no bodies of `\($0.text)`, which tell what more it needs" }
+        let texts = Self.shortened(hidden) + Self.shortened(partly) + Self.shortened(bodiless)
+        return texts.isEmpty ? ["logs every request that its grants allow"] : texts
+    }
+
+    /// Each once, the first ten and how many more; the document has all.
+    private static func shortened(_ texts: [String]) -> [String] {
+        let distinct = texts.uniqued()
+        return distinct.prefix(10) + (distinct.count > 10 ? ["… and the same of \(distinct.count - 10) more grants"] : [])
     }
 
     private var startTexts: [String] {

@@ -241,6 +241,14 @@ struct CoverageTests {
         #expect(full["hiddenGrants"].array.isEmpty)
         let text = try run(cluster, log, "coverage", "sa/cart", "-n", "shop").output
         #expect(text.contains("audit policy   not given") || text.contains("audit policy  not given"))
+        // Of many grants some are shown, in the document are all.
+        let resources = (0..<12).map { "r\($0)" }.joined(separator: ", ")
+        let dozen = Self.cluster("- {apiGroups: [events.k8s.io], resources: [\(resources)], verbs: [get]}")
+        let short = try run(dozen, log, "coverage", "sa/cart", "-n", "shop", "--audit-policy", quiet).output
+        #expect(short.contains("… and the same of 2 more grants"))
+        #expect(
+            try document(try run(dozen, log, "coverage", "sa/cart", "-n", "shop", "--audit-policy", quiet, "-o", "json"))["hiddenGrants"]
+                .array.count == 12)
         let invalid = Fixtures.path("audit-policies/invalid-audit-policy.yaml")
         for command in ["coverage", "unused"] {
             let bad = try run(cluster, log, command, "sa/cart", "-n", "shop", "--audit-policy", invalid)
