@@ -82,7 +82,7 @@ let package = Package(
             name: "WhittleCommandsTests",
             dependencies: [
                 .product(name: "ArgumentParser", package: "swift-argument-parser"), "WhittleTestSupport", "WhittleModel", "WhittleIngest",
-                "WhittleStore", "WhittleQueries", "WhittleCommands", "whittle",
+                "WhittleStore", "WhittleQueries", "WhittleAnalysis", "WhittleRender", "WhittleCommands", "whittle",
             ]),
     ]
 )

@@ -27,7 +27,7 @@ public struct AccountUsage: Sendable {
 
     /// In the order of query `need-evidence`.
     public var facts: [Fact]
-    /// What the logs hint at, see query `usage-hints`, in byte order.
+    /// What the logs hint at, see query `usage-flags`, in byte order.
     public var hints: [String]
     /// Verbs and resources whose names are not kept.
     public var droppedNames: [RuleAtom]
@@ -36,7 +36,7 @@ public struct AccountUsage: Sendable {
     public init(namespace: String, name: String, in database: WhittleDatabase) throws(StoreError) {
         let user = ["user": SQLValue.text(ServiceAccountName.username(namespace: namespace, name: name))]
         facts = try database.run("need-evidence", user).named.map(Self.fact)
-        hints = try database.run("usage-hints", user).named.compactMap { $0["hint"].string }
+        hints = try database.run("usage-flags", user).named.compactMap { $0["flag"].string }
         droppedNames = try database.run("dropped-names", user).named.map {
             RuleAtom(verb: $0["verb"].string ?? "", apiGroup: $0["api_group"].string ?? "", resource: $0["resource"].string ?? "")
         }

@@ -36,6 +36,7 @@ struct ReportCommand: ParsableCommand {
         let database = try input.open(namespace: namespace)
         let catalogue = ResourceCatalogue.builtIn(extendedBy: try database.apiResources())
         let shared = try PrivilegeReport.Shared(catalogue, in: database)
+        let evidence = try Coverage.Shared(catalogue, policy: nil, in: database)
         let staying = try database.authorizer(onlyBootstrap: true)
         let accounts = try accounts(in: database).filter { matching.matches(namespace: $0.namespace, name: $0.name) }
         guard !accounts.isEmpty else { throw CommandFailure("the input has no such service accounts") }
@@ -48,7 +49,9 @@ struct ReportCommand: ParsableCommand {
                     needs.isEmpty
                     ? nil : RoleProposal(namespace: account.namespace, name: account.name, needs: needs, staying: staying)
                 if index == 0 { warnIncomplete(report.missingKinds) }
-                try writer.write(ReportRenderer(report, proposal: proposal), isFirst: index == 0, from: database)
+                let coverage = try Coverage(namespace: account.namespace, name: account.name, evidence, in: database)
+                try writer.write(
+                    ReportRenderer(report, proposal: proposal, coverage: coverage), isFirst: index == 0, from: database)
             } catch let error as AnalysisError {
                 throw CommandFailure("\(error)")
             }

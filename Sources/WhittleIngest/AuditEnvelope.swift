@@ -170,11 +170,5 @@ public enum AuditFormats {
     ]
 
     /// What events of an envelope never tell, whatever the cluster did. Silence about it proves nothing.
-    public static let cannotCarry: [String: [String]] = [
-        "gke": [
-            "groups of the user", "uid and extra of the user, so pods", "codes of HTTP",
-            "reads (get, list, watch), unless Data Access logs are enabled",
-        ],
-        "aks-admin": ["reads (get, list)"],
-    ]
+    public static let cannotCarry = AuditLimits.cannotCarry
 }

@@ -6,11 +6,15 @@ import WhittlePropose
 public struct ReportRenderer: Sendable {
     private let report: PrivilegeReport
     private let proposal: RoleProposal?
+    private let coverage: CoverageRenderer?
 
-    /// - Parameter proposal: what would be enough; `nil` = nothing was seen of it.
-    public init(_ report: PrivilegeReport, proposal: RoleProposal?) {
+    /// - Parameters:
+    ///   - proposal: what would be enough; `nil` = nothing was seen of it.
+    ///   - coverage: what the logs could show of it; `nil` = is not told.
+    public init(_ report: PrivilegeReport, proposal: RoleProposal?, coverage: Coverage? = nil) {
         self.report = report
         self.proposal = proposal
+        self.coverage = coverage.map { CoverageRenderer($0) }
     }
 
     private struct Section {
@@ -41,6 +45,7 @@ public struct ReportRenderer: Sendable {
             Section(
                 title: "Granted to it and not used", lines: report.unused ?? [],
                 empty: report.unused == nil ? "not known without usage" : "nothing"),
+            Section(title: "Evidence", lines: coverage?.report ?? [], empty: "no audit log was read; see `whittle usage load`"),
             Section(title: "Enough", lines: proposal.map(Self.text) ?? [], empty: "not known without usage; see `whittle usage load`"),
         ]
     }
@@ -118,6 +123,7 @@ public struct ReportRenderer: Sendable {
                     ])
                 }),
             "unused": report.unused.map(JSONValue.strings) ?? .null,
+            "coverage": coverage?.document,
             "proposal": proposal.map { ManifestRenderer.list([$0]) } ?? .null,
         ])
     }

@@ -44,7 +44,10 @@ struct ManifestDiagnosticTests {
         }
         #expect(raised == headings)
         let covered = Set(Self.files.map { String($0.prefix { $0 != "." }) })
-        #expect(headings.subtracting(covered) == ["cannot-open", "invalid-audit-line", "invalid-declaration", "legacy-audit-format"])
+        #expect(
+            headings.subtracting(covered) == [
+                "cannot-open", "invalid-audit-line", "invalid-audit-policy", "invalid-declaration", "legacy-audit-format",
+            ])
     }
 
     @Test("validate", arguments: Vector.cases("validate"))
