@@ -108,12 +108,13 @@ struct Block {
         for (number, cell) in needed.enumerated() { places[layout.place(coordinates(cell))] = number }
 
         var enumeration = SearchBudget(steps: steps / 4)
+        var growth = enumeration
         let all = MaximalBoxes.all(in: region, layout, budget: &enumeration)
         func merged() -> [BitSet] {
-            mergedCover().map { MaximalBoxes.grown($0, in: region, layout, budget: &enumeration) }
+            mergedCover().map { MaximalBoxes.grown($0, in: region, layout, budget: &growth) }
         }
         let boxes =
-            all ?? MaximalBoxes.grown(from: needed.map(coordinates), in: region, layout, budget: &enumeration) + merged()
+            all ?? MaximalBoxes.grown(from: needed.map(coordinates), in: region, layout, budget: &growth) + merged()
         let candidates = Self.candidates(boxes, layout: layout, places: places, cellCount: needed.count) { sides in
             sides.enumerated().reduce(0) { sum, side in side.element.reduce(sum) { $0 + members[side.offset][$1].count } }
         }
@@ -297,7 +298,9 @@ struct Block {
             for other in result {
                 guard budget.spend(1 << axes.count) else { return result }
                 // They fit one box when every mixture of their coordinates is allowed.
-                let shifts = axes.map { needed[other] / strides[$0] % sizes[$0] * strides[$0] - cell / strides[$0] % sizes[$0] * strides[$0] }
+                let shifts = axes.map {
+                    needed[other] / strides[$0] % sizes[$0] * strides[$0] - cell / strides[$0] % sizes[$0] * strides[$0]
+                }
                 let fit = (0..<1 << axes.count).allSatisfy { mixture in
                     var mixed = cell
                     for (bit, shift) in shifts.enumerated() where mixture >> bit & 1 == 1 { mixed += shift }

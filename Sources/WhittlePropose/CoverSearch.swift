@@ -18,7 +18,8 @@ struct CoverSearch {
 
     /// Covers that are compared when several are best.
     private static let alternatives = 24
-    private static let alternativeSteps = 100_000
+    private static let alternativeSteps = 20_000
+    private static let shortSearch = 200_000
 
     init(boxes: [BitSet], cellCount: Int) {
         self.boxes = boxes
@@ -47,19 +48,28 @@ struct CoverSearch {
         var bound = lowerBound(all)
         if isComplete { bound = max(bound, weight(all, without: [Bool](repeating: false, count: boxes.count))) }
         let exchange = LocalExchange(boxes: boxes, holders: holders, cellCount: cellCount)
-        let share = budget.steps / 3
-        var exchangeBudget = SearchBudget(steps: share)
-        var best = exchange.improve(exchange.greedy(), above: bound, budget: &exchangeBudget)
-        _ = budget.spend(share - exchangeBudget.steps)
-        guard isComplete else { return Outcome(covers: [best], lowerBound: bound) }
+        var best = exchange.greedy()
         var proven = bound
-        if bound < best.count {
-            var branching = Branching(search: self, size: best.count - 1, wanted: 1, budget: budget)
+        /// Lets `part` of the budget be used up.
+        func spending(_ part: Int, _ body: (inout SearchBudget) -> Void) {
+            let granted = max(0, min(part, budget.steps))
+            var own = SearchBudget(steps: granted)
+            body(&own)
+            _ = budget.spend(granted - own.steps)
+        }
+        func branch(_ own: inout SearchBudget) {
+            guard isComplete, proven < best.count else { return }
+            var branching = Branching(search: self, size: best.count - 1, wanted: 1, budget: own)
             let isFinished = branching.run(all)
-            budget = branching.budget
+            own = branching.budget
             if let found = branching.covers.last { best = found }
             if isFinished { proven = best.count }
         }
+        // Most searches end at once; only where one does not, something better to begin with is worth its steps.
+        spending(budget.steps / 4) { best = exchange.improve(best, above: bound, budget: &$0) }
+        spending(Self.shortSearch) { branch(&$0) }
+        if proven < best.count { spending(budget.steps / 3) { best = exchange.shaken(best, above: bound, budget: &$0) } }
+        spending(budget.steps, branch)
         guard proven == best.count else { return Outcome(covers: [best], lowerBound: bound) }
         // As few, but perhaps nicer.
         var others = Branching(

@@ -9,8 +9,10 @@ struct LocalExchange {
     func greedy() -> [Int] { completed([]) { _ in 0 } }
 
     /// Adds to some boxes until all cells are covered.
-    /// - Parameter luck: decides between boxes with as many uncovered cells.
-    private func completed(_ start: [Int], luck: (Int) -> UInt64) -> [Int] {
+    /// - Parameters:
+    ///   - slack: 8 = boxes are as good that have an eighth fewer uncovered cells than the best.
+    ///   - luck: decides between boxes that are as good.
+    private func completed(_ start: [Int], slack: Int = .max, luck: (Int) -> UInt64) -> [Int] {
         var open = BitSet(below: cellCount)
         for box in start { open.subtract(boxes[box]) }
         var gains = boxes.map { $0.intersectionCount(open) }
@@ -19,7 +21,7 @@ struct LocalExchange {
             guard let most = gains.max(), most > 0 else { break }
             var next = -1
             var best: UInt64 = 0
-            for box in gains.indices where gains[box] == most {
+            for box in gains.indices where gains[box] > 0 && gains[box] >= most - most / slack {
                 let value = luck(box)
                 if next < 0 || value > best { (next, best) = (box, value) }
             }
@@ -50,34 +52,30 @@ struct LocalExchange {
     /// Exchanges until nothing gets better, `bound` is reached, or the budget is spent.
     func improve(_ start: [Int], above bound: Int, budget: inout SearchBudget) -> [Int] {
         var cover = start
-        var systematic = SearchBudget(steps: budget.steps / 2)
-        while cover.count > bound, !systematic.isSpent {
-            guard let better = twoForOne(cover, &systematic) ?? threeForTwo(cover, &systematic) else { break }
+        while cover.count > bound, !budget.isSpent {
+            guard let better = twoForOne(cover, &budget) ?? threeForTwo(cover, &budget) else { break }
             cover = irredundant(better)
         }
-        var shaking = SearchBudget(steps: budget.steps / 2)
-        let best = shaken(cover, above: bound, budget: &shaking)
-        _ = budget.spend(budget.steps / 2 - systematic.steps + budget.steps / 2 - shaking.steps)
-        return best
+        return cover
     }
 
     /// Takes some boxes out and covers what they leave anew, many times; keeps what is not worse.
-    private func shaken(_ start: [Int], above bound: Int, budget: inout SearchBudget) -> [Int] {
+    func shaken(_ start: [Int], above bound: Int, budget: inout SearchBudget) -> [Int] {
         var random = SplitMix(state: 1)
         var cover = start
         var best = start
-        // As much as a search of this size is likely to be good for.
-        for _ in 0..<200 where best.count > bound {
+        for _ in 0..<2_000 where best.count > bound {
             guard budget.spend(boxes.count * (cellCount / 64 + 1) * 2 + boxes.count * cover.count / 2) else { break }
             var rest = cover
             for _ in 0..<Int.random(in: 1...max(1, cover.count / 2), using: &random) where !rest.isEmpty {
                 rest.remove(at: Int.random(in: rest.indices, using: &random))
             }
             let seed = random.next()
-            let next = irredundant(completed(rest) { box in
-                var luck = SplitMix(state: seed ^ UInt64(box))
-                return luck.next()
-            })
+            let next = irredundant(
+                completed(rest, slack: Int.random(in: 4...16, using: &random)) { box in
+                    var luck = SplitMix(state: seed ^ UInt64(box))
+                    return luck.next()
+                })
             if next.count <= cover.count { cover = next }
             if next.count < best.count { best = next }
         }

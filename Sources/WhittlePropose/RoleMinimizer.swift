@@ -121,7 +121,7 @@ public enum RoleMinimizer {
     }
 
     /// Steps that one scope may cost for each kind of rule, see `SearchBudget`.
-    private static let stepLimit = 40_000_000
+    private static let stepLimit = 25_000_000
 
     /// Rules per scope, the cluster scope first, then namespaces in byte order; scopes without rules are left out.
     ///
@@ -131,7 +131,7 @@ public enum RoleMinimizer {
     }
 
     /// - Parameter stepLimit: for tests of what happens when it is spent.
-    static func minimize(_ needs: some Sequence<Need>, layout: Layout, stepLimit: Int) -> [Scope] {
+    package static func minimize(_ needs: some Sequence<Need>, layout: Layout, stepLimit: Int) -> [Scope] {
         var lexicon = AtomLexicon()
         var codesByScope: [ByteString: [AtomCode]] = [:]
         for need in needs { codesByScope[ByteString(need.scope), default: []].append(lexicon.add(need.atom)) }

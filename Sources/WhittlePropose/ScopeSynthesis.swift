@@ -36,7 +36,9 @@ struct ScopeSynthesis {
     /// One rule per group, resource and set of names with equal verbs, and per set of URLs with equal verbs.
     func grouped() -> [PolicyRule] {
         var verbs: [AtomCode: [Int32]] = [:]
-        for code in open { verbs[AtomCode(group: code.group, resource: code.resource, verb: -1, name: code.name), default: []].append(code.verb) }
+        for code in open {
+            verbs[AtomCode(group: code.group, resource: code.resource, verb: -1, name: code.name), default: []].append(code.verb)
+        }
         struct Key: Hashable {
             var group: Int32
             var resource: Int32
@@ -130,7 +132,9 @@ struct ScopeSynthesis {
                 if code.name >= 0 || fields.count < 4 {
                     guard (code.name >= 0) == (fields.count == 4), let cell = cell(code) else { continue }
                     grid.allow(cell)
-                } else if var cell = cell(AtomCode(group: code.group, resource: code.resource, verb: code.verb, name: Int32(axes[3].places[0]))) {
+                } else if var cell = cell(
+                    AtomCode(group: code.group, resource: code.resource, verb: code.verb, name: Int32(axes[3].places[0])))
+                {
                     // What is allowed under any name is allowed under each of these names.
                     freeCells += axes[3].places.count
                     guard freeCells <= Self.freeCellLimit else { break }
