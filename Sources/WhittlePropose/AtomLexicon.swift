@@ -55,12 +55,20 @@ struct AtomLexicon {
         let isStar = { (text: String) in text == "*" }
         let verb = verbs.place(atom.verb, isPattern: isStar)
         if let url = atom.nonResourceURL {
-            return AtomCode(group: -1, resource: urls.place(url) { $0.utf8.last == UInt8(ascii: "*") }, verb: verb, name: -1)
+            return AtomCode(
+                group: -1, resource: urls.place(Self.withOneStar(url)) { $0.utf8.last == UInt8(ascii: "*") }, verb: verb, name: -1)
         }
         return AtomCode(
             group: groups.place(atom.apiGroup ?? "", isPattern: isStar),
             resource: resources.place(atom.resource ?? "") { $0 == "*" || $0.hasBytePrefix("*/") }, verb: verb,
             name: atom.resourceName.map { names.place($0) { _ in false } } ?? -1)
+    }
+
+    /// Trailing stars are one star to the authorizer; so no two words mean the same.
+    private static func withOneStar(_ url: String) -> String {
+        var url = url
+        while url.utf8.count > 1, url.utf8.suffix(2).elementsEqual("**".utf8) { url.unicodeScalars.removeLast() }
+        return url
     }
 
     /// Puts all words in byte order.
@@ -111,14 +119,11 @@ struct AtomCodeSet {
     /// Whether one of the atoms covers `code`.
     func covers(_ code: AtomCode) -> Bool { codes.contains(code) || coversFromElsewhere(code) }
 
-    /// Whether another one of the atoms covers `code`; of two that cover each other the first does.
+    /// Whether another one of the atoms covers `code`.
     func coversFromElsewhere(_ code: AtomCode) -> Bool {
         if code.name >= 0, codes.contains(code.anyName) { return true }
         guard !patterns.isEmpty else { return false }
         let atom = lexicon.atom(code)
-        return patterns.contains { pattern in
-            guard pattern.code != code, RuleCoverage.covers(pattern.rule, atom) else { return false }
-            return Self.precedes(pattern.code, code) || !RuleCoverage.covers(atom.rule, lexicon.atom(pattern.code))
-        }
+        return patterns.contains { $0.code != code && RuleCoverage.covers($0.rule, atom) }
     }
 }
