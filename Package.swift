@@ -74,7 +74,7 @@ let package = Package(
             dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleStore", "WhittleAnalysis"]),
         .testTarget(
             name: "WhittleProposeTests",
-            dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleStore", "WhittlePropose"]),
+            dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleStore", "WhittlePropose", "WhittleRender"]),
         .testTarget(
             name: "WhittleRenderTests",
             dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittlePropose", "WhittleRender"]),

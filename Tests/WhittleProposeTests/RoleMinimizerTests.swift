@@ -13,6 +13,79 @@ struct RoleMinimizerTests {
         expectExact(scopes, needs)
     }
 
+    /// A peer's tests as inputs: what it leaves out because existing roles give it is left out here too.
+    @Test("audit2rbac-generate: the exact minimum of the note, nothing beyond the needs", arguments: Vector.cases("audit2rbac-generate"))
+    func audit2rbac(_ vector: Vector) throws {
+        let counts = try #require(vector.note).split(separator: " ").reduce(into: [Substring: Int]()) { counts, part in
+            let sides = part.split(separator: "=")
+            if sides.count == 2 { counts[sides[0]] = Int(sides[1].filter(\.isNumber)) }
+        }
+        let existing = vector.given["existing"].authorizer
+        let needs = Set(
+            vector.when["requests"].array.filter { existing.grants(for: $0.request, by: $0["user"].user).isEmpty }.map { Need($0.request) })
+        #expect(needs.count == counts["needs"])
+        let scopes = RoleMinimizer.minimize(needs)
+        #expect(scopes.reduce(0) { $0 + $1.rules.count } == counts["exact-minimum-without-over-grant"])
+        #expect(scopes.allSatisfy { $0.isProvenMinimal })
+        expectExact(scopes, Array(needs))
+    }
+
+    @Test("the certificate is by independent needs where that is enough, else by search")
+    func certificates() throws {
+        func crown(_ size: Int) -> [Need] {
+            (0..<size).flatMap { row in
+                (0..<size).filter { $0 != row }.map { Need(Request(verb: "v\($0)", resource: "r\(row)", namespace: "shop")) }
+            }
+        }
+        let three = try #require(RoleMinimizer.minimize(crown(3)).first)
+        #expect(three.certificate == .lowerBound(3))
+        #expect(three.independentNeeds.count == 3)
+        let six = try #require(RoleMinimizer.minimize(crown(6)).first)
+        #expect(six.certificate == .searchExhausted)
+        #expect(six.method == .exact)
+        #expect(six.rules.count == 4)
+        let spent = try #require(RoleMinimizer.minimize(crown(6), layout: .compact, stepLimit: 100).first)
+        #expect(spent.method == .greedy)
+        let grouped = try #require(RoleMinimizer.minimize(crown(6), layout: .grouped).first)
+        #expect(grouped.method == .grouped)
+        #expect(grouped.certificate == .lowerBound(4))
+        #expect(!grouped.isProvenMinimal)
+    }
+
+    @Test("grouped: one rule per group and resource, names with equal verbs together")
+    func groupedLayout() {
+        func need(_ verb: String, _ resource: String, _ name: String = "") -> Need {
+            Need(Request(verb: verb, resource: resource, namespace: "shop", name: name))
+        }
+        let needs = [
+            need("list", "pods"), need("get", "pods"), need("get", "services"), need("list", "services"), need("get", "secrets", "a"),
+            need("get", "secrets", "b"), need("get", "secrets", "c"), need("update", "secrets", "c"), need("get", "pods", "a"),
+        ]
+        let rules = RoleMinimizer.minimize(needs, layout: .grouped).first?.rules
+        func rule(_ verbs: [String], _ resource: String, _ names: [String]? = nil) -> PolicyRule {
+            PolicyRule(verbs: verbs, apiGroups: [""], resources: [resource], resourceNames: names)
+        }
+        #expect(
+            rules == [
+                rule(["get", "list"], "pods"), rule(["get"], "secrets", ["a", "b"]), rule(["get", "update"], "secrets", ["c"]),
+                rule(["get", "list"], "services"),
+            ])
+    }
+
+    @Test("what a declared wildcard covers is free for boxes")
+    func wildcardsAreFree() {
+        // {a.example, b.example} × {carts, tills} × get: two of the four cells are covered by `*` verbs only.
+        let atoms = [
+            RuleAtom(verb: "*", apiGroup: "a.example", resource: "tills"), RuleAtom(verb: "*", apiGroup: "b.example", resource: "carts"),
+            RuleAtom(verb: "get", apiGroup: "a.example", resource: "carts"),
+            RuleAtom(verb: "get", apiGroup: "b.example", resource: "tills"),
+        ]
+        let needs = atoms.map { Need($0, namespace: "shop") }
+        let scopes = RoleMinimizer.minimize(needs)
+        #expect(scopes.first?.rules.count == 3)
+        expectExact(scopes, needs)
+    }
+
     /// Small grids with every shape of product, noise and names: the count is what exhaustive search finds.
     @Test("as few rules as exhaustive search, exact, in any order", arguments: 0..<150)
     func matchesBruteForce(_ seed: Int) {

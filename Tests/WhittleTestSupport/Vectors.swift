@@ -6,6 +6,7 @@ package struct Vector: Sendable, CustomStringConvertible {
     package let id: String
     package let kind: String
     package let spec: [String]
+    package let note: String?
     package let given: JSON
     package let when: JSON
     package let expect: JSON
@@ -25,8 +26,8 @@ package struct Vector: Sendable, CustomStringConvertible {
             else { return [] }
             return document["cases"].array.map {
                 Vector(
-                    id: $0["id"].string ?? "", kind: $0["kind"].string ?? "", spec: $0["spec"].strings, given: $0["given"],
-                    when: $0["when"], expect: $0["expect"])
+                    id: $0["id"].string ?? "", kind: $0["kind"].string ?? "", spec: $0["spec"].strings, note: $0["note"].string,
+                    given: $0["given"], when: $0["when"], expect: $0["expect"])
             }
         }
     }()

@@ -4,7 +4,7 @@ import WhittleStore
 
 /// Compares Whittle with yardsticks in the same run and holds the figures against their limits.
 ///
-/// usage: WhittleBench [--check] [load|yaml|questions|growth|audit]… — all groups but audit when none is named; with --check the exit status is
+/// usage: WhittleBench [--check] [load|yaml|questions|growth|propose|audit]… — all groups but audit when none is named; with --check the exit status is
 /// 1 when a figure misses its limit.
 @main
 struct Bench {
@@ -44,7 +44,8 @@ struct Bench {
         let groups = CommandLine.arguments.dropFirst().filter { !$0.hasPrefix("--") }
         func isWanted(_ group: String) -> Bool { groups.isEmpty || groups.contains(group) }
         if groups.contains("audit") { try auditing(add) }
-        guard groups != ["audit"] else { return all }
+        if isWanted("propose") { try proposing(add) }
+        guard groups.isEmpty || !Set(groups).isSubset(of: ["audit", "propose"]) else { return all }
         let one = try cluster(scale: "1", format: "json-list")
         if isWanted("load") { add(try loading(one)) }
         if isWanted("yaml") { add(try loadingYAML()) }
