@@ -24,7 +24,7 @@ public enum ManifestRenderer {
         ])
     }
 
-    private static func document(_ rule: PolicyRule) -> JSONValue {
+    static func document(_ rule: PolicyRule) -> JSONValue {
         .members([
             "apiGroups": rule.apiGroups.map(JSONValue.strings), "resources": rule.resources.map(JSONValue.strings),
             "resourceNames": rule.resourceNames.map(JSONValue.strings),
