@@ -36,33 +36,54 @@ package struct EditedManifest {
         self.file = file
     }
 
+    private struct Failure: Error {
+        var reason: String
+        /// The number of the edit that cannot be made; `nil` when the edits together do not do what was wanted.
+        var index: Int?
+    }
+
     /// Makes all edits that can be made exactly.
     package func applying(_ edits: [ObjectEdit]) -> EditedManifest {
         // From the end of the file on: what was edited never moves what is still to be edited.
-        let ordered = edits.sorted { ($1.location.line, $1.location.column) < ($0.location.line, $0.location.column) }
+        var open = edits.sorted { ($1.location.line, $1.location.column) < ($0.location.line, $0.location.column) }
         var result = self
-        if ordered.count > 1, (try? result.apply(ordered)) != nil { return result }
-        for edit in ordered {
-            do throws(ManifestEdit.Refusal) {
+        while open.count > 1 {
+            do throws(Failure) {
+                try result.apply(open)
+                open = []
+            } catch {
+                guard let index = error.index else { break }
+                result.refused.append((open.remove(at: index), error.reason))
+            }
+        }
+        for edit in open {
+            do throws(Failure) {
                 try result.apply([edit])
             } catch {
                 result.refused.append((edit, error.reason))
             }
         }
-        result.refused.reverse()
+        result.refused.sort { ($0.edit.location.line, $0.edit.location.column) < ($1.edit.location.line, $1.edit.location.column) }
         return result
     }
 
-    private mutating func apply(_ edits: [ObjectEdit]) throws(ManifestEdit.Refusal) {
-        guard let before = bytes else { throw ManifestEdit.Refusal("the file is removed") }
-        var expected = load(before, edits)
-        var text: [UInt8]? = before
-        for edit in edits {
-            guard let current = text else { throw ManifestEdit.Refusal("the file is removed") }
-            text = try changed(current, edit, in: &expected)
+    private mutating func apply(_ edits: [ObjectEdit]) throws(Failure) {
+        // Where objects without a namespace go decides only which of them are the same.
+        let loader = ManifestLoader(
+            defaultNamespace: edits.first { !$0.object.namespace.isEmpty }?.object.namespace ?? "default", usesDefaults: false)
+        var text = bytes
+        var expected = loader.load(text: String(decoding: text ?? [], as: UTF8.self), file: file)
+        for (index, edit) in edits.enumerated() {
+            do throws(ManifestEdit.Refusal) {
+                guard let current = text else { throw ManifestEdit.Refusal("nothing is left of the file") }
+                text = try changed(current, edit, in: &expected)
+            } catch {
+                throw Failure(reason: error.reason, index: index)
+            }
         }
-        guard LoadedObjects(load(text ?? [], edits)) == LoadedObjects(expected) else {
-            throw ManifestEdit.Refusal("an edit would change more than was wanted")
+        let found = loader.load(text: String(decoding: text ?? [], as: UTF8.self), file: file)
+        guard LoadedObjects(found) == LoadedObjects(expected) else {
+            throw Failure(reason: "an edit would change more than was wanted", index: nil)
         }
         bytes = text
     }
@@ -83,7 +104,7 @@ package struct EditedManifest {
     {
         func isMeant(_ meta: ObjectMeta) -> Bool {
             meta.location?.line == edit.location.line && meta.location?.column == edit.location.column
-                && meta.name.isSameBytes(as: edit.object.name) && meta.namespace.isSameBytes(as: edit.object.namespace)
+                && meta.name.isSameBytes(as: edit.object.name)
         }
         let role = state.roles.firstIndex { isMeant($0.meta) && edit.object.isRole }
         let binding = state.bindings.firstIndex { isMeant($0.meta) && !edit.object.isRole }
@@ -109,13 +130,6 @@ package struct EditedManifest {
             }
             return try manifest.removingObject(at: edit.location)
         }
-    }
-
-    /// What the text holds, read with the default namespace that puts the objects where they are known to be.
-    private func load(_ text: [UInt8], _ edits: [ObjectEdit]) -> ClusterState {
-        let namespace = edits.first { !$0.object.namespace.isEmpty }?.object.namespace ?? "default"
-        return ManifestLoader(defaultNamespace: namespace, usesDefaults: false)
-            .load(text: String(decoding: text, as: UTF8.self), file: file)
     }
 }
 

@@ -22,6 +22,12 @@ package struct PatchPlan: Sendable {
             self.name = name
         }
 
+        /// The name of a role.
+        package init(_ role: Role) { self.init(kind: role.kind, namespace: role.meta.namespace, name: role.meta.name) }
+
+        /// The name of a binding.
+        package init(_ binding: Binding) { self.init(kind: binding.kind, namespace: binding.meta.namespace, name: binding.meta.name) }
+
         /// Whether it is a Role or ClusterRole.
         var isRole: Bool { kind == "Role" || kind == "ClusterRole" }
 

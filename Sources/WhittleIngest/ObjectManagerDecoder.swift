@@ -33,8 +33,8 @@ extension ObjectManager {
         if labels?.value("olm.managed")?.string == "true" { return .olm(owner: "") }
         for (key, _) in labels.members {
             // `operators.coreos.com/<package>.<namespace>`.
-            guard let key = key.string, key.hasBytePrefix("operators.coreos.com/") else { continue }
-            return .olm(owner: key.splitBytes(at: "/").after ?? "")
+            guard key.bytes.starts(with: "operators.coreos.com/".utf8) else { continue }
+            return .olm(owner: key.string?.splitBytes(at: "/").after ?? "")
         }
         return nil
     }

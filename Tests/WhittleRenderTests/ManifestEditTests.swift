@@ -100,7 +100,8 @@ struct ManifestEditTests {
                 + "rules:\n- apiGroups:\n  - \"\"\n  resources:\n  - pods\n  - services\n  verbs:\n    - get\n    - watch\n"),
         Case(
             name: "resourceNames are added behind resources, in the style of the rule",
-            before: head + "rules:\n  -   apiGroups:\n        - \"\"\n      resources:\n        - \"secrets\"\n      verbs:\n        - \"get\"",
+            before: head
+                + "rules:\n  -   apiGroups:\n        - \"\"\n      resources:\n        - \"secrets\"\n      verbs:\n        - \"get\"",
             change: { _ in [PolicyRule(verbs: ["get"], apiGroups: [""], resources: ["secrets"], resourceNames: ["tls"])] },
             after: head
                 + "rules:\n  -   apiGroups:\n        - \"\"\n      resources:\n        - \"secrets\"\n      resourceNames:\n        - \"tls\"\n      verbs:\n        - \"get\""
@@ -114,7 +115,8 @@ struct ManifestEditTests {
         ),
         Case(
             name: "all rules are replaced by another",
-            before: head + "rules:\n- resources: [pods]\n  apiGroups: ['']\n  verbs: [get]\n\n- resources: [nodes]\n  apiGroups: ['']\n  verbs: [get]\n\n---\n",
+            before: head
+                + "rules:\n- resources: [pods]\n  apiGroups: ['']\n  verbs: [get]\n\n- resources: [nodes]\n  apiGroups: ['']\n  verbs: [get]\n\n---\n",
             change: { _ in [PolicyRule(verbs: ["get"], apiGroups: ["apps"], resources: ["deployments"])] },
             after: head + "rules:\n- resources: [deployments]\n  apiGroups: [apps]\n  verbs: [get]\n\n---\n"),
         Case(
@@ -124,36 +126,49 @@ struct ManifestEditTests {
             after: head + "rules:\n- verbs: [\"get\", \"list\"] # all\n  resources: [\"pods\"]\n  apiGroups: [\"\"]\n"),
         Case(
             name: "line ends of Windows, tabs in comments and trailing spaces stay",
-            before: (head + "rules:\n- apiGroups: [\"\"]  \n  resources: [\"pods\"] #\ttab\n  verbs: [\"get\"]\n- apiGroups: [\"\"]\n  resources: [\"nodes\"]\n  verbs: [\"get\", \"list\"]  \n# end\t\n")
+            before: (head
+                + "rules:\n- apiGroups: [\"\"]  \n  resources: [\"pods\"] #\ttab\n  verbs: [\"get\"]\n- apiGroups: [\"\"]\n  resources: [\"nodes\"]\n  verbs: [\"get\", \"list\"]  \n# end\t\n")
                 .replacingOccurrences(of: "\n", with: "\r\n"),
             change: {
                 [$0.rules[0].rule, PolicyRule(verbs: ["get"], apiGroups: [""], resources: ["nodes"], resourceNames: ["n1"])]
             },
-            after: (head + "rules:\n- apiGroups: [\"\"]  \n  resources: [\"pods\"] #\ttab\n  verbs: [\"get\"]\n- apiGroups: [\"\"]\n  resources: [\"nodes\"]\n  resourceNames: [\"n1\"]\n  verbs: [\"get\"]  \n# end\t\n")
+            after: (head
+                + "rules:\n- apiGroups: [\"\"]  \n  resources: [\"pods\"] #\ttab\n  verbs: [\"get\"]\n- apiGroups: [\"\"]\n  resources: [\"nodes\"]\n  resourceNames: [\"n1\"]\n  verbs: [\"get\"]  \n# end\t\n")
                 .replacingOccurrences(of: "\n", with: "\r\n")),
         Case(
             name: "of several documents only one changes, whatever is wrong with the others",
-            before: "a: [\n---\n" + head + "rules:\n- apiGroups: [\"\"]\n  resources: [\"pods\", \"nodes\"]\n  verbs: [\"get\"]\n--- # next\nb: {{ .Values.x }}\n",
+            before: "a: [\n---\n" + head
+                + "rules:\n- apiGroups: [\"\"]\n  resources: [\"pods\", \"nodes\"]\n  verbs: [\"get\"]\n--- # next\nb: {{ .Values.x }}\n",
             change: { _ in [PolicyRule(verbs: ["get"], apiGroups: [""], resources: ["pods"])] },
-            after: "a: [\n---\n" + head + "rules:\n- apiGroups: [\"\"]\n  resources: [\"pods\"]\n  verbs: [\"get\"]\n--- # next\nb: {{ .Values.x }}\n"),
+            after: "a: [\n---\n" + head
+                + "rules:\n- apiGroups: [\"\"]\n  resources: [\"pods\"]\n  verbs: [\"get\"]\n--- # next\nb: {{ .Values.x }}\n"),
         Case(
             name: "a role in a List, its rules in brackets",
-            before: "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: rbac.authorization.k8s.io/v1\n    kind: ClusterRole\n    metadata: {name: é}\n    rules: [{apiGroups: [\"\"], resources: [pods], verbs: [get]}, {nonResourceURLs: [/metrics, /healthz], verbs: [get]}]\n",
+            before:
+                "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: rbac.authorization.k8s.io/v1\n    kind: ClusterRole\n    metadata: {name: é}\n    rules: [{apiGroups: [\"\"], resources: [pods], verbs: [get]}, {nonResourceURLs: [/metrics, /healthz], verbs: [get]}]\n",
             change: { _ in [PolicyRule(verbs: ["get"], nonResourceURLs: ["/metrics"])] },
-            after: "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: rbac.authorization.k8s.io/v1\n    kind: ClusterRole\n    metadata: {name: é}\n    rules: [{nonResourceURLs: [/metrics], verbs: [get]}]\n"),
+            after:
+                "apiVersion: v1\nkind: List\nitems:\n  - apiVersion: rbac.authorization.k8s.io/v1\n    kind: ClusterRole\n    metadata: {name: é}\n    rules: [{nonResourceURLs: [/metrics], verbs: [get]}]\n"
+        ),
         Case(
             name: "JSON keeps its indentation",
-            before: json(#"{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}"#, #"{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}"#),
+            before: json(
+                #"{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}"#,
+                #"{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}"#),
             change: { _ in
                 [
                     PolicyRule(verbs: ["get"], apiGroups: [""], resources: ["pods"]),
                     PolicyRule(verbs: ["get"], apiGroups: ["apps"], resources: ["deployments"]),
                 ]
             },
-            after: json(#"{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}"#, #"{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}"#)),
+            after: json(
+                #"{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}"#,
+                #"{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}"#)),
         Case(
             name: "JSON over many lines stays so",
-            before: json("{\n      \"apiGroups\": [\n        \"\"\n      ],\n      \"resources\": [\n        \"pods\",\n        \"nodes\"\n      ],\n      \"verbs\": [\n        \"get\"\n      ]\n    }"),
+            before: json(
+                "{\n      \"apiGroups\": [\n        \"\"\n      ],\n      \"resources\": [\n        \"pods\",\n        \"nodes\"\n      ],\n      \"verbs\": [\n        \"get\"\n      ]\n    }"
+            ),
             change: {
                 [
                     PolicyRule(verbs: ["get"], apiGroups: [""], resources: ["nodes"], resourceNames: ["a"]),
@@ -166,13 +181,36 @@ struct ManifestEditTests {
             )),
         Case(
             name: "a rule that uses an anchor may stay while another goes",
-            before: head + "rules:\n- apiGroups: &core [\"\"]\n  resources: [pods]\n  verbs: [get]\n- apiGroups: [apps]\n  resources: [deployments]\n  verbs: [get]\n",
+            before: head
+                + "rules:\n- apiGroups: &core [\"\"]\n  resources: [pods]\n  verbs: [get]\n- apiGroups: [apps]\n  resources: [deployments]\n  verbs: [get]\n",
             change: first, after: head + "rules:\n- apiGroups: &core [\"\"]\n  resources: [pods]\n  verbs: [get]\n"),
         Case(
+            name: "comments behind dashes, entries over several lines, a comma at the end",
+            before: head
+                + "rules:\n- # first\n  apiGroups: ['']\n  resources: [\n    pods, # p\n    # the nodes\n    nodes,\n    services,\n  ]\n  verbs: [get,\n    list]\n-   # second\n\n  apiGroups: [apps]\n  resources: [deployments]\n  verbs: [get]\n",
+            change: { _ in [PolicyRule(verbs: ["list", "watch"], apiGroups: [""], resources: ["services", "secrets"])] },
+            after: head
+                + "rules:\n- # first\n  apiGroups: ['']\n  resources: [\n    services,\n    secrets,\n  ]\n  verbs: [list,\n    watch]\n"),
+        Case(
+            name: "a byte order mark, and rules in brackets over several lines of Windows",
+            before: "\u{FEFF}" + (head + "rules: [\n  {apiGroups: [\"\"], resources: [pods], verbs: [get]},\n  {apiGroups: [\"\"], resources: [nodes], verbs: [get]}\n]\n")
+                .replacingOccurrences(of: "\n", with: "\r\n"),
+            change: { [$0.rules[1].rule, PolicyRule(verbs: ["get"], apiGroups: ["apps"], resources: ["deployments"])] },
+            after: "\u{FEFF}" + (head + "rules: [\n  {apiGroups: [\"\"], resources: [nodes], verbs: [get]},\n  {apiGroups: [\"apps\"], resources: [deployments], verbs: [get]}\n]\n")
+                .replacingOccurrences(of: "\n", with: "\r\n")),
+        Case(
+            name: "a comment deeper than the list is its entry's, and what is new stands behind it",
+            before: head + "rules:\n- apiGroups: ['']\n  resources:\n  - pods\n    # only read\n  verbs:\n  - get\n",
+            change: { _ in [PolicyRule(verbs: ["get"], apiGroups: [""], resources: ["pods", "services"])] },
+            after: head + "rules:\n- apiGroups: ['']\n  resources:\n  - pods\n    # only read\n  - services\n  verbs:\n  - get\n"),
+        Case(
             name: "one of three, kept apart by blank lines",
-            before: head + "rules:\n- apiGroups: ['']\n  resources: [pods]\n  verbs: [get]\n\n# nodes\n- apiGroups: ['']\n  resources: [nodes]\n  verbs: [get]\n\n- apiGroups: [apps]\n  resources: [deployments]\n  verbs: [get]\n",
+            before: head
+                + "rules:\n- apiGroups: ['']\n  resources: [pods]\n  verbs: [get]\n\n# nodes\n- apiGroups: ['']\n  resources: [nodes]\n  verbs: [get]\n\n- apiGroups: [apps]\n  resources: [deployments]\n  verbs: [get]\n",
             change: { [$0.rules[0].rule, $0.rules[2].rule] },
-            after: head + "rules:\n- apiGroups: ['']\n  resources: [pods]\n  verbs: [get]\n\n- apiGroups: [apps]\n  resources: [deployments]\n  verbs: [get]\n"),
+            after: head
+                + "rules:\n- apiGroups: ['']\n  resources: [pods]\n  verbs: [get]\n\n- apiGroups: [apps]\n  resources: [deployments]\n  verbs: [get]\n"
+        ),
     ]
 
     private static func json(_ rules: String...) -> String {
@@ -208,7 +246,8 @@ struct ManifestEditTests {
 
     @Test("an object on one line of JSON is refused")
     func oneLine() throws {
-        let text = #"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"x"},"rules":[{"apiGroups":[""],"resources":["pods"],"verbs":["get"]}]}"#
+        let text =
+            #"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"x"},"rules":[{"apiGroups":[""],"resources":["pods"],"verbs":["get"]}]}"#
         #expect(throws: ManifestEdit.Refusal("the object is written on one line")) { _ = try Self.edit(text, []) }
     }
 
@@ -239,10 +278,13 @@ struct ManifestEditTests {
 
     @Test("an item of a List is cut out, and with the last one the List goes")
     func items() throws {
-        func item(_ name: String) -> String { "- " + Self.binding(name, "- {kind: User, name: x}\n").dropLast().replacing("\n", with: "\n  ") + "\n" }
+        func item(_ name: String) -> String {
+            "- " + Self.binding(name, "- {kind: User, name: x}\n").dropLast().replacing("\n", with: "\n  ") + "\n"
+        }
         let head = "apiVersion: v1\nkind: List\nitems:\n"
         #expect(try Self.remove("a", from: head + item("a") + item("b")) == head + item("b"))
-        #expect(try Self.remove("b", from: head + item("a") + "# b\n" + item("b") + "metadata: {}\n") == head + item("a") + "metadata: {}\n")
+        #expect(
+            try Self.remove("b", from: head + item("a") + "# b\n" + item("b") + "metadata: {}\n") == head + item("a") + "metadata: {}\n")
         #expect(try Self.remove("a", from: head + item("a")) == nil)
     }
 

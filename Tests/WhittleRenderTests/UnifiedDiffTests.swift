@@ -42,7 +42,8 @@ struct UnifiedDiffTests {
 
     @Test("files that begin, end or lack a line feed at the end")
     func ends() {
-        #expect(Self.diff("a\nb", "a\n") == "--- a/rbac/shop.yaml\n+++ b/rbac/shop.yaml\n@@ -1,2 +1 @@\n a\n-b\n\\ No newline at end of file\n")
+        #expect(
+            Self.diff("a\nb", "a\n") == "--- a/rbac/shop.yaml\n+++ b/rbac/shop.yaml\n@@ -1,2 +1 @@\n a\n-b\n\\ No newline at end of file\n")
         #expect(Self.diff("a\n", nil) == "--- a/rbac/shop.yaml\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n")
         #expect(Self.diff(nil, "a\n") == "--- /dev/null\n+++ b/rbac/shop.yaml\n@@ -0,0 +1 @@\n+a\n")
         #expect(Self.diff("a", "b", path: "a b.yaml").hasPrefix("--- a/a b.yaml\t\n+++ b/a b.yaml\t\n"))
@@ -59,7 +60,9 @@ struct UnifiedDiffTests {
                 let ends = round % 3 == 0 ? "\r\n" : "\n"
                 return words.joined(separator: ends) + (round % 4 == 0 ? "" : ends)
             }
-            var words = (0..<Int.random(in: 1...40, using: &random)).map { _ in ["get", "list", "- a", "", "# é"].randomElement(using: &random) ?? "" }
+            var words = (0..<Int.random(in: 1...40, using: &random)).map { _ in
+                ["get", "list", "- a", "", "# é"].randomElement(using: &random) ?? ""
+            }
             let old = text(words)
             for _ in 0..<Int.random(in: 1...6, using: &random) {
                 let place = Int.random(in: 0...words.count, using: &random)
@@ -71,7 +74,7 @@ struct UnifiedDiffTests {
             }
             let new: String? = words.isEmpty ? nil : text(words)
             let diff = Self.diff(old, new, path: "sub dir/x.yaml")
-            for tool in [["patch", "-p1", "--binary", "-s", "-i", "x.diff"], ["git", "apply", "--whitespace=nowarn", "x.diff"]] {
+            for tool in [["patch", "-p1", "-s", "-i", "x.diff"], ["git", "apply", "--whitespace=nowarn", "x.diff"]] {
                 let file = try folder.write(old, to: "sub dir/x.yaml")
                 _ = try folder.write(diff, to: "x.diff")
                 let (status, output) = try Tools.run(tool, in: folder.path)
@@ -146,22 +149,22 @@ struct KustomizePatchTests {
             KustomizePatch.kustomization(
                 resources: ["shop/cart"], patches: [("p/a.yaml", rules), ("p/b.yaml", gone)],
                 labels: ["app.kubernetes.io/managed-by": "whittle"])
-                == """
-                apiVersion: kustomize.config.k8s.io/v1beta1
-                kind: Kustomization
-                resources: [shop/cart]
-                patches:
-                - path: p/a.yaml
-                  target:
-                    group: rbac.authorization.k8s.io
-                    version: v1
-                    kind: ClusterRole
-                    name: "shop:cart\\\\.v1"
-                - path: p/b.yaml
-                labels:
-                - pairs:
-                    app.kubernetes.io/managed-by: whittle
+                    == """
+                    apiVersion: kustomize.config.k8s.io/v1beta1
+                    kind: Kustomization
+                    resources: [shop/cart]
+                    patches:
+                    - path: p/a.yaml
+                      target:
+                        group: rbac.authorization.k8s.io
+                        version: v1
+                        kind: ClusterRole
+                        name: "shop:cart\\\\.v1"
+                    - path: p/b.yaml
+                    labels:
+                    - pairs:
+                        app.kubernetes.io/managed-by: whittle
 
-                """)
+                    """)
     }
 }

@@ -32,7 +32,8 @@ struct BlockSequence {
                 text.startsLine(dash), text.endsLine(max(element.range.upperBound, dash + 1))
             else { throw ManifestEdit.Refusal("elements of a list share their lines with other text") }
             let indent = dash - text.lineStart(dash)
-            let floor = regions.last?.upperBound ?? text.nextLine(Self.lineBefore(text.lineStart(dash), in: text, from: node.range.lowerBound))
+            let floor =
+                regions.last?.upperBound ?? text.nextLine(Self.lineBefore(text.lineStart(dash), in: text, from: node.range.lowerBound))
             var start = text.lineStart(dash)
             while start > floor {
                 let above = text.lineStart(start - 1)

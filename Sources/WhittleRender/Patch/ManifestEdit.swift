@@ -90,11 +90,11 @@ package struct ManifestEdit {
     package func settingRules(_ wanted: [PolicyRule], ofObjectAt location: SourceLocation, from current: [PolicyRule])
         throws(Refusal) -> [UInt8]
     {
+        let pairing = RulePairing(current, wanted)
+        guard !pairing.added.isEmpty || pairing.fates.contains(where: { $0 != .keep }) else { return text.bytes }
         let object = try place(of: location).object
         let (rules, colon) = try list("rules", of: object)
         guard rules.elements.count == current.count else { throw Refusal("its rules are not found at their places") }
-        let pairing = RulePairing(current, wanted)
-        guard !pairing.added.isEmpty || pairing.fates.contains(where: { $0 != .keep }) else { return text.bytes }
         try refuseOneLine(object)
         let style = RuleStyle(of: rules, in: text)
         let edit = RuleEdit(text: text, style: style)

@@ -79,7 +79,12 @@ struct ManifestText {
         let range = range ?? 0..<bytes.count
         var result: [UInt8] = []
         var place = range.lowerBound
-        for edit in edits.sorted(by: { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }) {
+        // Of edits at the same place the one that was made first stands first.
+        let order = edits.indices.sorted { left, right in
+            (edits[left].range.lowerBound, edits[left].range.upperBound, left)
+                < (edits[right].range.lowerBound, edits[right].range.upperBound, right)
+        }
+        for edit in order.map({ edits[$0] }) {
             result += bytes[place..<max(edit.range.lowerBound, place)]
             result += edit.replacement
             place = max(edit.range.upperBound, place)

@@ -63,7 +63,8 @@ struct RuleEdit {
             if member.value.isFlow {
                 edits.append(
                     TextEdit(
-                        member.value.range, try FlowCollection(member.value, in: text).text(changes, adding: scalars.map { Array($0.utf8) })))
+                        member.value.range, try FlowCollection(member.value, in: text).text(changes, adding: scalars.map { Array($0.utf8) })
+                    ))
             } else {
                 edits += try BlockSequence(member.value, in: text).edits(
                     changes, adding: scalars.map { [$0] }, colon: member.key.range.upperBound)
@@ -71,9 +72,10 @@ struct RuleEdit {
         }
         let order = style.fields
         for field in order where !field.list(of: rule).isEmpty && !written.contains(where: { $0.field == field }) {
-            let before = written.last { entry in
-                (order.firstIndex(of: entry.field) ?? 0) < (order.firstIndex(of: field) ?? 0)
-            } ?? written.last
+            let before =
+                written.last { entry in
+                    (order.firstIndex(of: entry.field) ?? 0) < (order.firstIndex(of: field) ?? 0)
+                } ?? written.last
             guard let before, text.endsLine(before.member.value.range.upperBound) else { return nil }
             edits.append(insertion(style.lines(field, field.list(of: rule)), after: before.member, indent: node.column - 1))
         }

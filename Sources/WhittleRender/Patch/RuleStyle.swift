@@ -27,8 +27,8 @@ struct RuleStyle {
     private(set) var fields = RuleField.allCases
     private var quotes: [RuleField: Quote] = [:]
     private var usualQuote = Quote.double
-    /// Whether lists stand in brackets.
-    private(set) var hasFlowLists = true
+    /// Fields whose lists stand in brackets, and those whose lists have dashes.
+    private var flowLists: [RuleField: Bool] = [:]
     /// How much deeper than its key a dash of a list is.
     private var dashIndent = 0
     /// Whether a rule is itself in brackets.
@@ -43,7 +43,7 @@ struct RuleStyle {
     /// - Parameter rules: the list of rules; a rule that has lists sets the style.
     init(of rules: ManifestNode, in text: ManifestText) {
         isFlow = rules.isFlow
-        for rule in rules.elements { noteQuotes(of: rule) }
+        for rule in rules.elements { noteLists(of: rule) }
         guard let rule = rules.elements.first(where: { $0.members.contains { !$0.value.elements.isEmpty } }) else { return }
         isFlow = rule.isFlow
         let written = rule.members.compactMap { $0.key.text.flatMap(RuleField.init(rawValue:)) }
@@ -51,9 +51,10 @@ struct RuleStyle {
         guard let member = rule.members.first(where: { !$0.value.elements.isEmpty }), let element = member.value.elements.first else {
             return
         }
-        hasFlowLists = member.value.isFlow
         hasQuotedKeys = member.key.style == .doubleQuoted
-        if !hasFlowLists { dashIndent = max(member.value.column - member.key.column, 0) }
+        if let dashed = rules.elements.lazy.flatMap(\.members).first(where: { $0.value.isSequence && !$0.value.isFlow }) {
+            dashIndent = max(dashed.value.column - dashed.key.column, 0)
+        }
         if rule.isFlow {
             if member.key.line > rule.line {
                 let outer = text.contentStart(text.lineStart(rule.range.lowerBound)) - text.lineStart(rule.range.lowerBound)
@@ -73,9 +74,10 @@ struct RuleStyle {
         return result
     }
 
-    private mutating func noteQuotes(of rule: ManifestNode) {
+    private mutating func noteLists(of rule: ManifestNode) {
         for member in rule.members {
-            guard let field = member.key.text.flatMap(RuleField.init(rawValue:)) else { continue }
+            guard let field = member.key.text.flatMap(RuleField.init(rawValue:)), !member.value.elements.isEmpty else { continue }
+            if flowLists[field] == nil { flowLists[field] = member.value.isFlow }
             // Texts that must be quoted tell nothing of how others are.
             for element in member.value.elements {
                 guard let text = element.text, let quote = Self.quote(element.style) else { continue }
@@ -106,7 +108,8 @@ struct RuleStyle {
     /// A text of a list as the file writes such texts.
     func scalar(_ string: String, in field: RuleField) -> String {
         let isSafe = YAMLRenderer.text(string).utf8.first != UInt8(ascii: "\"")
-        let quote = hasQuotedKeys ? .double : quotes[field] ?? (quotes.isEmpty ? usualQuote : quotes[.resources] ?? quotes[.verbs] ?? usualQuote)
+        let quote =
+            hasQuotedKeys ? .double : quotes[field] ?? (quotes.isEmpty ? usualQuote : quotes[.resources] ?? quotes[.verbs] ?? usualQuote)
         if quote == .plain, isSafe { return string }
         let isSingle = quote == .single || (quote == .plain && usualQuote == .single)
         guard isSingle, string.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) else { return jsonQuoted(string) }
@@ -125,7 +128,8 @@ struct RuleStyle {
     func lines(_ field: RuleField, _ list: [String]) -> [String] {
         guard !list.isEmpty else { return [] }
         let elements = list.map { scalar($0, in: field) }
-        guard !hasFlowLists else { return ["\(key(field)): [\(elements.joined(separator: ", "))]"] }
+        let isFlow = flowLists[field] ?? flowLists[.resources] ?? flowLists[.verbs] ?? flowLists[.apiGroups] ?? true
+        guard !isFlow else { return ["\(key(field)): [\(elements.joined(separator: ", "))]"] }
         return ["\(key(field)):"] + elements.map { String(repeating: " ", count: dashIndent) + "- \($0)" }
     }
 

@@ -64,7 +64,9 @@ public enum UnifiedDiff {
         var prefix = 0
         while prefix < min(left.count, right.count), left[prefix] == right[prefix] { prefix += 1 }
         var suffix = 0
-        while suffix < min(left.count, right.count) - prefix, left[left.count - 1 - suffix] == right[right.count - 1 - suffix] { suffix += 1 }
+        while suffix < min(left.count, right.count) - prefix, left[left.count - 1 - suffix] == right[right.count - 1 - suffix] {
+            suffix += 1
+        }
         var numbers: [ArraySlice<UInt8>: Int32] = [:]
         func number(_ lines: ArraySlice<ArraySlice<UInt8>>) -> [Int32] {
             lines.map { line in
