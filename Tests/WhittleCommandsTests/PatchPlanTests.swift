@@ -205,7 +205,7 @@ struct PatchPlanTests {
 
     /// Texts of the recorded manifests that hold a Role or ClusterRole with rules.
     private static func published(_ body: (_ file: String, _ bytes: [UInt8], _ state: ClusterState) throws -> Void) throws {
-        let folder = try #require(Fixtures.referenceData) + "/corpus/manifests"
+        let folder = try #require(Fixtures.referenceData) + "/corpus"
         let entries = try #require(FileManager.default.enumerator(atPath: folder))
         for case let entry as String in entries where entry.hasSuffix(".yaml") || entry.hasSuffix(".yml") || entry.hasSuffix(".json") {
             guard let data = FileManager.default.contents(atPath: "\(folder)/\(entry)") else { continue }
@@ -312,7 +312,8 @@ struct PatchPlanTests {
             for refusal in result.refused { refused[refusal.reason, default: 0] += 1 }
             let again = ManifestLoader(usesDefaults: false).load(text: String(decoding: result.bytes ?? [], as: UTF8.self), file: file)
             guard result.refused.isEmpty else { return }
-            #expect(again.roles.map(\.meta.name) == state.roles.enumerated().filter { $0.offset.isMultiple(of: 2) }.map(\.element.meta.name))
+            #expect(
+                again.roles.map(\.meta.name) == state.roles.enumerated().filter { $0.offset.isMultiple(of: 2) }.map(\.element.meta.name))
             #expect(again.pods.count == state.pods.count && again.workloads.count == state.workloads.count, "\(file)")
             #expect(again.serviceAccounts.count == state.serviceAccounts.count && again.skipped == state.skipped, "\(file)")
         }

@@ -193,10 +193,14 @@ struct ManifestEditTests {
                 + "rules:\n- # first\n  apiGroups: ['']\n  resources: [\n    services,\n    secrets,\n  ]\n  verbs: [list,\n    watch]\n"),
         Case(
             name: "a byte order mark, and rules in brackets over several lines of Windows",
-            before: "\u{FEFF}" + (head + "rules: [\n  {apiGroups: [\"\"], resources: [pods], verbs: [get]},\n  {apiGroups: [\"\"], resources: [nodes], verbs: [get]}\n]\n")
+            before: "\u{FEFF}"
+                + (head
+                + "rules: [\n  {apiGroups: [\"\"], resources: [pods], verbs: [get]},\n  {apiGroups: [\"\"], resources: [nodes], verbs: [get]}\n]\n")
                 .replacingOccurrences(of: "\n", with: "\r\n"),
             change: { [$0.rules[1].rule, PolicyRule(verbs: ["get"], apiGroups: ["apps"], resources: ["deployments"])] },
-            after: "\u{FEFF}" + (head + "rules: [\n  {apiGroups: [\"\"], resources: [nodes], verbs: [get]},\n  {apiGroups: [\"apps\"], resources: [deployments], verbs: [get]}\n]\n")
+            after: "\u{FEFF}"
+                + (head
+                + "rules: [\n  {apiGroups: [\"\"], resources: [nodes], verbs: [get]},\n  {apiGroups: [apps], resources: [deployments], verbs: [get]}\n]\n")
                 .replacingOccurrences(of: "\n", with: "\r\n")),
         Case(
             name: "a comment deeper than the list is its entry's, and what is new stands behind it",
