@@ -208,7 +208,13 @@ package struct PatchPlan: Sendable {
         let edited = EditedManifest(Array(data), file: file).applying(edits)
         for (edit, reason) in edited.refused { kustomize(edit, because: "in \(file) \(reason)") }
         let (path, isInside) = Self.relative(url.standardizedFileURL.path, to: directory)
-        let text = UnifiedDiff.text(path: path, from: Array(data), to: edited.bytes)
+        let hidden = ManifestSyntax.secretLines(in: Array(data))
+        guard let text = UnifiedDiff.text(path: path, from: Array(data), to: edited.bytes, hiding: hidden) else {
+            for edit in edits where !edited.refused.contains(where: { $0.edit.location == edit.location }) {
+                kustomize(edit, because: "a diff of \(file) would show a part of a Secret")
+            }
+            return
+        }
         guard !text.isEmpty else { return }
         diff += text
         if !isInside { notes.append("\(file) lies outside of \(directory): apply its part with `patch -p1 -d /`") }

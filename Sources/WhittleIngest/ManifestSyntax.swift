@@ -38,6 +38,63 @@ package enum ManifestSyntax {
             root: try Composer(bytes[start..<end], linesBefore: firstLine - 1).root(), range: start..<end)
     }
 
+    /// Numbers of the lines, the first is 0, that a Secret may stand on: nothing that is printed may show them.
+    ///
+    /// The documents of Secrets whole but for their `---`, Secrets in lists, and documents that cannot be read but hold the word.
+    package static func secretLines(in bytes: [UInt8]) -> [Range<Int>] {
+        var result: [Range<Int>] = []
+        var first = 0
+        var lines: [Range<Int>] = []
+        var place = 0
+        while place < bytes.count {
+            let end = bytes[place...].firstIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? bytes.count
+            lines.append(place..<end)
+            place = end
+        }
+        while first < lines.count {
+            var end = first + 1
+            while end < lines.count, !isSeparator(bytes, lines[end].lowerBound) { end += 1 }
+            let text = bytes[lines[first].lowerBound..<lines[end - 1].upperBound]
+            // A text with escapes may spell the word in another way.
+            if holdsWord(text) || text.contains(UInt8(ascii: "\\")) {
+                let content = first + (isSeparator(bytes, lines[first].lowerBound) && text.count > 4 ? 1 : 0)
+                if let document = try? document(atLine: first + 1, in: bytes) {
+                    result += isSecret(document.root) ? [content..<end] : secrets(in: document.root, lines)
+                } else {
+                    result.append(content..<end)
+                }
+            }
+            first = end
+        }
+        return result.filter { !$0.isEmpty }
+    }
+
+    private static func holdsWord(_ text: ArraySlice<UInt8>) -> Bool {
+        let word = Array("Secret".utf8)
+        var rest = text
+        while let place = rest.firstIndex(of: word[0]) {
+            rest = rest[place...]
+            if rest.starts(with: word) { return true }
+            rest = rest.dropFirst()
+        }
+        return false
+    }
+
+    private static func isSecret(_ node: ManifestNode) -> Bool {
+        node.members(named: "kind").contains { $0.value.text?.hasBytePrefix("Secret") ?? true }
+    }
+
+    private static func secrets(in node: ManifestNode, _ lines: [Range<Int>]) -> [Range<Int>] {
+        guard !isSecret(node) else {
+            let end = max(node.range.upperBound - 1, node.range.lowerBound)
+            guard let first = lines.firstIndex(where: { $0.contains(node.range.lowerBound) }),
+                let last = lines[first...].firstIndex(where: { $0.contains(end) })
+            else { return [0..<lines.count] }
+            return [first..<last + 1]
+        }
+        return node.elements.flatMap { secrets(in: $0, lines) } + node.members.flatMap { secrets(in: $0.value, lines) }
+    }
+
     private static func isSeparator(_ bytes: [UInt8], _ place: Int) -> Bool {
         guard bytes[place...].starts(with: "---".utf8) else { return false }
         return place + 3 >= bytes.count || bytes[place + 3] <= 0x20

@@ -201,6 +201,33 @@ struct PatchPlanTests {
         #expect(plan.kustomized.map(\.reason) == ["in \(twice) an edit would change more than was wanted"])
     }
 
+    @Test("no part of a Secret is ever shown")
+    func secrets() throws {
+        let work = try Workspace()
+        let secret =
+            "apiVersion: v1\ndata: {password: aHVudGVyMg==}\nkind: Secret\nmetadata: {name: s, namespace: shop}\nstringData:\n  password: hunter2\n"
+        let item = "- " + secret.dropLast().replacing("\n", with: "\n  ") + "\n"
+        let role = "- " + Self.role("b").dropLast().replacing("\n", with: "\n  ") + "\n"
+        let last = "- data: {password: aHVudGVyMg==}\n  apiVersion: v1\n  kind: Secret\n  metadata: {name: t, namespace: shop}\n"
+        let files = [
+            try work.write(secret + "---\n" + Self.role("a") + "---\n" + secret, to: "a.yaml"),
+            try work.write("apiVersion: v1\nkind: List\nitems:\n" + item + role + last, to: "b.yaml"),
+            try work.write("apiVersion: v1\nkind: List\nitems:\n" + item + role.replacing("name: b", with: "name: c"), to: "c.yaml"),
+            try work.write("kind: Secret\ndata: {{ .Values.password }}\nx: hunter2\n---\n" + Self.role("d"), to: "d.yaml"),
+        ]
+        let database = try WhittleDatabase.inMemory(try ManifestLoader(usesDefaults: false).load(files))
+        let plan = try PatchPlan(
+            ["a", "b", "c", "d"].map { (Self.cluster($0), .delete) }, in: database, directory: work.folder.path)
+        #expect(!plan.diff.contains("password") && !plan.diff.contains("hunter2") && !plan.diff.contains("aHVudGVyMg"))
+        #expect(plan.diff.contains("+++ b/a.yaml\n@@ -7,14 +7 @@\n----\n"), "\(plan.diff)")
+        #expect(plan.diff.contains("+++ b/c.yaml\n") && plan.diff.contains("+++ b/d.yaml\n"))
+        #expect(plan.kustomized.map(\.reason) == ["a diff of \(files[1]) would show a part of a Secret"])
+        _ = try work.write(plan.diff, to: "x.diff")
+        let result = try Shell.result(
+            of: "git apply --check x.diff && patch -s -p1 -i x.diff && cat a.yaml", in: work.folder.path)
+        #expect(result.code == 0 && result.output == secret + "---\n" + secret, "\(result)")
+    }
+
     // MARK: Published manifests
 
     /// Texts of the recorded manifests that hold a Role or ClusterRole with rules.

@@ -84,6 +84,18 @@ struct UnifiedDiffTests {
         }
     }
 
+    @Test("lines that must not be shown are no context, and where they cannot be left out there is no diff")
+    func hidden() {
+        func diff(_ new: String, _ hidden: Range<Int>) -> String? {
+            UnifiedDiff.text(path: "x", from: Array("a\nb\nc\nd\ne\nf\n".utf8), to: Array(new.utf8), hiding: [hidden])
+        }
+        #expect(diff("a\nb\nd\ne\nf\n", 0..<1) == "--- a/x\n+++ b/x\n@@ -2,5 +2,4 @@\n b\n-c\n d\n e\n f\n")
+        #expect(diff("b\nc\nd\ne\n", 2..<4) == "--- a/x\n+++ b/x\n@@ -1,2 +1 @@\n-a\n b\n@@ -5,2 +4 @@\n e\n-f\n")
+        #expect(diff("a\nb\nd\ne\nf\n", 3..<4) == nil)
+        #expect(diff("a\nb\nd\ne\nf\n", 2..<3) == nil)
+        #expect(diff("a\nb\nc\nd\ne\n", 3..<5) == "--- a/x\n+++ b/x\n@@ -6 +5,0 @@\n-f\n")
+    }
+
     @Test("much that differs is replaced as a whole")
     func long() {
         let old = (0..<3_000).map { "old \($0)\n" }.joined()

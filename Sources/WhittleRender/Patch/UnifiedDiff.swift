@@ -13,10 +13,18 @@ public enum UnifiedDiff {
     ///   - old: the bytes that are there; `nil` = the file is made.
     ///   - new: the bytes that shall be there; `nil` = the file is removed.
     public static func text(path: String, from old: [UInt8]?, to new: [UInt8]?) -> String {
+        text(path: path, from: old, to: new, hiding: []) ?? ""
+    }
+
+    /// The same with less context where lines of the old text must not be shown.
+    ///
+    /// - Parameter hidden: numbers of such lines, the first is 0.
+    /// - Returns: `nil` when one of them changes, or follows a change directly: git reads a hunk without context below as the end.
+    package static func text(path: String, from old: [UInt8]?, to new: [UInt8]?, hiding hidden: [Range<Int>]) -> String? {
         guard old != new else { return "" }
         let header = "--- \(old == nil ? "/dev/null" : name("a/" + path))\n+++ \(new == nil ? "/dev/null" : name("b/" + path))\n"
         let (left, right) = (lines(old ?? []), lines(new ?? []))
-        let body = hunks(changes(left, right), left, right)
+        guard let body = hunks(changes(left, right), left, right, hidden) else { return nil }
         return body.isEmpty ? "" : header + String(decoding: body, as: UTF8.self)
     }
 
@@ -136,19 +144,39 @@ public enum UnifiedDiff {
 
     // MARK: Hunks
 
-    private static func hunks(_ changes: [Change], _ left: [ArraySlice<UInt8>], _ right: [ArraySlice<UInt8>]) -> [UInt8] {
+    private static func hunks(
+        _ changes: [Change], _ left: [ArraySlice<UInt8>], _ right: [ArraySlice<UInt8>], _ hidden: [Range<Int>]
+    ) -> [UInt8]? {
+        func isShown(_ lines: Range<Int>) -> Bool { !hidden.contains { $0.overlaps(lines) } }
+        var changes = changes
+        for index in changes.indices where changes[index].new.isEmpty {
+            // The same lines can be left out a line earlier where the one above is like the last of them.
+            let floor = index > 0 ? changes[index - 1].old.upperBound : 0
+            while case let old = changes[index].old, old.lowerBound > floor, old.upperBound < left.count,
+                !isShown(old.upperBound..<old.upperBound + 1), left[old.lowerBound - 1] == left[old.upperBound - 1]
+            {
+                changes[index].old = old.lowerBound - 1..<old.upperBound - 1
+                changes[index].new = changes[index].new.lowerBound - 1..<changes[index].new.lowerBound - 1
+            }
+        }
         var result: [UInt8] = []
         var rest = changes[...]
         while let first = rest.first {
             var group = [first]
             rest = rest.dropFirst()
-            while let next = rest.first, let last = group.last, next.old.lowerBound - last.old.upperBound <= 2 * context {
+            while let next = rest.first, let last = group.last, next.old.lowerBound - last.old.upperBound <= 2 * context,
+                isShown(last.old.upperBound..<next.old.lowerBound)
+            {
                 group.append(next)
                 rest = rest.dropFirst()
             }
             guard let last = group.last else { break }
-            let before = min(context, first.old.lowerBound)
-            let after = min(context, left.count - last.old.upperBound)
+            var before = min(context, first.old.lowerBound)
+            while before > 0, !isShown(first.old.lowerBound - before..<first.old.lowerBound) { before -= 1 }
+            var after = min(context, left.count - last.old.upperBound)
+            let isEnd = after == 0
+            while after > 0, !isShown(last.old.upperBound..<last.old.upperBound + after) { after -= 1 }
+            guard after > 0 || isEnd, group.allSatisfy({ isShown($0.old) }) else { return nil }
             let old = first.old.lowerBound - before..<last.old.upperBound + after
             let new = first.new.lowerBound - before..<last.new.upperBound + after
             result += Array("@@ -\(span(old)) +\(span(new)) @@\n".utf8)
