@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import WhittleModel
 
 /// The bytes of one file or of standard input, mapped where possible.
 final class InputFile {
@@ -97,3 +98,8 @@ func hexByte(_ byte: UInt8) -> String {
 
 /// Hex SHA-256 of a text.
 package func sha256(of text: String) -> String { SHA256.hash(data: Array(text.utf8)).map(hexByte).joined() }
+
+extension InputSource {
+    /// Hex SHA-256 of the bytes of a source, as a load computes it.
+    package static func sha256(of bytes: [UInt8]) -> String { bytes.withUnsafeBytes(hexDigest) }
+}

@@ -218,7 +218,8 @@ final class ManifestDecoder {
 
     private func decodeRole(_ object: DocumentValue, _ type: ObjectType) {
         let kind = type == .role ? "Role" : "ClusterRole"
-        guard let meta = meta(of: object, kind, isNamespaced: type == .role) else { return }
+        guard var meta = meta(of: object, kind, isNamespaced: type == .role) else { return }
+        meta.manager = ObjectManager(metadata: object.value("metadata"))
         var rules: [WrittenRule] = []
         var readable: [WrittenRule] = []
         for rule in elements(object, "rules") {
@@ -305,7 +306,8 @@ final class ManifestDecoder {
 
     private func decodeBinding(_ object: DocumentValue, _ typeMeta: TypeMeta) {
         let kind = typeMeta.kind
-        guard let meta = meta(of: object, kind, isNamespaced: typeMeta.type == .roleBinding) else { return }
+        guard var meta = meta(of: object, kind, isNamespaced: typeMeta.type == .roleBinding) else { return }
+        meta.manager = ObjectManager(metadata: object.value("metadata"))
         let reference = object.value("roleRef")
         if reference == nil {
             warn("missing-role-ref", "\(kind) `\(meta.name)` has no roleRef and grants nothing", at: object, help: "name a role")

@@ -10,21 +10,27 @@ public struct ObjectMeta: Hashable, Sendable {
     public var creationTimestamp: Int64?
     /// metadata.labels.
     public var labels: Labels
+    /// Who else writes the object; `nil` nobody that is known. Read for roles and bindings only.
+    public var manager: ObjectManager?
     /// Where the object is written; `nil` for built-in ones.
     public var location: SourceLocation?
 
     /// Creates the metadata of an object.
     public init(
         namespace: String = "", name: String, uid: String? = nil, creationTimestamp: Int64? = nil,
-        labels: Labels = [:], location: SourceLocation? = nil
+        labels: Labels = [:], manager: ObjectManager? = nil, location: SourceLocation? = nil
     ) {
         self.namespace = namespace
         self.name = name
         self.uid = uid
         self.creationTimestamp = creationTimestamp
         self.labels = labels
+        self.manager = manager
         self.location = location
     }
+
+    /// Whether an API server gave the object out: its text is no source that people edit.
+    public var isLive: Bool { uid != nil }
 }
 
 /// A rule with the place where it is written.

@@ -250,7 +250,7 @@ struct InventoryWriter {
 
     private func writeRoles() throws -> [ObjectKey: Int64] {
         var ids: [ObjectKey: Int64] = [:]
-        let insert = writer.insert(into: "role", columns: 15)
+        let insert = writer.insert(into: "role", columns: 16)
         let insertSelector = writer.insert(into: "aggregation_selector", columns: 3)
         let insertRule = writer.insert(into: "rule", columns: 12)
         var rules = RuleWriter(writer, dictionaries)
@@ -262,7 +262,7 @@ struct InventoryWriter {
             try insert.run(
                 id, role.kind, namespaceID, meta.namespace, meta.name, meta.uid, time(meta.creationTimestamp), meta.labels.json,
                 role.aggregationSelectors != nil, role.computedRules == nil ? "stored" : "computed",
-                meta.labels[Self.bootstrapLabel] == "rbac-defaults", role.isAssumed, place(meta.location))
+                meta.labels[Self.bootstrapLabel] == "rbac-defaults", role.isAssumed, place(meta.location), meta.manager?.json)
             for (ordinal, selector) in (role.aggregationSelectors ?? []).enumerated() {
                 try insertSelector.run(id, ordinal, selector?.json ?? "null")
             }
@@ -281,7 +281,7 @@ struct InventoryWriter {
     }
 
     private mutating func writeBindings(_ roles: [ObjectKey: Int64]) throws {
-        let insert = writer.insert(into: "binding", columns: 16)
+        let insert = writer.insert(into: "binding", columns: 17)
         let insertSubject = writer.insert(into: "binding_subject", columns: 9)
         for (index, binding) in state.bindings.enumerated() {
             let id = Int64(index + 1)
@@ -295,7 +295,7 @@ struct InventoryWriter {
             try insert.run(
                 id, binding.kind, try dictionaries.namespace(meta.namespace), meta.namespace, meta.name, binding.roleRef.kind,
                 binding.roleRef.name, roleID, meta.uid, time(meta.creationTimestamp), meta.labels.json,
-                meta.labels[Self.bootstrapLabel] == "rbac-defaults", binding.isAssumed, place(meta.location))
+                meta.labels[Self.bootstrapLabel] == "rbac-defaults", binding.isAssumed, place(meta.location), meta.manager?.json)
             for (ordinal, written) in binding.subjects.enumerated() {
                 let subject = written.subject
                 try insertSubject.run(

@@ -29,12 +29,12 @@ extension WhittleDatabase {
             let roles = try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT r.role_id, r.namespace, r.name, r.assumed, f.path, r.line, r.column FROM role AS r
+                    SELECT r.role_id, r.namespace, r.name, r.assumed, f.path, r.line, r.column, r.uid, r.managed_by FROM role AS r
                     LEFT JOIN source AS f ON f.source_id = r.source_id ORDER BY r.role_id
                     """
             ).map { row in
                 Role(
-                    meta: ObjectMeta(namespace: row[1], name: row[2], location: Self.location(row, from: 4)),
+                    meta: Self.meta(namespace: row[1], name: row[2], uid: row[7], manager: row[8], at: Self.location(row, from: 4)),
                     rules: rules[row[0]] ?? [], isAssumed: row[3])
             }
             var subjects: [Int64: [WrittenSubject]] = [:]
@@ -46,20 +46,26 @@ extension WhittleDatabase {
             let bindings = try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT b.binding_id, b.namespace, b.name, b.role_ref_kind, b.role_ref_name, b.assumed, f.path, b.line, b.column
+                    SELECT b.binding_id, b.namespace, b.name, b.role_ref_kind, b.role_ref_name, b.assumed, f.path, b.line, b.column,
+                           b.uid, b.managed_by
                     FROM binding AS b LEFT JOIN source AS f ON f.source_id = b.source_id
                     WHERE b.bootstrap OR NOT ? ORDER BY b.binding_id
                     """, arguments: [onlyBootstrap]
             ).map { row in
                 Binding(
-                    meta: ObjectMeta(namespace: row[1], name: row[2], location: Self.location(row, from: 6)),
+                    meta: Self.meta(namespace: row[1], name: row[2], uid: row[9], manager: row[10], at: Self.location(row, from: 6)),
                     roleRef: RoleRef(kind: row[3], name: row[4]), subjects: subjects[row[0]] ?? [], isAssumed: row[5])
             }
             return Authorizer(roles: roles, bindings: bindings)
         }
     }
 
-    private static func location(_ row: Row, from first: Int) -> SourceLocation? {
+    static func meta(namespace: String, name: String, uid: String?, manager: String?, at location: SourceLocation?) -> ObjectMeta {
+        ObjectMeta(
+            namespace: namespace, name: name, uid: uid, manager: manager.flatMap { ObjectManager(json: $0) }, location: location)
+    }
+
+    static func location(_ row: Row, from first: Int) -> SourceLocation? {
         guard let file: String = row[first], let line: Int = row[first + 1], let column: Int = row[first + 2] else { return nil }
         return SourceLocation(file: file, line: line, column: column)
     }

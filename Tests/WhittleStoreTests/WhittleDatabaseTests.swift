@@ -176,6 +176,10 @@ struct WhittleDatabaseTests {
             }
         }
         #expect(columns[0] == columns[1])
+        let managed = try DatabaseQueue(path: old).read {
+            try Int.fetchAll($0, sql: "SELECT count(*) FROM role GROUP BY bootstrap, managed_by IS NULL ORDER BY bootstrap")
+        }
+        #expect(managed.count == 2, "every default role is the API server's, no other is")
         #expect(try DatabaseQueue(path: old).read { try Int.fetchOne($0, sql: "PRAGMA user_version") } == WhittleDatabase.schemaVersion)
     }
 

@@ -187,7 +187,8 @@ CREATE TABLE role (
   assumed          INTEGER NOT NULL,                 -- flag: from the built-in defaults, not from the input
   source_id        INTEGER,                          -- place
   line             INTEGER,                          -- place
-  column           INTEGER                           -- place
+  column           INTEGER,                          -- place
+  managed_by       TEXT                              -- who else writes it: JSON object, by = bootstrap (restored), helm (name, namespace), olm (name), owner (kind, name), argo (name), flux (name, namespace); NULL nobody known
 ) STRICT;
 CREATE TABLE rule (                                  -- rules as written, duplicates and empty ones included
   role_id          INTEGER NOT NULL REFERENCES role, -- the role
@@ -247,7 +248,8 @@ CREATE TABLE binding (
   assumed          INTEGER NOT NULL,                 -- flag: from the built-in defaults, not from the input
   source_id        INTEGER,                          -- place
   line             INTEGER,                          -- place
-  column           INTEGER                           -- place
+  column           INTEGER,                          -- place
+  managed_by       TEXT                              -- who else writes it, as in table role; NULL nobody known
 ) STRICT;
 CREATE TABLE binding_subject (
   binding_id       INTEGER NOT NULL REFERENCES binding,  -- the binding

@@ -1,4 +1,4 @@
--- Schema 2 to schema 3: what a log could show, names that were dropped, the latest events, how much a role holds.
+-- Schema 2 to schema 3: what a log could show, names that were dropped, the latest events, how much a role holds, who manages an object.
 ALTER TABLE checkpoint ADD COLUMN line_count INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE checkpoint ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE checkpoint ADD COLUMN rejects TEXT NOT NULL DEFAULT '{}';
@@ -30,4 +30,13 @@ FROM (SELECT DISTINCT a.role_id, t.atom_id, t.url IS NOT NULL AS is_url,
              '*' IN (t.verb, coalesce(t.api_group, ''), coalesce(t.resource, t.url)) AS is_wildcard
       FROM rule_atom AS a JOIN atom AS t ON t.atom_id = a.atom_id)
 GROUP BY role_id;
+-- Annotations and owners were not kept; the labels tell of the API server and of Helm.
+ALTER TABLE role ADD COLUMN managed_by TEXT;
+ALTER TABLE binding ADD COLUMN managed_by TEXT;
+UPDATE role SET managed_by = '{"by":"bootstrap","restored":"true"}' WHERE bootstrap;
+UPDATE binding SET managed_by = '{"by":"bootstrap","restored":"true"}' WHERE bootstrap;
+UPDATE role SET managed_by = '{"by":"helm","name":"","namespace":""}'
+  WHERE NOT bootstrap AND json_extract(labels, '$."app.kubernetes.io/managed-by"') = 'Helm';
+UPDATE binding SET managed_by = '{"by":"helm","name":"","namespace":""}'
+  WHERE NOT bootstrap AND json_extract(labels, '$."app.kubernetes.io/managed-by"') = 'Helm';
 PRAGMA user_version = 3;
