@@ -61,7 +61,8 @@ struct ProposeCommand: ParsableCommand {
             if let declared {
                 let (items, diagnostics) = try DeclaredUsage.read(declared, defaultNamespace: account.namespace)
                 DiagnosticReport.write(diagnostics)
-                needs += items.map { Need($0.atom, namespace: $0.namespace) }
+                let wanted = DeclaredNeed.Account(namespace: account.namespace, name: account.name)
+                needs += items.filter { $0.concerns(wanted) }.map { Need($0.atom, namespace: $0.namespace) }
             }
             guard !needs.isEmpty else {
                 throw CommandFailure("no usage and no declaration of ServiceAccount \(account.namespace)/\(account.name)")

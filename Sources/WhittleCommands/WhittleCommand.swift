@@ -25,7 +25,11 @@ package struct WhittleCommand: ParsableCommand {
                     WhoCanCommand.self, CanICommand.self, PermissionsCommand.self, BindingsCommand.self, ReportCommand.self,
                     DiffCommand.self, QueryCommand.self,
                 ]),
-            CommandGroup(name: "Least privilege:", subcommands: [UsageCommand.self, ProposeCommand.self, VerifyCommand.self]),
+            CommandGroup(
+                name: "Least privilege:",
+                subcommands: [
+                    UsageCommand.self, DeclaredCommand.self, CompareCommand.self, ProposeCommand.self, VerifyCommand.self,
+                ]),
         ])
 
     package init() {}
