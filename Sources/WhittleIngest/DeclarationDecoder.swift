@@ -146,7 +146,7 @@ struct DeclarationDecoder {
                 if !isValid { report("an entry of `rules` is not a mapping", at: value) }
                 let rule = rule(value, &isValid)
                 guard isValid else { continue }
-                let problems = Validation.problems(of: rule, at: "the rule", isNamespaced: !namespace.isEmpty)
+                let problems = Validation.problems(of: rule, at: "rule", isNamespaced: !namespace.isEmpty)
                 if !problems.isEmpty {
                     diagnostics.append(
                         Diagnostic(

@@ -98,20 +98,24 @@ struct GoPackages {
     private mutating func read(_ text: String, at offset: Int, _ comment: GoSource.Comment, isBuilt: Bool, _ places: Places) {
         let location = places[comment.range.lowerBound]
         guard RBACMarker.isMarker(text) else {
-            if text.hasBytePrefix(RBACMarker.name) { ignore("names no argument before `=`", at: location) }
+            if text.hasBytePrefix(RBACMarker.name) { ignore("names no argument before `=`", at: location, help: Self.example) }
             return
         }
         hasMarkers = true
         if let reason = comment.elsewhere { return ignore(reason, at: location) }
-        guard isBuilt else { return ignore("is in a file that build constraints leave out", at: location) }
+        guard isBuilt else {
+            return ignore(
+                "is in a file that build constraints leave out", at: location,
+                help: "move it to a file that is built for linux and amd64 without tags")
+        }
         do throws(RBACMarker.Failure) {
             let marker = try RBACMarker(text, at: location)
-            let problems = Validation.problems(of: marker.rule, at: "the rule", isNamespaced: !marker.namespace.isEmpty)
+            let problems = Validation.problems(of: marker.rule, at: "rule", isNamespaced: !marker.namespace.isEmpty)
             if !problems.isEmpty {
                 diagnostics.append(
                     Diagnostic(
                         .warning, id: "would-be-rejected",
-                        "the API server would reject the rule of the marker: \(problems.map(\.description).joined(separator: ", "))",
+                        "the API server would reject what the marker declares: \(problems.map(\.description).joined(separator: ", "))",
                         at: location,
                         help: marker.urls.isEmpty
                             ? "the core group is written `groups=\"\"` or `groups=core`"
@@ -122,16 +126,20 @@ struct GoPackages {
             diagnostics.append(
                 Diagnostic(
                     .error, id: "invalid-marker", "the marker cannot be read: \(error.message)", at: places[offset + error.offset],
-                    help: "controller-gen stops at it: +kubebuilder:rbac:groups=apps,resources=deployments;replicasets,verbs=get;list"))
+                    help: "\(Self.example); controller-gen stops at such a marker"))
         }
     }
 
-    private mutating func ignore(_ reason: String, at location: SourceLocation) {
+    private static let example = "write +kubebuilder:rbac:groups=apps,resources=deployments;replicasets,verbs=get;list"
+
+    private mutating func ignore(
+        _ reason: String, at location: SourceLocation,
+        help: String = "put it into a `//` comment of its own at the top level, with a blank line before the next declaration"
+    ) {
         hasMarkers = true
         diagnostics.append(
             Diagnostic(
-                .note, id: "marker-ignored", "controller-gen ignores the marker: it \(reason)", at: location,
-                help: "put it into a `//` comment of its own at the top level, with a blank line before the next declaration"))
+                .note, id: "marker-ignored", "controller-gen ignores the marker: it \(reason)", at: location, help: help))
     }
 
     /// Markers in `/* */`, which are none.
