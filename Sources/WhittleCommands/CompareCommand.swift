@@ -46,7 +46,8 @@ struct CompareCommand: ParsableCommand {
         DiagnosticReport.write(declaration?.diagnostics.ofDeclaration ?? [], withNotes: true)
         let isUsageKnown = try database.hasUsage()
         guard isUsageKnown || declaration != nil else {
-            throw CommandFailure("could not judge: neither usage nor a declaration; read audit logs with `whittle usage load`, or give --declared")
+            throw CommandFailure(
+                "could not judge: neither usage nor a declaration; read audit logs with `whittle usage load`, or give --declared")
         }
         var reasons: [String] = []
         if declaration?.isIncomplete ?? false { reasons.append("part of the declaration could not be read") }
@@ -96,7 +97,8 @@ struct CompareCommand: ParsableCommand {
         let console = Console.current
         let account = comparison.account
         if try !database.exists(kind: "ServiceAccount", namespace: account.namespace, name: account.name) {
-            console.error("whittle: warning: \(AnalysisError.unknown(kind: "ServiceAccount", namespace: account.namespace, name: account.name))\n")
+            console.error(
+                "whittle: warning: \(AnalysisError.unknown(kind: "ServiceAccount", namespace: account.namespace, name: account.name))\n")
         }
         if !isUsageKnown {
             console.error("whittle: note: the database holds no usage; compared is what is declared with what is granted\n")

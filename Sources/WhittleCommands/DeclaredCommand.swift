@@ -60,7 +60,9 @@ struct DeclaredCommand: ParsableCommand {
                         declaration.diagnostics),
                     as: OutputFormat(rawValue: output.rawValue) ?? .table, hasHeader: !noHeaders, isColoured: console.isColoured))
         }
-        if declaration.isIncomplete { throw CommandFailure("could not judge: part of the declaration could not be read; the rest is written") }
+        if declaration.isIncomplete {
+            throw CommandFailure("could not judge: part of the declaration could not be read; the rest is written")
+        }
         if isEmpty { throw CommandFailure("nothing is declared in \(paths.joined(separator: ", "))", code: .no) }
     }
 }

@@ -27,7 +27,9 @@ struct DeclarationDecoder {
         let (group, version) = (document.value("apiVersion")?.string ?? "").splitBytes(at: "/")
         if kind.isText("Needs"), group.isSameBytes(as: Self.group) {
             guard version?.isSameBytes(as: Self.version) ?? false else {
-                report("Needs has no version `\(version ?? "")`", at: document.value("apiVersion") ?? document, "write \(Self.group)/\(Self.version)")
+                report(
+                    "Needs has no version `\(version ?? "")`", at: document.value("apiVersion") ?? document,
+                    "write \(Self.group)/\(Self.version)")
                 return
             }
             decodeNeeds(document)

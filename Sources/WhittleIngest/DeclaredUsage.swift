@@ -89,6 +89,9 @@ public enum DeclaredUsage {
         result.markerRoles = roles.roles
         result.items = packages.markers.flatMap(items) + manifests.finish() + result.items
         result.diagnostics = packages.diagnostics + roles.diagnostics + manifests.diagnostics + result.diagnostics
+        // Paths may overlap.
+        var said: Set<Diagnostic> = []
+        result.diagnostics = result.diagnostics.filter { said.insert($0).inserted }
         var seen: Set<Item> = []
         result.items = result.items.filter { item in
             var key = item
@@ -129,7 +132,8 @@ public enum DeclaredUsage {
             case .bad(let message):
                 diagnostics.append(
                     Diagnostic(
-                        .error, id: "invalid-declaration", "the line is no request: \(message)", at: location, help: "other lines were read"))
+                        .error, id: "invalid-declaration", "the line is no request: \(message)", at: location, help: "other lines were read"
+                    ))
             }
         }
         return (items, diagnostics)

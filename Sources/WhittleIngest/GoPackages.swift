@@ -15,7 +15,9 @@ struct GoPackages {
         if path.hasSuffix("/...") { path = String(path.dropLast(4)) }
         if path.isEmpty { path = "/" }
         var isDirectory: ObjCBool = false
-        guard path != "-", FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue else { return nil }
+        guard path != "-", FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue else {
+            return nil
+        }
         return path
     }
 
@@ -38,7 +40,7 @@ struct GoPackages {
                 if status.st_mode & S_IFMT == S_IFDIR {
                     guard name != "vendor", name != "testdata", !FileManager.default.fileExists(atPath: "\(path)/go.mod") else { continue }
                     try read(folder: path)
-                } else if name.hasSuffix(".go"), !name.hasSuffix("_test.go") {
+                } else if name.hasSuffix(".go"), !name.hasSuffix("_test.go"), stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG {
                     try read(file: path)
                 }
             } catch {

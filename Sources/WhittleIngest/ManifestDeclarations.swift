@@ -58,7 +58,9 @@ struct ManifestDeclarations {
         var bound: [Int: [(binding: Binding, accounts: [DeclaredNeed.Account])]] = [:]
         for (binding, role) in zip(state.bindings, roleOfBinding) where !binding.isAssumed {
             let accounts = binding.subjects.compactMap { written -> DeclaredNeed.Account? in
-                guard let identity = written.subject.identity(inBindingOf: binding.meta.namespace), identity.kind == .user else { return nil }
+                guard let identity = written.subject.identity(inBindingOf: binding.meta.namespace), identity.kind == .user else {
+                    return nil
+                }
                 return ServiceAccountName.split(identity.name).map { DeclaredNeed.Account(namespace: $0.namespace, name: $0.name) }
             }
             if accounts.isEmpty {

@@ -125,7 +125,9 @@ struct RBACMarker {
             }
             position += 1
             if Self.isNameStart(first) {
-                while position < bytes.count, Self.isNameStart(bytes[position]) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[position]) {
+                while position < bytes.count,
+                    Self.isNameStart(bytes[position]) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[position])
+                {
                     position += 1
                 }
                 kind = .name

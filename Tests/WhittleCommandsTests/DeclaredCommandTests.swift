@@ -13,7 +13,8 @@ struct DeclaredCommandTests {
         let result = whittle("declared", fixture("operator"), "-o", "yaml")
         #expect(result.code == 0)
         #expect(result.output == (try String(contentsOfFile: fixture("operator-role.yaml"), encoding: .utf8)))
-        #expect(result.errors.contains("cart.go:25:1: note: controller-gen ignores the marker: it documents `func Reconcile` [marker-ignored]"))
+        #expect(
+            result.errors.contains("cart.go:25:1: note: controller-gen ignores the marker: it documents `func Reconcile` [marker-ignored]"))
         let named = whittle("declared", fixture("operator/..."), "--role-name", "shop", "-o", "yaml")
         #expect(named.output.contains("  name: shop\n") && !named.output.contains("manager-role"))
         let legacy = whittle("declared", fixture("operator/internal/cart/cart.go"), "-o", "yaml", "--controller-gen", "legacy")
@@ -69,7 +70,8 @@ struct DeclaredCommandTests {
             let file = try workspace.write(yaml.output, to: "roles.yaml")
             func needs(_ path: String) -> Set<JSON> {
                 Set(
-                    (JSON(data: Data(whittle("declared", path, "-n", "shop", "-o", "json").output.utf8)) ?? .null)["needs"].array.map { need in
+                    (JSON(data: Data(whittle("declared", path, "-n", "shop", "-o", "json").output.utf8)) ?? .null)["needs"].array.map {
+                        need in
                         guard case .map(var members) = need else { return need }
                         (members["origin"], members["source"]) = (nil, nil)
                         return .map(members)
@@ -150,8 +152,8 @@ struct DeclaredCommandTests {
         let compared = whittle("compare", "platform:backup", "--db", database, "--declared", needs, "-o", "json")
         #expect(
             rows(compared) == [
-                "* get *.*: unused (no, 0)", "* list *.*: used (partly, 3)", "* list configmaps: used (yes, 1)",
-                "* list secrets: used but not declared (no, 1)", "* list deployments.apps: used but not declared (no, 1)",
+                "* list configmaps: used (yes, 1)", "* list secrets: used but not declared (no, 1)", "* get *.*: unused (no, 0)",
+                "* list *.*: used (partly, 3)", "* list deployments.apps: used but not declared (no, 1)",
             ])
         #expect(compared.code == 1)
     }
@@ -167,7 +169,9 @@ struct DeclaredCommandTests {
         #expect(names == names.sorted())
         #expect(all.code == 1 && document["agree"].bool == false)
         let declared = whittle("compare", "-A", "--db", database, "--declared", fixture("service-version.yaml"), "-n", "shop", "-o", "csv")
-        #expect(declared.output.contains("shop/shop-webhook,all namespaces,create,subjectaccessreviews.authorization.k8s.io,,yes,,0,0,,declared but not granted"))
+        #expect(
+            declared.output.contains(
+                "shop/shop-webhook,all namespaces,create,subjectaccessreviews.authorization.k8s.io,,yes,,0,0,,declared but not granted"))
         #expect(declared.code == 1)
         let homeless = whittle("compare", "-A", "--db", database, "--declared", fixture("operator"))
         #expect(homeless.code == 2 && homeless.errors.contains("name no service account"))
@@ -193,7 +197,8 @@ struct DeclaredCommandTests {
         subjects: [{kind: ServiceAccount, name: cart}]
         """
 
-    private func event(_ number: Int, _ verb: String, _ uri: String, resource: String, name: String = "", isAllowed: Bool = true) -> String {
+    private func event(_ number: Int, _ verb: String, _ uri: String, resource: String, name: String = "", isAllowed: Bool = true) -> String
+    {
         let decision = isAllowed ? "allow" : "forbid"
         return """
             {"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"20000000-0000-4000-8000-00000000000\(number)",\
@@ -217,7 +222,8 @@ struct DeclaredCommandTests {
 
     private func needs(_ workspace: borrowing Workspace, _ entries: String...) throws -> String {
         try workspace.write(
-            "apiVersion: whittle.dev/v1alpha1\nkind: Needs\nneeds:\n" + entries.map { "- {apiGroups: [\"\"], \($0)}\n" }.joined(), to: "needs.yaml")
+            "apiVersion: whittle.dev/v1alpha1\nkind: Needs\nneeds:\n" + entries.map { "- {apiGroups: [\"\"], \($0)}\n" }.joined(),
+            to: "needs.yaml")
     }
 
     @Test("all agree: exit status 0")
@@ -272,9 +278,9 @@ struct DeclaredCommandTests {
             rows(result) == [
                 "* get nodes: declared but not granted (yes, 0)",
                 "shop get endpoints a: used but not granted (no, 1)",
+                "shop delete pods a: denied (no, 0)",
                 "shop get pods: used but not declared (no, 1)",
                 "shop list pods: denied (no, 0)",
-                "shop delete pods a: denied (no, 0)",
                 "shop get secrets safe: unused (no, 0)",
                 "shop get secrets till: declared but never seen (yes, 0)",
                 "shop get services: used but not granted (yes, 1)",
