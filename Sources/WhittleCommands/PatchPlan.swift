@@ -239,6 +239,11 @@ package struct PatchPlan: Sendable {
         }?.lastPathComponent
     }
 
+    /// A file name that tells an account: letters, digits, `.` and `-` stay.
+    package static func fileName(_ namespace: String, _ name: String) -> String {
+        KustomizePatch(kind: namespace, namespace: "", name: name, change: .delete).fileName.replacing(".yaml", with: "")
+    }
+
     // MARK: Kustomize
 
     /// Each patch with a path of its own below a folder: `patches/role-shop-cart.yaml`.

@@ -10,10 +10,13 @@ struct ProposalFolder {
     private let path: String
     private let items: [(proposed: Proposed, digest: String)]
     private let shared: ProposalInput.Shared
+    /// What leaves the present bindings; `nil` = nothing may, the evidence is too thin.
+    private let removals: RemovalPatches?
 
     /// - Throws: `CommandFailure` when the folder holds something else, or a name would lead out of it.
-    init(_ path: String, _ proposed: [Proposed], digests: [String], _ shared: ProposalInput.Shared) throws {
+    init(_ path: String, _ proposed: [Proposed], digests: [String], _ shared: ProposalInput.Shared, removals: RemovalPatches?) throws {
         self.path = path
+        self.removals = removals
         self.shared = shared
         items = Array(zip(proposed, digests))
         let contents = try? FileManager.default.contentsOfDirectory(atPath: path)
@@ -55,7 +58,27 @@ struct ProposalFolder {
         let folders = items.map { "\($0.proposed.account.namespace)/\($0.proposed.account.name)" }
         try write(kustomization(folders), to: "kustomization.yaml")
         try write(overview, to: "PROPOSAL.md")
+        try writeRemovals()
         Console.current.error("whittle: \(items.count) \(items.count == 1 ? "proposal" : "proposals") written to \(path)\n")
+    }
+
+    /// A component that takes the accounts out of their present bindings, for the kustomization that brings these.
+    private func writeRemovals() throws {
+        guard let removals, !removals.patches.isEmpty else { return }
+        var names: Set<String> = []
+        var entries: [JSONValue] = []
+        for patch in removals.patches {
+            let base = patch.fileName.dropLast(".yaml".count)
+            var name = patch.fileName
+            var number = 1
+            while !names.insert(name.lowercased()).inserted {
+                number += 1
+                name = "\(base)-\(number).yaml"
+            }
+            try write("---\n" + patch.document.yaml, to: "replaced/\(name)")
+            entries.append(patch.entry(path: name))
+        }
+        try write(component(["patches": .array(entries)]), to: "replaced/kustomization.yaml")
     }
 
     private func kustomization(_ resources: [String]) -> String {
@@ -83,7 +106,23 @@ struct ProposalFolder {
             |---|---|---|---|---|---|
             \(rows.joined(separator: "\n"))
 
+            \(replaced.joined(separator: "\n\n"))
+
             """
+    }
+
+    /// What becomes of the present bindings, one paragraph each.
+    private var replaced: [String] {
+        guard let removals else {
+            return ["The evidence is too thin to take the present bindings away, or they are not known: these Roles come on top of them."]
+        }
+        var paragraphs: [String] = []
+        if !removals.patches.isEmpty {
+            paragraphs.append(
+                "`replaced/` is a kustomize component for the kustomization that brings the present bindings: it deletes or narrows \(removals.patches.count) of them.")
+        }
+        paragraphs += removals.advice.map { "- \($0)" }
+        return paragraphs.isEmpty ? ["No present binding names these accounts."] : paragraphs
     }
 
     private func write(_ text: String, to name: String) throws {

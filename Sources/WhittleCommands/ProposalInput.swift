@@ -50,22 +50,23 @@ enum ProposalInput {
             .map { WorkloadAttribution.Workload(kind: $0["kind"].string ?? "", name: $0["name"].string ?? "") }
     }
 
-    /// What declarations state for an account, and whether all of them could be read.
-    static func declared(_ paths: [String], for account: Account) throws -> (needs: [EvidencedNeed], isWhole: Bool) {
-        var needs: [EvidencedNeed] = []
-        var isWhole = true
-        for path in paths {
-            let (items, diagnostics) = try DeclaredUsage.read(path, defaultNamespace: account.namespace)
-            DiagnosticReport.write(diagnostics)
-            isWhole = isWhole && !diagnostics.contains { $0.severity == .error }
-            needs += items.map { item in
-                var evidence = Evidence()
-                evidence.causes = ["declared"]
-                evidence.places = [path]
-                return EvidencedNeed(Need(item.atom, namespace: item.namespace), evidence)
-            }
+    /// What declarations state for an account, with the places.
+    static func needs(_ items: [DeclaredNeed], of account: Account) -> [EvidencedNeed] {
+        let wanted = DeclaredNeed.Account(namespace: account.namespace, name: account.name)
+        return items.filter { $0.concerns(wanted) }.map { item in
+            var evidence = Evidence()
+            evidence.causes = ["declared"]
+            evidence.places = item.location.map { ["\($0)"] } ?? []
+            return EvidencedNeed(Need(item.atom, namespace: item.namespace), evidence)
         }
-        return (needs, isWhole)
+    }
+
+    /// Reads declarations; diagnostics go to standard error.
+    static func declared(_ paths: [String], namespace: String?) throws -> DeclaredUsage.Declaration {
+        guard !paths.isEmpty else { return DeclaredUsage.Declaration() }
+        let declaration = try DeclaredUsage.read(paths, options: DeclaredUsage.Options(defaultNamespace: namespace ?? "default"))
+        DiagnosticReport.write(declaration.diagnostics)
+        return declaration
     }
 
     /// What many proposals have in common.

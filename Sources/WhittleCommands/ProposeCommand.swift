@@ -49,6 +49,12 @@ struct ProposeCommand: ParsableCommand {
     @Option(name: .customLong("out"), help: "Write a folder for a GitOps repository: manifests, kustomization.yaml and PROPOSAL.md.")
     var outputFolder: String?
 
+    @Flag(help: "Write a unified diff of the manifests that own the present rules, for `patch -p1` or `git apply`.")
+    var patch = false
+
+    @Flag(help: "Narrow and delete although the evidence is thin.")
+    var acceptThinEvidence = false
+
     @Option(help: "Mine this part of the window, as 0.7, and report how well it foretells the rest.")
     var evaluate: Double?
 
@@ -56,12 +62,13 @@ struct ProposeCommand: ParsableCommand {
     var output: Format = .yaml
 
     @OptionGroup(title: "Steps beyond the needs") var generalisations: GeneralisationOptions
+    @OptionGroup(title: "Evidence") var evidence: EvidenceOptions
     @OptionGroup var matching: MatchOptions
     @OptionGroup var input: InputOptions
 
     func validate() throws {
         if allNamespaces {
-            guard identity == nil, declared.isEmpty else { throw ValidationError("-A takes neither an account nor --declared") }
+            guard identity == nil else { throw ValidationError("-A takes no account") }
         } else {
             guard let identity, identity.kind == "ServiceAccount", !identity.name.isEmpty else {
                 throw ValidationError("needs sa/NAME, or -A")
@@ -69,41 +76,66 @@ struct ProposeCommand: ParsableCommand {
         }
         if shareNamespaces < 0 || shareNamespaces == 1 { throw ValidationError("--share-namespaces is 0, or 2 and more") }
         if let evaluate, evaluate <= 0 || evaluate >= 1 { throw ValidationError("--evaluate is between 0 and 1") }
-        if evaluate != nil, outputFolder != nil || by == .workload { throw ValidationError("--evaluate only reports") }
+        if evaluate != nil, outputFolder != nil || by == .workload || patch { throw ValidationError("--evaluate only reports") }
+        if patch, outputFolder != nil || by == .workload { throw ValidationError("--patch goes with neither --out nor --by workload") }
     }
 
     func run() throws {
         let database = try input.open(namespace: namespace)
-        let accounts = try accounts(in: database)
+        let declaration = try ProposalInput.declared(declared, namespace: identity?.namespace(or: namespace))
+        let accounts = try accounts(in: database, declaration)
         let shared = try ProposalInput.Shared(database)
         if let evaluate { return try StabilityReport(part: evaluate, self).write(accounts, shared, in: database) }
+        let coverage = try evidence.shared(in: database)
         var made: [Proposed] = []
-        var isPartial = false
         for account in accounts {
             let usage = try AccountUsage(namespace: account.namespace, name: account.name, in: database)
-            let (stated, isWhole) = try ProposalInput.declared(declared, for: account)
-            isPartial = isPartial || !isWhole
+            let stated = ProposalInput.needs(declaration.items, of: account)
             var basis = shared.basis(usage, generalisations, declared: stated)
-            (basis.layout, basis.sharedRoleMinimum) = (layout, shareNamespaces)
+            // A role of one namespace is the easier one to narrow.
+            (basis.layout, basis.sharedRoleMinimum) = (layout, patch ? 0 : shareNamespaces)
             guard !basis.observed.isEmpty || !stated.isEmpty else {
                 throw CommandFailure("no usage and no declaration of \(account.text)")
             }
+            let statement = try CoverageRenderer(
+                Coverage(namespace: account.namespace, name: account.name, coverage, in: database), evidence.requirement)
+            var parts: [Proposed] = []
             switch by {
-            case .account: made.append(Proposed(account: account, basis: basis, proposal: account.proposal(basis)))
-            case .workload: made += try WorkloadSplit(account, usage, basis, in: database).proposed
+            case .account: parts = [Proposed(account: account, basis: basis, proposal: account.proposal(basis))]
+            case .workload: parts = try WorkloadSplit(account, usage, basis, in: database).proposed
             }
+            for index in parts.indices {
+                parts[index].notes = statement.comments + parts[index].notes
+                parts[index].coverage = statement.document
+                parts[index].thinReasons = statement.thinReasons
+            }
+            warn(account, parts, isDeclared: basis.observed.isEmpty)
+            made += parts
         }
-        for item in made where !item.proposal.inexpressible.isEmpty {
-            Console.current.error(
-                "whittle: warning: \(item.proposal.inexpressible.count) requests of \(item.account.text) spell a `*` that a rule would read as a wildcard; they are left out\n"
-            )
+        if patch { try writePatch(made, shared, in: database) } else { try write(made, shared, in: database) }
+        if declaration.isIncomplete {
+            throw CommandFailure("the declaration could not be read whole; the proposal lacks what could not be read")
         }
-        try write(made, shared)
-        if isPartial { throw CommandFailure("the declaration could not be read whole; the proposal lacks what could not be read") }
     }
 
-    private func accounts(in database: WhittleDatabase) throws -> [ProposalInput.Account] {
-        let used = try ProposalInput.accounts(identity, namespace: namespace, in: database)
+    /// Says what a reader of the manifests alone would miss.
+    private func warn(_ account: ProposalInput.Account, _ parts: [Proposed], isDeclared: Bool) {
+        let console = Console.current
+        if !isDeclared, let thin = parts.first?.thinReasons, !thin.isEmpty {
+            console.error("whittle: warning: thin evidence for \(account.text): \(thin.joined(separator: "; "))\n")
+        }
+        let count = parts.map(\.proposal.inexpressible.count).max() ?? 0
+        guard count > 0 else { return }
+        console.error(
+            "whittle: warning: \(count) requests of \(account.text) spell a `*` that a rule would read as a wildcard; they are left out\n")
+    }
+
+    private func accounts(in database: WhittleDatabase, _ declaration: DeclaredUsage.Declaration) throws -> [ProposalInput.Account] {
+        var used = try ProposalInput.accounts(identity, namespace: namespace, in: database)
+        if identity == nil {
+            let stated = Set(declaration.items.compactMap(\.serviceAccount)).map { ProposalInput.Account(namespace: $0.namespace, name: $0.name) }
+            used += stated.filter { !used.contains($0) }.sorted { bytesPrecede($0.text, $1.text) }
+        }
         guard !used.isEmpty else { throw CommandFailure("no usage of any service account; read audit logs with `whittle usage load`") }
         let accounts = used.filter { matching.matches(namespace: $0.namespace, name: $0.name) }
         guard !accounts.isEmpty else {
@@ -112,11 +144,51 @@ struct ProposeCommand: ParsableCommand {
         return accounts
     }
 
-    private func write(_ made: [Proposed], _ shared: ProposalInput.Shared) throws {
+    /// What the proposals replace; `nil` when the evidence is too thin to take anything away, or nothing is known of the present.
+    private func replacements(
+        _ made: [Proposed], _ shared: ProposalInput.Shared, in database: WhittleDatabase
+    ) throws -> [Replacement]? {
+        guard let current = shared.current, acceptThinEvidence || made.allSatisfy(\.thinReasons.isEmpty), by == .account else { return nil }
+        return try made.map { try Replacement(of: $0.account, by: $0.proposal, current: current, in: database) }
+    }
+
+    private func writePatch(_ made: [Proposed], _ shared: ProposalInput.Shared, in database: WhittleDatabase) throws {
+        guard shared.current != nil else { throw CommandFailure("the input holds no bindings that could be narrowed") }
+        guard let replacements = try replacements(made, shared, in: database) else {
+            let thin = made.filter { !$0.thinReasons.isEmpty }.map(\.account.text).uniqued()
+            throw CommandFailure(
+                "the evidence for \(thin.joined(separator: ", ")) is too thin to narrow anything; --accept-thin-evidence does it all the same")
+        }
+        let plan = try PatchPlan(replacements.flatMap(\.narrowing), in: database)
+        let console = Console.current
+        for sentence in plan.notes + plan.advice + plan.refusals { console.error("whittle: note: \(sentence)\n") }
+        var diff = plan.diff
+        for (item, replacement) in zip(made, replacements) where !replacement.created.bindings.isEmpty {
+            let text = ProposalText.comments(item.proposal).map(ProposalText.comment).joined()
+                + ManifestRenderer.yaml(replacement.created, digest: item.proposal.digest(inputSHA256: shared.inputSHA256))
+            let path = "whittle/\(PatchPlan.fileName(item.account.namespace, item.account.name)).yaml"
+            diff += UnifiedDiff.text(path: path, from: nil, to: Array(text.utf8))
+        }
+        console.output(diff)
+        let kustomized = plan.kustomizeText
+        guard kustomized.isEmpty else {
+            // Both on one stream would be neither a diff nor YAML.
+            if diff.isEmpty {
+                console.output(kustomized)
+            } else {
+                console.error("whittle: note: what no diff can say, as patches of kustomize:\n\(kustomized)")
+            }
+            return
+        }
+        if diff.isEmpty { console.error("whittle: nothing to change: the manifests grant what is needed and no more\n") }
+    }
+
+    private func write(_ made: [Proposed], _ shared: ProposalInput.Shared, in database: WhittleDatabase) throws {
         let console = Console.current
         let digests = made.map { $0.proposal.digest(inputSHA256: shared.inputSHA256) }
         if let outputFolder {
-            try ProposalFolder(outputFolder, made, digests: digests, shared).write()
+            let removals = try replacements(made, shared, in: database).map { try RemovalPatches($0, in: database) }
+            try ProposalFolder(outputFolder, made, digests: digests, shared, removals: removals).write()
             return
         }
         switch output {
@@ -129,7 +201,9 @@ struct ProposeCommand: ParsableCommand {
                 }.joined())
         case .json:
             console.output(
-                ManifestRenderer.list(made.map(\.proposal), digests: digests, more: made.compactMap(\.serviceAccount)).indented)
+                ManifestRenderer.list(
+                    made.map(\.proposal), digests: digests, coverage: made.map(\.coverage), more: made.compactMap(\.serviceAccount)
+                ).indented)
         }
     }
 }
@@ -144,8 +218,12 @@ struct Proposed {
     var serviceAccount: JSONValue?
     /// The patch that makes a workload run as it, and the workload's name.
     var workloadPatch: (workload: WorkloadAttribution.Workload, patch: JSONValue)?
-    /// More to say above the documents.
+    /// More to say above the documents: what the evidence covers, what goes with it.
     var notes: [String] = []
+    /// What the evidence covers, for programs.
+    var coverage: JSONValue?
+    /// Why the evidence is thin; empty = it is not.
+    var thinReasons: [String] = []
 }
 
 extension ProposalInput.Account {

@@ -134,11 +134,14 @@ private struct ProofSource {
         func isBound(_ account: ProposalInput.Account) -> Bool {
             bound.contains(Identity(.user, ServiceAccountName.username(namespace: account.namespace, name: account.name)))
         }
-        let observed = try ProposalInput.accounts(command.identity, namespace: nil, in: usage)
+        let declared = try ProposalInput.declared(command.declared, namespace: command.identity?.namespace)
+        var observed = try ProposalInput.accounts(command.identity, namespace: nil, in: usage)
+        observed += declared.items.compactMap(\.serviceAccount).map { ProposalInput.Account(namespace: $0.namespace, name: $0.name) }
+            .filter { !observed.contains($0) }
         var result: [(ProposalInput.Account, ProposalBasis)] = []
         for account in observed {
             let facts = try AccountUsage(namespace: account.namespace, name: account.name, in: usage)
-            let stated = try ProposalInput.declared(command.declared, for: account).needs
+            let stated = ProposalInput.needs(declared.items, of: account)
             var options = command.generalisations
             options.exact = false
             let basis = shared.basis(facts, options, declared: stated)

@@ -28,7 +28,8 @@ package struct WhittleCommand: ParsableCommand {
             CommandGroup(
                 name: "Least privilege:",
                 subcommands: [
-                    UsageCommand.self, CoverageCommand.self, UnusedCommand.self, ProposeCommand.self, VerifyCommand.self,
+                    UsageCommand.self, CoverageCommand.self, UnusedCommand.self, DeclaredCommand.self, CompareCommand.self,
+                    ProposeCommand.self, VerifyCommand.self,
                 ]),
         ])
 

@@ -107,7 +107,7 @@ public struct ManifestLoader: Sendable {
         }
     }
 
-    private struct File {
+    struct File {
         var path: String
         /// Whether the user named it, so that it must be there.
         var isNamed: Bool
@@ -119,7 +119,7 @@ public struct ManifestLoader: Sendable {
     }
 
     /// The files to read, and those that tell kustomize what the files beside them are.
-    private static func expand(_ paths: [String]) throws(IngestError) -> (files: [File], kustomizations: [String]) {
+    static func expand(_ paths: [String]) throws(IngestError) -> (files: [File], kustomizations: [String]) {
         var files: [File] = []
         var kustomizations = paths.filter(Kustomization.isOne)
         for path in paths {

@@ -48,14 +48,20 @@ public enum ManifestRenderer {
 
     /// A `v1` List of all objects, with what they are made of beside them.
     ///
-    /// - Parameter more: further objects, which come first.
-    public static func list(_ proposals: [RoleProposal], digests: [String?] = [], more: [JSONValue] = []) -> JSONValue {
-        let digests = digests + Array(repeating: nil, count: max(0, proposals.count - digests.count))
+    /// - Parameters:
+    ///   - digests: of what each proposal is made of.
+    ///   - coverage: what the evidence of each covers.
+    ///   - more: further objects, which come first.
+    public static func list(
+        _ proposals: [RoleProposal], digests: [String?] = [], coverage: [JSONValue?] = [], more: [JSONValue] = []
+    ) -> JSONValue {
+        func padded<Value>(_ values: [Value?]) -> [Value?] { values + Array(repeating: nil, count: max(0, proposals.count - values.count)) }
+        let digests = padded(digests)
         return .members([
             "apiVersion": .string("v1"), "kind": .string("List"),
             "items": .array(
                 more + zip(proposals, digests).flatMap { proposal, digest in objects(proposal).map { document($0, digest: digest) } }),
-            "proposals": .array(proposals.map(ProposalText.document)),
+            "proposals": .array(zip(proposals, padded(coverage)).map { ProposalText.document($0, coverage: $1) }),
         ])
     }
 

@@ -13,7 +13,7 @@ public enum ProposalText {
     /// The lines above a proposal's documents, without `#`.
     public static func comments(_ proposal: RoleProposal) -> [String] {
         let account = "ServiceAccount \(proposal.namespace)/\(proposal.name)"
-        let fewest = proposal.ruleCount > 0 && proposal.isProvenMinimal ? ", the fewest possible" : ""
+        let fewest = proposal.ruleCount > 0 ? ", \(search(proposal))" : ""
         var lines = [
             "\(account): \(count(proposal.needs.count, "need")), \(proposal.alreadyGiven.count) given by default bindings, \(count(proposal.ruleCount, "rule"))\(fewest)"
         ]
@@ -31,6 +31,28 @@ public enum ProposalText {
             return isHidden ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
         }
         return "# \(visible.joined())\n"
+    }
+
+    /// How the rules were found and what is known of fewer.
+    static func search(_ proposal: RoleProposal) -> String {
+        let methods = Set(proposal.scopes.map(\.method))
+        let fewest = proposal.isProvenMinimal ? "the fewest possible" : "at least \(proposal.scopes.reduce(0) { $0 + lowerBound($1) })"
+        if methods == [.exact] { return fewest }
+        return methods.contains(.greedy) ? "found by greedy search with exchange, \(fewest)" : "one per group and resource, \(fewest)"
+    }
+
+    private static func lowerBound(_ scope: RoleMinimizer.Scope) -> Int {
+        switch scope.certificate {
+        case .searchExhausted: scope.rules.count
+        case .lowerBound(let count): count
+        }
+    }
+
+    private static func certificate(_ scope: RoleMinimizer.Scope) -> String {
+        switch scope.certificate {
+        case .searchExhausted: "search exhausted"
+        case .lowerBound(let count): "lower bound \(count)"
+        }
     }
 
     /// `1 rule`, `2 rules`.
@@ -90,7 +112,7 @@ public enum ProposalText {
     // MARK: JSON
 
     /// One proposal for programs.
-    public static func document(_ proposal: RoleProposal) -> JSONValue {
+    public static func document(_ proposal: RoleProposal, coverage: JSONValue? = nil) -> JSONValue {
         let given = Set(proposal.alreadyGiven)
         return .members([
             "serviceAccount": .members(["namespace": .string(proposal.namespace), "name": .string(proposal.name)]),
@@ -101,6 +123,15 @@ public enum ProposalText {
             "inexpressible": .array(proposal.inexpressible.map { document($0.atom, in: $0.scope) }),
             "rules": .integer(proposal.ruleCount),
             "provenMinimal": .bool(proposal.isProvenMinimal),
+            "scopes": .array(
+                proposal.scopes.map { scope in
+                    .members([
+                        "namespace": .string(scope.namespace), "rules": .integer(scope.rules.count), "method": .string(scope.method.rawValue),
+                        "provenMinimal": .bool(scope.isProvenMinimal), "certificate": .string(certificate(scope)),
+                        "independentNeeds": .array(scope.independentNeeds.map { document($0, in: scope.namespace) }),
+                    ])
+                }),
+            "coverage": coverage,
         ])
     }
 

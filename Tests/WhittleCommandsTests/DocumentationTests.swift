@@ -93,7 +93,9 @@ struct DocumentationTests {
         try expect("docs/data-model.md", holds: text)
     }
 
-    private static let documents = ["README.md", "docs/getting-started.md", "docs/reports.md", "docs/comparing-tools.md"]
+    private static let documents = [
+        "README.md", "docs/getting-started.md", "docs/reports.md", "docs/comparing-tools.md", "docs/declared-usage.md",
+    ]
 
     /// Blocks of ```console: what follows `$ ` is run beside the demo (loaded, except where the document loads it), what
     /// follows it must be printed. A line `…` stands for any lines.

@@ -81,6 +81,11 @@ public struct KustomizePatch: Sendable, Hashable {
             }, as: UTF8.self)
     }
 
+    /// The entry of a kustomization for the patch in a file.
+    public func entry(path: String) -> JSONValue {
+        JSONValue.members(["path": .string(path), "target": change == .delete ? nil : target])
+    }
+
     /// The text of a kustomization.yaml.
     ///
     /// - Parameters:
@@ -90,9 +95,7 @@ public struct KustomizePatch: Sendable, Hashable {
     public static func kustomization(
         resources: [String], patches: [(path: String, patch: KustomizePatch)] = [], labels: [String: String] = [:]
     ) -> String {
-        let entries = patches.map { path, patch in
-            JSONValue.members(["path": .string(path), "target": patch.change == .delete ? nil : patch.target])
-        }
+        let entries = patches.map { path, patch in patch.entry(path: path) }
         let pairs = labels.sorted { bytesPrecede($0.key, $1.key) }.map { JSONValue.Member(key: $0.key, value: .string($0.value)) }
         return JSONValue.members([
             "apiVersion": .string("kustomize.config.k8s.io/v1beta1"), "kind": .string("Kustomization"),

@@ -1,0 +1,5 @@
+package shop
+
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get
+
+var sign = "open

@@ -1,0 +1,3 @@
+package cache
+
+// +kubebuilder:rbac:groups=skipped,resources=cache,verbs=get

@@ -1,0 +1,3 @@
+package old
+
+// +kubebuilder:rbac:groups=skipped,resources=old,verbs=get

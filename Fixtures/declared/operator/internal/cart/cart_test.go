@@ -1,0 +1,3 @@
+package cart
+
+// +kubebuilder:rbac:groups=skipped,resources=cart-test,verbs=get

@@ -1,0 +1,3 @@
+package testdata
+
+// +kubebuilder:rbac:groups=skipped,resources=data,verbs=get

@@ -1,0 +1,3 @@
+package tools
+
+// +kubebuilder:rbac:groups=skipped,resources=tool,verbs=get

@@ -1,0 +1,3 @@
+package shop
+
+// +kubebuilder:rbac:groups=skipped,resources=vendored,verbs=get
