@@ -34,7 +34,7 @@ public struct WorkloadAttribution: Sendable {
     private let agents: [ByteString: String]
 
     /// - Parameter workloads: those that run as the account.
-    public init(_ usage: AccountUsage, workloads: [Workload]) {
+    public init(_ usage: AccountEvidence, workloads: [Workload]) {
         self.workloads = workloads
         var agents: [ByteString: Set<String>] = [:]
         for fact in usage.facts where !fact.userAgent.isEmpty {
@@ -45,14 +45,14 @@ public struct WorkloadAttribution: Sendable {
     }
 
     /// The workload and how it is known; `nil` = unattributed.
-    public func workload(of fact: AccountUsage.Fact) -> (workload: String, means: Means)? {
+    public func workload(of fact: AccountEvidence.Fact) -> (workload: String, means: Means)? {
         if let found = Self.byPod(fact, workloads) { return found }
         // A pod that belongs to none of them is no other's.
         guard fact.pod == nil, let workload = agents[ByteString(fact.userAgent)] else { return nil }
         return (workload, .userAgent)
     }
 
-    private static func byPod(_ fact: AccountUsage.Fact, _ workloads: [Workload]) -> (workload: String, means: Means)? {
+    private static func byPod(_ fact: AccountEvidence.Fact, _ workloads: [Workload]) -> (workload: String, means: Means)? {
         if let workload = fact.workload { return (workload, .pod) }
         guard let pod = fact.pod?.splitBytes(at: "/").after else { return nil }
         let candidates = workloads.filter { $0.couldName(pod: pod) }

@@ -23,14 +23,14 @@ enum ProposalInput {
 
     /// What the usage proves that an account needs.
     static func observed(_ account: Account, in database: WhittleDatabase) throws -> [Need] {
-        try needs(AccountUsage(namespace: account.namespace, name: account.name, in: database).facts.filter { $0.decision == .allow })
+        try needs(AccountEvidence(namespace: account.namespace, name: account.name, in: database).facts.filter { $0.decision == .allow })
             .map(\.need)
     }
 
     /// Facts as needs, each once.
     ///
     /// - Parameter attribution: gives the workload of a fact; `nil` = as the inventory tells.
-    static func needs(_ facts: [AccountUsage.Fact], attribution: WorkloadAttribution? = nil) -> [EvidencedNeed] {
+    static func needs(_ facts: [AccountEvidence.Fact], attribution: WorkloadAttribution? = nil) -> [EvidencedNeed] {
         EvidencedNeed.merged(
             facts.map { fact in
                 var evidence = Evidence()

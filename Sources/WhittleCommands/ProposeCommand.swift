@@ -89,7 +89,7 @@ struct ProposeCommand: ParsableCommand {
         let coverage = try evidence.shared(in: database)
         var made: [Proposed] = []
         for account in accounts {
-            let usage = try AccountUsage(namespace: account.namespace, name: account.name, in: database)
+            let usage = try AccountEvidence(namespace: account.namespace, name: account.name, in: database)
             let stated = ProposalInput.needs(declaration.items, of: account)
             var basis = shared.basis(usage, generalisations, declared: stated)
             // A role of one namespace is the easier one to narrow.
@@ -232,7 +232,7 @@ extension ProposalInput.Account {
 
 extension ProposalInput.Shared {
     /// The basis of one account's proposal.
-    func basis(_ usage: AccountUsage, _ options: GeneralisationOptions, declared: [EvidencedNeed]) -> ProposalBasis {
+    func basis(_ usage: AccountEvidence, _ options: GeneralisationOptions, declared: [EvidencedNeed]) -> ProposalBasis {
         var basis = ProposalBasis(staying: staying)
         basis.observed = ProposalInput.needs(usage.facts.filter { $0.decision == .allow })
         basis.denied = ProposalInput.needs(usage.facts.filter { $0.decision != .allow })

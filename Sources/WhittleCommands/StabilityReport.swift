@@ -68,7 +68,7 @@ struct StabilityReport {
     private func line(
         _ account: ProposalInput.Account, _ shared: ProposalInput.Shared, cut: Int64, in database: WhittleDatabase
     ) throws -> Line {
-        let usage = try AccountUsage(namespace: account.namespace, name: account.name, in: database)
+        let usage = try AccountEvidence(namespace: account.namespace, name: account.name, in: database)
         var early = usage
         early.facts = usage.facts.filter { $0.firstSeen < cut }
         let basis = shared.basis(early, command.generalisations, declared: [])

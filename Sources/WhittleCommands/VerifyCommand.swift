@@ -140,7 +140,7 @@ private struct ProofSource {
             .filter { !observed.contains($0) }
         var result: [(ProposalInput.Account, ProposalBasis)] = []
         for account in observed {
-            let facts = try AccountUsage(namespace: account.namespace, name: account.name, in: usage)
+            let facts = try AccountEvidence(namespace: account.namespace, name: account.name, in: usage)
             let stated = ProposalInput.needs(declared.items, of: account)
             var options = command.generalisations
             options.exact = false

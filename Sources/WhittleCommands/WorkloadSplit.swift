@@ -10,7 +10,7 @@ struct WorkloadSplit {
     private(set) var proposed: [Proposed] = []
 
     /// - Throws: `CommandFailure` when nothing is shared.
-    init(_ account: ProposalInput.Account, _ usage: AccountUsage, _ basis: ProposalBasis, in database: WhittleDatabase) throws {
+    init(_ account: ProposalInput.Account, _ usage: AccountEvidence, _ basis: ProposalBasis, in database: WhittleDatabase) throws {
         let known = try ProposalInput.workloads(of: account, in: database)
         let attribution = WorkloadAttribution(usage, workloads: known)
         let attributed = usage.facts.map { ($0, attribution.workload(of: $0)?.workload) }
@@ -39,8 +39,8 @@ struct WorkloadSplit {
 
     private static func proposal(
         _ workload: WorkloadAttribution.Workload, as new: ProposalInput.Account, of account: ProposalInput.Account,
-        _ own: [AccountUsage.Fact], _ usage: AccountUsage,
-        _ unattributed: [AccountUsage.Fact], _ basis: ProposalBasis, _ attribution: WorkloadAttribution
+        _ own: [AccountEvidence.Fact], _ usage: AccountEvidence,
+        _ unattributed: [AccountEvidence.Fact], _ basis: ProposalBasis, _ attribution: WorkloadAttribution
     ) -> Proposed {
         var basis = basis
         basis.observed = ProposalInput.needs(own.filter { $0.decision == .allow }, attribution: attribution)

@@ -35,6 +35,9 @@ public enum DeclaredUsage {
         /// What could not be read, what does not count, and what probably is not meant.
         public var diagnostics: [Diagnostic] = []
 
+        /// Creates a declaration of nothing.
+        public init() {}
+
         /// Whether part of the input was not understood.
         public var isIncomplete: Bool { diagnostics.contains { $0.severity == .error } }
     }

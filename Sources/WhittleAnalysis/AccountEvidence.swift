@@ -2,7 +2,7 @@ import WhittleModel
 import WhittleStore
 
 /// Everything that the logs tell of one service account.
-public struct AccountUsage: Sendable {
+public struct AccountEvidence: Sendable {
     /// One kind of request or implied check, by one pod and program. Times are microseconds since 1970-01-01 UTC.
     public struct Fact: Sendable {
         /// The attributes as the authorizer saw them.
