@@ -15,6 +15,20 @@ import "fmt" // +kubebuilder:rbac:groups=doc,resources=NO-import-trailing,verbs=
 // +kubebuilder:rbac:groups=doc,resources=NO-func-doc,verbs=get
 func f() {
 	// +kubebuilder:rbac:groups=doc,resources=NO-body,verbs=get
+	type (
+		// +kubebuilder:rbac:groups=doc,resources=local-grouped-closest,verbs=get
+
+		local int // +kubebuilder:rbac:groups=doc,resources=NO-local-trailing,verbs=get
+	)
+
+	// +kubebuilder:rbac:groups=doc,resources=NO-local-free,verbs=get
+
+	type single int
+	var v any = single(1)
+	switch v.(type) {
+	// +kubebuilder:rbac:groups=doc,resources=NO-case,verbs=get
+	case int:
+	}
 	s := `
 // +kubebuilder:rbac:groups=doc,resources=NO-raw-string,verbs=get
 }}}`

@@ -123,6 +123,13 @@ struct GoPackages {
                             ? "the core group is written `groups=\"\"` or `groups=core`"
                             : "write one marker for resources and one, without namespace, for URLs"))
             }
+            if let space = marker.spaceOffset {
+                diagnostics.append(
+                    Diagnostic(
+                        .warning, id: "marker-word-kept",
+                        "controller-gen loses the end of the word before this space, and with it what the marker declares; here it counts",
+                        at: places[offset + space], help: "remove the space"))
+            }
             markers.append(marker)
         } catch {
             diagnostics.append(
@@ -173,21 +180,27 @@ struct GoPackages {
                 at: SourceLocation(file: first, line: 1, column: 1), help: "name the file or its folder to read it"))
     }
 
-    /// Offsets → lines and columns, asked for in about the order of the file.
+    /// Offsets → lines and columns.
     private struct Places {
         private let bytes: UnsafeBufferPointer<UInt8>
         private let file: String
+        /// Offset of the first byte of each line.
+        private let starts: [Int]
 
         init(_ bytes: UnsafeBufferPointer<UInt8>, file: String) {
             self.bytes = bytes
             self.file = file
+            starts = [0] + bytes.indices.lazy.filter { bytes[$0] == UInt8(ascii: "\n") }.map { $0 + 1 }
         }
 
         subscript(offset: Int) -> SourceLocation {
-            let before = bytes[..<min(offset, bytes.count)]
-            let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-            let line = before.reduce(1) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
-            return SourceLocation(file: file, line: line, column: 1 + before[lineStart...].reduce(0) { $0 + ($1 & 0xC0 != 0x80 ? 1 : 0) })
+            var (low, high) = (0, starts.count)
+            while high - low > 1 {
+                let middle = (low + high) / 2
+                if starts[middle] <= offset { low = middle } else { high = middle }
+            }
+            let before = bytes[starts[low]..<min(max(offset, starts[low]), bytes.count)]
+            return SourceLocation(file: file, line: low + 1, column: 1 + before.reduce(0) { $0 + ($1 & 0xC0 != 0x80 ? 1 : 0) })
         }
     }
 }

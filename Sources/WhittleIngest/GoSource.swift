@@ -265,41 +265,52 @@ struct GoSource {
             let isGrouped = !isFunction && token.kind == .keyword && index + 1 < tokens.count && isText(tokens[index + 1].range, "(")
             if isGrouped {
                 let close = try end(ofBracketAt: index + 1)
-                if isText(token.range, "type") {
-                    var spec = index + 2
-                    while spec < close - 1 {
-                        guard tokens[spec].kind != .semicolon else {
-                            spec += 1
-                            continue
-                        }
-                        let around = pass(tokens[spec].range.lowerBound)
-                        var free = around
-                        if let lead = tokens[spec].lead, lead == around.upperBound - 1 { free = around.lowerBound..<lead }
-                        mark(around, "stands inside a declaration")
-                        // The one closest to a type counts, see pkg/markers/collect.go.
-                        if let closest = free.last { for comment in groups[closest].comments { comments[comment].elsewhere = nil } }
-                        let end = try endOfStatement(from: spec)
-                        try passSpec(from: spec, to: end)
-                        spec = end == spec ? end + 1 : end
-                    }
-                }
-                mark(pass(tokens[close - 1].range.upperBound), "stands inside a declaration")
+                try passInside(from: index, to: close)
                 index = close
             } else {
                 let end = try endOfStatement(from: index)
-                if isFunction || end == index {
-                    mark(pass(tokens[max(index, end - 1)].range.upperBound), "stands inside a declaration")
-                } else {
-                    try passSpec(from: index, to: end)
-                }
+                try passInside(from: index, to: max(end, index + 1))
+                if !isFunction { passTrailing(of: end) }
                 index = max(end, index + 1)
             }
         }
     }
 
-    /// Passes what stands inside a type, variable, constant or import and what trails it.
-    private mutating func passSpec(from first: Int, to end: Int) throws(Failure) {
-        mark(pass(tokens[max(first, end - 1)].range.upperBound), "stands inside a declaration")
+    /// Passes what stands inside the tokens of a declaration, which is not the package's but for what is above the types of groups.
+    private mutating func passInside(from first: Int, to end: Int) throws(Failure) {
+        var index = first
+        while index < end {
+            // A type switch has `type` before a closing bracket.
+            guard isText(tokens[index].range, "type"), index + 1 < end, isText(tokens[index + 1].range, "(") else {
+                index += 1
+                continue
+            }
+            mark(pass(tokens[index + 1].range.upperBound), "stands inside a declaration")
+            let close = try self.end(ofBracketAt: index + 1)
+            var spec = index + 2
+            while spec < close - 1 {
+                guard tokens[spec].kind != .semicolon else {
+                    spec += 1
+                    continue
+                }
+                let around = pass(tokens[spec].range.lowerBound)
+                var free = around
+                if let lead = tokens[spec].lead, lead == around.upperBound - 1 { free = around.lowerBound..<lead }
+                mark(around, "stands inside a declaration")
+                // The one closest to a type counts, see pkg/markers/collect.go.
+                if let closest = free.last { for comment in groups[closest].comments { comments[comment].elsewhere = nil } }
+                let end = max(try endOfStatement(from: spec), spec + 1)
+                mark(pass(tokens[end - 1].range.upperBound), "stands inside a declaration")
+                passTrailing(of: end)
+                spec = end
+            }
+            index = close
+        }
+        mark(pass(tokens[end - 1].range.upperBound), "stands inside a declaration")
+    }
+
+    /// Passes what trails the declaration that the semicolon at `end` ends.
+    private mutating func passTrailing(of end: Int) {
         guard end < tokens.count, tokens[end].kind == .semicolon else { return }
         let trailing = tokens[end].isWritten ? (end + 1 < tokens.count ? tokens[end + 1].trailing : nil) : tokens[end].trailing
         guard let trailing else { return }

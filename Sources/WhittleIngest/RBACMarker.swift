@@ -14,6 +14,9 @@ struct RBACMarker {
     var roleName = ""
     /// Where the comment starts.
     var location: SourceLocation
+    /// The offset of a space between a word and what ends it, `nil` without one: controller-gen loses the end of such a word,
+    /// here it counts.
+    private(set) var spaceOffset: Int?
 
     /// What is wrong, at a byte offset into the text after `+`.
     struct Failure: Error {
@@ -65,6 +68,7 @@ struct RBACMarker {
                 guard scanner.isCharacter(",") else { throw scanner.expected("`,`") }
             }
         }
+        spaceOffset = scanner.spaceOffset
         guard hasVerbs else { throw Failure(offset: 0, message: "the argument `verbs` is missing") }
     }
 
@@ -85,6 +89,8 @@ struct RBACMarker {
         /// Of the last token.
         private(set) var kind = Kind.end
         private(set) var start: Int
+        /// The first space between a bare word and what ends it.
+        private(set) var spaceOffset: Int?
 
         init(_ bytes: [UInt8], from position: Int) {
             self.bytes = bytes
@@ -138,6 +144,8 @@ struct RBACMarker {
                 guard position < bytes.count else { throw Failure(offset: start, message: "the text in quotes has no end") }
                 position += 1
                 kind = .string
+                // Wherever a text in quotes stands, its escapes must be right.
+                _ = try unquoted()
             } else {
                 kind = .character
             }
@@ -152,6 +160,7 @@ struct RBACMarker {
             // The end of the last token, as white space behind it was skipped.
             var end = position
             while end > first, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[end - 1]) { end -= 1 }
+            if end < position, spaceOffset == nil { spaceOffset = end }
             return String(decoding: bytes[first..<end], as: UTF8.self)
         }
 

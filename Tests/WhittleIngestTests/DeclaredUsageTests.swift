@@ -136,7 +136,8 @@ struct DeclaredUsageTests {
         let declaration = try read(fixture("placement.go"))
         #expect(
             declaration.items.compactMap(\.atom.resource) == [
-                "before-package-group", "package-doc", "package-trailing", "free", "after-func-brace", "before-type", "grouped-closest",
+                "before-package-group", "package-doc", "package-trailing", "free", "local-grouped-closest", "after-func-brace",
+                "before-type", "grouped-closest",
                 "tab",
             ])
         let lines = try Fixtures.lines(fixture("placement.go"))
@@ -185,6 +186,7 @@ struct DeclaredUsageTests {
         Syntax("groups=\"apps,resources=x,verbs=get", "29 the text in quotes has no end"),
         Syntax("groups=\"a\"b,resources=x,verbs=get", "32 expected `;` or `,`, found `b`"),
         Syntax("groups=\"\\q\",resources=x,verbs=get", "30 no such escape in a text in quotes"),
+        Syntax("groups=apps,resources=x\"\\q\",verbs=get", "47 no such escape in a text in quotes"),
         Syntax("groups=apps,resources=x,verbs=get}", "55 expected `,`, found `}`"),
         Syntax("groups=apps;,,resources=x,verbs=get", "35 expected an argument name, found `,`"),
     ]
@@ -498,7 +500,7 @@ struct DeclaredUsageTests {
     private static let diagnosticPlaces = [
         "declared-for-others": "1:1", "invalid-declaration": "5:3", "invalid-go": "5:12", "invalid-marker": "3:79",
         "manifests-not-read": "1:1",
-        "marker-ignored": "4:1", "marker-verbs-kept": "3:1",
+        "marker-ignored": "4:1", "marker-verbs-kept": "3:1", "marker-word-kept": "3:65",
     ]
 
     @Test("each fixture raises exactly the diagnostic it is named for, at its place", arguments: diagnostics)

@@ -1,0 +1,3 @@
+package shop
+
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get ;list
