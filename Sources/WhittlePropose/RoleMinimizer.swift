@@ -55,7 +55,7 @@ public enum RoleMinimizer {
     }
 
     /// Steps that one scope may cost for each kind of rule, see `SearchBudget`.
-    private static let stepLimit = 25_000_000
+    private static let stepLimit = 20_000_000
 
     /// Rules per scope, the cluster scope first, then namespaces in byte order; scopes without rules are left out.
     ///
