@@ -186,7 +186,7 @@ struct DeclaredUsageTests {
         Syntax("groups=\"apps,resources=x,verbs=get", "29 the text in quotes has no end"),
         Syntax("groups=\"a\"b,resources=x,verbs=get", "32 expected `;` or `,`, found `b`"),
         Syntax("groups=\"\\q\",resources=x,verbs=get", "30 no such escape in a text in quotes"),
-        Syntax("groups=apps,resources=x\"\\q\",verbs=get", "47 no such escape in a text in quotes"),
+        Syntax("groups=apps,resources=x\"\\q\",verbs=get", "46 no such escape in a text in quotes"),
         Syntax("groups=apps,resources=x,verbs=get}", "55 expected `,`, found `}`"),
         Syntax("groups=apps;,,resources=x,verbs=get", "35 expected an argument name, found `,`"),
     ]
