@@ -34,8 +34,8 @@ struct SynthesisPropertyTests {
     func fewest(_ seeds: [Int]) {
         for seed in seeds {
             var instance = RandomNeeds(seed: seed)
-            // Without names: two groups × four resources × four verbs. With names: three of each.
-            let sizes = [(2, 4, 4, 0), (1, 3, 3, 3)][seed % 2]
+            // Without names: two groups × four resources × four verbs. With names: three of each. And one where greedy may fail.
+            let sizes = [(2, 4, 4, 0), (1, 3, 3, 3), (1, 6, 6, 0)][seed % 3]
             var needs: [Need] = []
             var needed: UInt64 = 0
             var free: UInt64 = 0
