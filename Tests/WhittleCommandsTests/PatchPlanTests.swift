@@ -6,7 +6,7 @@ import WhittleRender
 import WhittleStore
 import WhittleTestSupport
 
-@testable import WhittleCommands
+import WhittleCommands
 
 @Suite("PatchPlan")
 struct PatchPlanTests {

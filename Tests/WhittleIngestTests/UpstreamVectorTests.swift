@@ -82,7 +82,6 @@ struct IngestVectorTests {
     /// Kinds of cases that describe nothing Whittle does, with the reason; docs/contributing.md lists the same.
     private static let unused = [
         "audit2rbac-attributes": "how a peer reads events; the events themselves are in audit-needs",
-        "audit2rbac-generate": "what a peer proposes, wider than needed; minimal-rules holds what is enough",
         "impersonate-legacy": "the HTTP side of impersonation; its checks are in impersonation-checks",
         "always-allow-paths": "paths that delegating servers allow before they ask; kube-apiserver's RBAC has none (SCP-9)",
         "reconcile-binding": "how the API server repairs its default bindings when it starts; Whittle repairs nothing",

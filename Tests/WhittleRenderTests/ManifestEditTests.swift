@@ -4,7 +4,7 @@ import WhittleIngest
 import WhittleModel
 import WhittleTestSupport
 
-@testable import WhittleRender
+import WhittleRender
 
 @Suite("ManifestEdit")
 struct ManifestEditTests {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import WhittleTestSupport
 
-@testable import WhittleRender
+import WhittleRender
 
 @Suite("UnifiedDiff")
 struct UnifiedDiffTests {
