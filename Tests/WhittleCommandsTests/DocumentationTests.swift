@@ -94,7 +94,7 @@ struct DocumentationTests {
     }
 
     private static let documents = [
-        "README.md", "docs/getting-started.md", "docs/reports.md", "docs/comparing-tools.md", "docs/declared-usage.md",
+        "README.md", "docs/getting-started.md", "docs/reports.md", "docs/comparing-tools.md", "docs/declared-usage.md", "docs/proposing.md",
     ]
 
     /// Blocks of ```console: what follows `$ ` is run beside the demo (loaded, except where the document loads it), what
