@@ -22,7 +22,7 @@ struct AuditFolder: ~Copyable {
     }
 
     /// How far a request had come.
-    enum Phase: UInt64 {
+    enum Phase: UInt8 {
         /// Before authorization.
         case early
         /// Open: a watch or another long answer.
@@ -35,15 +35,20 @@ struct AuditFolder: ~Copyable {
         }
     }
 
-    /// A usual event on one line, found but not counted.
+    /// A usual event on one line, found but not counted: what is left to look at once it is known to be new.
     struct Prepared {
-        fileprivate var line: AuditLine
-        fileprivate var caller: Int32
-        fileprivate(set) var phase: Phase
+        fileprivate var verb: ByteSlice?
+        fileprivate var requestURI: ByteSlice?
+        /// Numbers of what many events have in common; -1 = only the general reader can tell.
+        fileprivate var caller: Int32 = -1
+        fileprivate var agent: Int32 = -1
+        fileprivate var answer: Int32 = -1
+        fileprivate var code: Int32 = 0
         /// Microseconds since 1970-01-01 UTC.
         fileprivate(set) var time: Int64
         /// Tells the event from others; 0 = nothing does.
-        fileprivate(set) var hash: UInt64
+        fileprivate(set) var hash: UInt64 = 0
+        fileprivate(set) var phase: Phase
         /// Places in `AuditTally`.
         fileprivate(set) var level: Int
         fileprivate(set) var stage: Int
@@ -71,28 +76,38 @@ struct AuditFolder: ~Copyable {
     private var extras: ContiguousArray<Extra> = []
     private var events = ByteTable()
     private var callers = ByteTable()
-    private var callerValues: [Caller] = []
+    /// Side by side with `callerValues`, as `answerTexts` with `answerValues`: most events need nothing but numbers.
+    private var callerTexts: ContiguousArray<CallerTexts> = []
+    private var callerValues: [AuditEvent.Caller] = []
     private var agents = ByteTable()
     private var answers = ByteTable()
+    private var answerTexts: ContiguousArray<AnswerTexts> = []
     private var answerValues: [Answer] = []
     private var signature = ByteBuffer()
     private var scratch = ByteBuffer()
     private var clock = AuditClock()
 
-    private struct Caller {
-        var value: AuditEvent.Caller
+    private struct CallerTexts {
+        /// Of the name of the one who really asked.
         var hash: UInt64
+        var isNamed: Bool
+        var isImpersonating: Bool
         var user: Int32
         var podNamespace: Int32
         var pod: Int32
         var podUID: Int32
     }
 
+    private struct AnswerTexts {
+        /// Place in `AuditTally`.
+        var decision: Int
+        var reason: Int32
+    }
+
     private struct Answer {
         var decision: String?
         var reason: String
         var message: String
-        var reasonText: Int32
     }
 
     /// The counts that an event adds to.
@@ -134,7 +149,7 @@ struct AuditFolder: ~Copyable {
         // What comes before authorization is only counted.
         if phase == .early {
             guard event.auditID != nil || event.requestURI != nil || event.verb != nil else { return nil }
-            return Prepared(line: event, caller: -1, phase: phase, time: time, hash: 0, level: level, stage: stage)
+            return Prepared(time: time, phase: phase, level: level, stage: stage)
         }
         // Without a URI the object reference counts, and some bodies are needs of somebody: too rare to be worth a memory.
         guard let uri = event.requestURI, let verb = event.verb, !uri.isEmpty else { return nil }
@@ -142,13 +157,16 @@ struct AuditFolder: ~Copyable {
             let mayReview = uri.contains("authorization.k8s.io") || hasEscapes(uri) || uri.contains(UInt8(ascii: "%"))
             if mayReview || body.contains("blockOwnerDeletion") || body.contains("\\u") { return nil }
         }
-        guard let caller = caller(event), !callerValues[Int(caller)].value.user.name.isEmpty else { return nil }
-        var hash: UInt64 = 0
+        guard let caller = caller(event), callerTexts[Int(caller)].isNamed else { return nil }
+        var prepared = Prepared(verb: verb, requestURI: uri, caller: caller, time: time, phase: phase, level: level, stage: stage)
         if let id = event.auditID, !id.isEmpty {
             guard !id.contains(UInt8(ascii: "\\")), !verb.contains(UInt8(ascii: "\\")) else { return nil }
-            hash = eventHash(id, callerValues[Int(caller)].hash, verb, canonical(uri), phase)
+            prepared.hash = eventHash(id, callerTexts[Int(caller)].hash, verb, canonical(uri), phase)
         }
-        return Prepared(line: event, caller: caller, phase: phase, time: time, hash: hash, level: level, stage: stage)
+        prepared.code = Int32(truncatingIfNeeded: event.code)
+        prepared.agent = agent(event.userAgent) ?? -1
+        prepared.answer = answer(event) ?? -1
+        return prepared
     }
 
     /// The hash of an event that was read as a whole; 0 = it has no auditID, or comes before authorization.
@@ -171,7 +189,7 @@ struct AuditFolder: ~Copyable {
     private func eventHash(_ id: ByteSlice, _ user: UInt64, _ verb: ByteSlice, _ uri: ByteSlice, _ phase: Phase) -> UInt64 {
         var hash = scan_hash(seed, id.start, id.count)
         hash = scan_hash(scan_mix(hash, user), verb.start, verb.count)
-        return max(scan_mix(scan_hash(hash, uri.start, uri.count), phase.rawValue), 1)
+        return max(scan_mix(scan_hash(hash, uri.start, uri.count), UInt64(phase.rawValue)), 1)
     }
 
     /// The text of a JSON string, its escapes resolved; valid until the next call.
@@ -196,18 +214,16 @@ struct AuditFolder: ~Copyable {
 
     /// Adds an event that `prepare` found, if it can be judged without reading it as a whole.
     mutating func add(_ prepared: borrowing Prepared) -> (outcome: Outcome, decision: Int)? {
-        let event = prepared.line
-        guard let uri = event.requestURI, let verb = event.verb, let agent = agent(event.userAgent), let answer = answer(event) else {
-            return nil
-        }
+        let (agent, answer) = (prepared.agent, prepared.answer)
+        guard let uri = prepared.requestURI, let verb = prepared.verb, agent >= 0, answer >= 0 else { return nil }
         let isComplete = prepared.phase == .complete
         signature.clear()
-        signature.append(prepared.caller, agent, answer, Int32(truncatingIfNeeded: event.code))
+        signature.append(SIMD4(prepared.caller, agent, answer, prepared.code))
         signature.append(isComplete ? 1 : 0)
         signature.append(verb)
         signature.append(0)
         let path = appendEssentials(ofURI: uri)
-        let decision = AuditTally.place(ofDecision: answerValues[Int(answer)].decision)
+        let decision = answerTexts[Int(answer)].decision
         let key = signature.slice
         let (known, place) = events.find(key)
         if let known {
@@ -215,17 +231,17 @@ struct AuditFolder: ~Copyable {
             return (judgements[Int(known)].outcome, decision)
         }
         let judged: Judgement
-        if let path, let plain = judgePlain(event, prepared.caller, agent, answer, path: path) {
+        if let path, let plain = judgePlain(prepared, verb, path: path) {
             judged = plain
         } else {
             guard verb.isStringContent, uri.isStringContent else { return nil }
             var whole = AuditEvent()
-            whole.stage = event.stage?.unescaped ?? ""
+            whole.stage = AuditTally.stage(at: prepared.stage)
             whole.verb = verb.unescaped
             whole.requestURI = uri.unescaped
-            whole.caller = callerValues[Int(prepared.caller)].value
+            whole.caller = callerValues[Int(prepared.caller)]
             whole.userAgent = string(agent)
-            whole.code = event.code
+            whole.code = Int(prepared.code)
             (whole.decision, whole.reason, whole.message) = (
                 answerValues[Int(answer)].decision, answerValues[Int(answer)].reason, answerValues[Int(answer)].message
             )
@@ -262,7 +278,7 @@ struct AuditFolder: ~Copyable {
         callers = ByteTable()
         agents = ByteTable()
         answers = ByteTable()
-        (callerValues, answerValues) = ([], [])
+        (callerTexts, callerValues, answerTexts, answerValues) = ([], [], [], [])
     }
 
     /// Appends the path, and of the query what the attributes or a hint depend on.
@@ -314,11 +330,13 @@ struct AuditFolder: ~Copyable {
         let value = AuditEvent.Caller(user: trees[0]?.root, impersonated: trees[1]?.root, metadata: trees[2]?.root)
         withExtendedLifetime(trees) {}
         callers.insert(key, number, at: place)
-        callerValues.append(
-            Caller(
-                value: value, hash: Self.hash(of: value.user.name, seed), user: text(value.subject),
+        callerTexts.append(
+            CallerTexts(
+                hash: Self.hash(of: value.user.name, seed), isNamed: !value.user.name.isEmpty,
+                isImpersonating: value.impersonatedUser != nil, user: text(value.subject),
                 podNamespace: text(value.pod == nil ? "" : value.account?.namespace ?? ""), pod: text(value.pod?.name ?? ""),
                 podUID: text(value.pod?.uid ?? "")))
+        callerValues.append(value)
         return number
     }
 
@@ -345,18 +363,19 @@ struct AuditFolder: ~Copyable {
         let message = event.code == 403 || event.decision == nil ? event.message : nil
         scratch.clear()
         scratch.append(event.decision == nil ? 0 : 1)
-        for part in [event.decision, event.reason, message] {
-            if let part { scratch.append(part) }
-            scratch.append(0)
-        }
+        if let decision = event.decision { scratch.append(decision) }
+        scratch.append(0)
+        if let reason = event.reason { scratch.append(reason) }
+        scratch.append(0)
+        if let message { scratch.append(message) }
         let key = scratch.slice
         let (known, place) = answers.find(key)
         if let known { return known }
         guard [event.decision, event.reason, message].allSatisfy({ $0?.isStringContent ?? true }) else { return nil }
         let number = Int32(answerValues.count)
-        let reason = event.reason?.unescaped ?? ""
-        answerValues.append(
-            Answer(decision: event.decision?.unescaped, reason: reason, message: message?.unescaped ?? "", reasonText: text(reason)))
+        let (decision, reason) = (event.decision?.unescaped, event.reason?.unescaped ?? "")
+        answerTexts.append(AnswerTexts(decision: AuditTally.place(ofDecision: decision), reason: text(reason)))
+        answerValues.append(Answer(decision: decision, reason: reason, message: message?.unescaped ?? ""))
         answers.insert(key, number, at: place)
         return number
     }
@@ -388,17 +407,15 @@ struct AuditFolder: ~Copyable {
     // MARK: Judging
 
     /// Judges an event that proves its own attributes and nothing else; `nil` when it may prove more.
-    private mutating func judgePlain(_ event: AuditLine, _ caller: Int32, _ agent: Int32, _ answer: Int32, path: ByteSlice) -> Judgement? {
-        let (caller, answer) = (callerValues[Int(caller)], answerValues[Int(answer)])
-        guard caller.value.impersonatedUser == nil, let verb = event.verb, verb.isPlainText, !verb.isEmpty, caller.user != 0 else {
-            return nil
-        }
-        let isAllowed = answer.decision == "allow"
-        guard isAllowed || answer.decision == "forbid" else { return nil }
+    private mutating func judgePlain(_ event: borrowing Prepared, _ verb: ByteSlice, path: ByteSlice) -> Judgement? {
+        let (caller, answer) = (callerTexts[Int(event.caller)], answerTexts[Int(event.answer)])
+        guard !caller.isImpersonating, verb.isPlainText, !verb.isEmpty, caller.user != 0 else { return nil }
+        let isAllowed = answer.decision == AuditTally.allow
+        guard isAllowed || answer.decision == AuditTally.forbid else { return nil }
         var fact = UsageFact()
         if let attributes = URLAttributes(path: path.buffer) {
             guard attributes.verb == nil else { return nil }
-            if isAllowed, AuditNeeds.mayProveMore(verb: verb, attributes, code: event.code) { return nil }
+            if isAllowed, AuditNeeds.mayProveMore(verb: verb, attributes, code: Int(event.code)) { return nil }
             fact.apiGroup = text(attributes.apiGroup)
             fact.resource = text(attributes.resource)
             fact.subresource = text(attributes.subresource)
@@ -408,14 +425,14 @@ struct AuditFolder: ~Copyable {
             fact.apiGroup = -1
             fact.resource = text(path)
         }
-        if isAllowed, event.code == 403 || answer.reasonText == 0 { return nil }
+        if isAllowed, event.code == 403 || answer.reason == 0 { return nil }
         fact.user = caller.user
         (fact.podNamespace, fact.pod, fact.podUID) = (caller.podNamespace, caller.pod, caller.podUID)
-        fact.userAgent = agent
+        fact.userAgent = event.agent
         fact.verb = text(verb)
-        fact.reason = answer.reasonText
+        fact.reason = answer.reason
         fact.decision = isAllowed ? 0 : 1
-        fact.codeClass = Int32(truncatingIfNeeded: event.code / 100)
+        fact.codeClass = event.code / 100
         return Judgement(outcome: .request, fact: place(of: fact))
     }
 

@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import Synchronization
 import WhittleModel
 
 /// A run of whole lines, or a piece of a line that is longer than a block.
@@ -15,6 +16,11 @@ final class AuditBlock: @unchecked Sendable {
     var endsLine = false
     /// Whether an earlier load ended here, so that what stands before is known if its digest is.
     var endsAtKnownCount = false
+
+    /// What came of it: its lines, those that are not the usual event, and the counts of the others.
+    fileprivate(set) var lineCount = 0
+    fileprivate(set) var unusual: [UnusualLine] = []
+    fileprivate(set) var tally = AuditTally()
 
     init() { start.initialize(repeating: 0, count: Self.size + Self.padding) }
 
@@ -36,11 +42,14 @@ struct UnusualLine {
 /// Folds blocks of lines, one after the other; several lanes work side by side.
 final class AuditLane: @unchecked Sendable {
     private(set) var folder: AuditFolder
-    private(set) var tally = AuditTally()
-    /// Of the block folded last.
-    private(set) var unusual: [UnusualLine] = []
-    private(set) var lineCount = 0
-    private var prepared: ContiguousArray<(event: AuditFolder.Prepared, place: UnusualLine, isNew: Bool)> = []
+    private var prepared: ContiguousArray<PreparedLine> = []
+
+    private struct PreparedLine {
+        var event: AuditFolder.Prepared
+        /// Where it stands, should it turn out to be unusual.
+        var place: UnusualLine
+        var isNew = true
+    }
 
     init(seed: UInt64, maxNames: Int, memoryLimit: Int) {
         folder = AuditFolder(seed: seed, maxNames: maxNames, memoryLimit: memoryLimit)
@@ -49,31 +58,50 @@ final class AuditLane: @unchecked Sendable {
     /// - Parameters:
     ///   - takesUsual: whether usual events count.
     ///   - window: the events before; only used between `turn` and the return of it.
-    ///   - turn: waits until the blocks before have looked at the window.
-    ///   - done: lets the next one do so.
-    func fold(_ block: AuditBlock, _ window: SharedWindow, takesUsual: Bool, turn: () -> Void, done: () -> Void) {
-        folder.forgetIfFull()
+    ///   - turn: waits until the window has seen the blocks before.
+    ///   - done: called when it has seen this one, with whether every line was usual so far.
+    func fold(_ block: AuditBlock, _ window: SharedWindow, takesUsual: Bool, turn: () -> Void, done: (Bool) -> Void) {
         prepared.removeAll(keepingCapacity: true)
-        unusual.removeAll(keepingCapacity: true)
-        lineCount = 0
-        var position = 0
+        (block.lineCount, block.tally) = (0, AuditTally())
+        block.unusual.removeAll(keepingCapacity: true)
+        if !block.isPiece { Self.prepare(block, takesUsual, with: &folder, &prepared) }
+        turn()
+        window.withWindow { window in
+            for index in prepared.indices { prepared[index].isNew = window.insert(prepared[index].event.hash) }
+        }
+        done(!block.isPiece && block.unusual.isEmpty)
+        Self.count(prepared, with: &folder, &block.tally, &block.unusual)
+    }
+
+    // These take what they change, so that the run time looks once a block whether anybody else changes it, not once a line.
+
+    private static func prepare(
+        _ block: AuditBlock, _ takesUsual: Bool, with folder: inout AuditFolder, _ prepared: inout ContiguousArray<PreparedLine>
+    ) {
+        folder.forgetIfFull()
         let bytes = block.bytes
-        while position < block.count, !block.isPiece {
-            let found = memchr(block.start + position, Int32(UInt8(ascii: "\n")), block.count - position)
-            let end = found.map { UnsafeRawPointer(block.start).distance(to: UnsafeRawPointer($0)) + 1 } ?? block.count
+        var (position, lineCount) = (0, 0)
+        while position < bytes.count {
+            let found = memchr(block.start + position, Int32(UInt8(ascii: "\n")), bytes.count - position)
+            let end = found.map { UnsafeRawPointer(block.start).distance(to: UnsafeRawPointer($0)) + 1 } ?? bytes.count
             let place = UnusualLine(range: position..<end, line: lineCount)
             if takesUsual, let event = folder.prepare(UnsafeBufferPointer(rebasing: bytes[position..<end])) {
-                prepared.append((event, place, true))
+                prepared.append(PreparedLine(event: event, place: place))
             } else {
-                unusual.append(place)
+                block.unusual.append(place)
             }
             lineCount += 1
             position = end
         }
-        turn()
-        for index in prepared.indices { prepared[index].isNew = window.insert(prepared[index].event.hash) }
-        done()
+        block.lineCount = lineCount
+    }
+
+    private static func count(
+        _ prepared: ContiguousArray<PreparedLine>, with folder: inout AuditFolder, _ tally: inout AuditTally,
+        _ unusual: inout [UnusualLine]
+    ) {
         let before = unusual.count
+        defer { if unusual.count > before { unusual.sort { $0.range.lowerBound < $1.range.lowerBound } } }
         for index in prepared.indices {
             let (phase, isNew) = (prepared[index].event.phase, prepared[index].isNew)
             var judged: (outcome: AuditFolder.Outcome, decision: Int)?
@@ -90,7 +118,6 @@ final class AuditLane: @unchecked Sendable {
             guard isNew else { continue }
             tally.add(phase == .complete ? judged?.outcome : nil, decision: judged?.decision ?? 0)
         }
-        if unusual.count > before { unusual.sort { $0.range.lowerBound < $1.range.lowerBound } }
     }
 
     /// Gives the memory of events back.
@@ -101,23 +128,22 @@ final class AuditLane: @unchecked Sendable {
 
     /// Adds what another has counted.
     func absorb(_ other: borrowing AuditFolder) { folder.absorb(other) }
-
-    /// Gives the tally away.
-    func takeTally() -> AuditTally {
-        defer { tally = AuditTally() }
-        return tally
-    }
 }
 
 /// The window of all lanes; one at a time looks at it.
-final class SharedWindow: @unchecked Sendable {
-    private var window: EventWindow
+final class SharedWindow: Sendable {
+    private let window: Mutex<EventWindow>
+    let seed: UInt64
 
-    init(_ state: EventWindowState) { window = EventWindow(state) }
+    init(_ state: EventWindowState) {
+        window = Mutex(EventWindow(state))
+        seed = state.seed
+    }
 
-    var seed: UInt64 { window.seed }
-    var state: EventWindowState { window.state }
+    var state: EventWindowState { window.withLock { $0.state } }
 
-    @inline(__always)
-    func insert(_ hash: UInt64) -> Bool { window.insert(hash) }
+    func insert(_ hash: UInt64) -> Bool { window.withLock { $0.insert(hash) } }
+
+    /// For many events at once.
+    func withWindow(_ body: (inout EventWindow) -> Void) { window.withLock { body(&$0) } }
 }

@@ -21,9 +21,10 @@ struct ByteSlice: @unchecked Sendable {
     var isEmpty: Bool { count == 0 }
     var buffer: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: start, count: count) }
 
+    /// The count of the text, which is known when this is compiled, makes the comparison a few loads instead of a call.
     @inline(__always)
     func isText(_ text: StaticString) -> Bool {
-        count == text.utf8CodeUnitCount && memcmp(start, text.utf8Start, count) == 0
+        count == text.utf8CodeUnitCount && memcmp(start, text.utf8Start, text.utf8CodeUnitCount) == 0
     }
 
     /// Whether the text stands anywhere in it.
@@ -194,8 +195,11 @@ struct AuditLine {
                 position += 1
             }
             let isPadded = position - start > 1 && start.pointee == UInt8(ascii: "0")
-            return position > start && position < end && !isPadded
-                && [UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: " ")].contains(position.pointee)
+            guard position > start, position < end, !isPadded else { return false }
+            switch position.pointee {
+            case UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: " "): return true
+            default: return false
+            }
         }
 
         @inline(__always)
@@ -209,13 +213,15 @@ struct AuditLine {
                 return true
             default:
                 let start = position
-                while position < end, position.pointee > 0x20,
-                    ![UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: "]")].contains(position.pointee)
-                {
-                    position += 1
-                }
+                while position < end, !isBehindScalar(position.pointee) { position += 1 }
                 return position > start
             }
+        }
+
+        /// Whether a number, `true`, `false` or `null` ends before this byte.
+        @inline(__always)
+        private func isBehindScalar(_ byte: UInt8) -> Bool {
+            byte <= 0x20 || byte == UInt8(ascii: ",") || byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]")
         }
 
         /// Calls `member` with each key; it moves past the value.

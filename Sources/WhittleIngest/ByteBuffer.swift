@@ -31,11 +31,9 @@ struct ByteBuffer: ~Copyable {
         count += 1
     }
 
-    mutating func append(_ numbers: Int32...) {
-        for number in numbers {
-            reserve(4)
-            UnsafeMutableRawPointer(base + count).storeBytes(of: number, as: Int32.self)
-            count += 4
-        }
+    mutating func append(_ numbers: SIMD4<Int32>) {
+        reserve(16)
+        UnsafeMutableRawPointer(base + count).storeBytes(of: numbers, as: SIMD4<Int32>.self)
+        count += 16
     }
 }
