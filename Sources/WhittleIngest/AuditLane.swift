@@ -17,14 +17,21 @@ final class AuditBlock: @unchecked Sendable {
     /// Whether an earlier load ended here, so that what stands before is known if its digest is.
     var endsAtKnownCount = false
 
-    /// What came of it: its lines, those that are not the usual event, and the counts of the others.
+    /// What a lane found: lines, the usual events, what these have in common and the lane that numbered it.
     fileprivate(set) var lineCount = 0
+    fileprivate var prepared: ContiguousArray<PreparedLine> = []
+    fileprivate var new = NewParts()
+    fileprivate var lane: AuditLane?
+    /// Lines that are not the usual event, and the counts of the others.
     fileprivate(set) var unusual: [UnusualLine] = []
     fileprivate(set) var tally = AuditTally()
 
     init() { start.initialize(repeating: 0, count: Self.size + Self.padding) }
 
     deinit { start.deallocate() }
+
+    /// Whether it is whole lines, and each is the usual event.
+    var isUsual: Bool { !isPiece && unusual.isEmpty }
 
     var bytes: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: UnsafePointer(start), count: count) }
 }
@@ -39,74 +46,89 @@ struct UnusualLine {
     var isChecked = false
 }
 
-/// Folds blocks of lines, one after the other; several lanes work side by side.
+/// A usual event of a block.
+struct PreparedLine {
+    var event: PreparedEvent
+    /// Where it stands, should it turn out to be unusual.
+    var place: UnusualLine
+    var isNew = true
+}
+
+/// Finds the events of blocks, one after the other; several lanes work side by side.
 final class AuditLane: @unchecked Sendable {
-    private(set) var folder: AuditFolder
-    private var prepared: ContiguousArray<PreparedLine> = []
+    private var parts: AuditParts
+    /// What its numbers stand for; belongs to `AuditCounter`.
+    fileprivate var known = KnownParts()
 
-    private struct PreparedLine {
-        var event: AuditFolder.Prepared
-        /// Where it stands, should it turn out to be unusual.
-        var place: UnusualLine
-        var isNew = true
-    }
+    init(seed: UInt64, memoryLimit: Int) { parts = AuditParts(seed: seed, memoryLimit: memoryLimit) }
 
-    init(seed: UInt64, maxNames: Int, memoryLimit: Int) {
-        folder = AuditFolder(seed: seed, maxNames: maxNames, memoryLimit: memoryLimit)
-    }
-
-    /// - Parameters:
-    ///   - takesUsual: whether usual events count.
-    ///   - window: the events before; only used between `turn` and the return of it.
-    ///   - turn: waits until the window has seen the blocks before.
-    ///   - done: called when it has seen this one, with whether every line was usual so far.
-    func fold(_ block: AuditBlock, _ window: SharedWindow, takesUsual: Bool, turn: () -> Void, done: (Bool) -> Void) {
-        prepared.removeAll(keepingCapacity: true)
-        (block.lineCount, block.tally) = (0, AuditTally())
+    /// - Parameter takesUsual: whether usual events count; if not, every line is unusual.
+    func prepare(_ block: AuditBlock, takesUsual: Bool) {
+        block.prepared.removeAll(keepingCapacity: true)
         block.unusual.removeAll(keepingCapacity: true)
-        if !block.isPiece { Self.prepare(block, takesUsual, with: &folder, &prepared) }
-        turn()
-        window.withWindow { window in
-            for index in prepared.indices { prepared[index].isNew = window.insert(prepared[index].event.hash) }
-        }
-        done(!block.isPiece && block.unusual.isEmpty)
-        Self.count(prepared, with: &folder, &block.tally, &block.unusual)
+        (block.lineCount, block.lane) = (0, self)
+        if !block.isPiece { Self.prepare(block, takesUsual, with: &parts, &block.prepared, &block.unusual) }
+        block.new = parts.takeNew()
     }
 
-    // These take what they change, so that the run time looks once a block whether anybody else changes it, not once a line.
-
+    /// Takes what it changes, so that the run time looks once a block whether anybody else changes it, not once a line.
     private static func prepare(
-        _ block: AuditBlock, _ takesUsual: Bool, with folder: inout AuditFolder, _ prepared: inout ContiguousArray<PreparedLine>
+        _ block: AuditBlock, _ takesUsual: Bool, with parts: inout AuditParts, _ prepared: inout ContiguousArray<PreparedLine>,
+        _ unusual: inout [UnusualLine]
     ) {
-        folder.forgetIfFull()
+        parts.forgetIfFull()
         let bytes = block.bytes
         var (position, lineCount) = (0, 0)
         while position < bytes.count {
             let found = memchr(block.start + position, Int32(UInt8(ascii: "\n")), bytes.count - position)
             let end = found.map { UnsafeRawPointer(block.start).distance(to: UnsafeRawPointer($0)) + 1 } ?? bytes.count
             let place = UnusualLine(range: position..<end, line: lineCount)
-            if takesUsual, let event = folder.prepare(UnsafeBufferPointer(rebasing: bytes[position..<end])) {
+            if takesUsual, let event = parts.prepare(UnsafeBufferPointer(rebasing: bytes[position..<end])) {
                 prepared.append(PreparedLine(event: event, place: place))
             } else {
-                block.unusual.append(place)
+                unusual.append(place)
             }
             lineCount += 1
             position = end
         }
         block.lineCount = lineCount
     }
+}
+
+/// Counts the events that lanes have found, one block after the other.
+final class AuditCounter: @unchecked Sendable {
+    private(set) var folder: AuditFolder
+
+    init(maxNames: Int, memoryLimit: Int) { folder = AuditFolder(maxNames: maxNames, memoryLimit: memoryLimit) }
+
+    /// Counts the usual events of a block behind those of the blocks before it.
+    func count(_ block: AuditBlock, _ window: SharedWindow) {
+        block.tally = AuditTally()
+        window.withWindow { Self.tellNew(&block.prepared, by: &$0) }
+        guard let lane = block.lane else { return }
+        folder.forgetIfFull()
+        if !block.new.isEmpty { folder.learn(block.new, into: &lane.known) }
+        block.new = NewParts(isReset: false, agents: [])
+        let before = block.unusual.count
+        Self.count(block.prepared, lane.known, with: &folder, &block.tally, &block.unusual)
+        if block.unusual.count > before { block.unusual.sort { $0.range.lowerBound < $1.range.lowerBound } }
+    }
+
+    // See `AuditLane.prepare` for why these take what they change.
+
+    private static func tellNew(_ prepared: inout ContiguousArray<PreparedLine>, by window: inout EventWindow) {
+        for index in prepared.indices { prepared[index].isNew = window.insert(prepared[index].event.hash) }
+    }
 
     private static func count(
-        _ prepared: ContiguousArray<PreparedLine>, with folder: inout AuditFolder, _ tally: inout AuditTally,
+        _ prepared: ContiguousArray<PreparedLine>, _ known: KnownParts, with folder: inout AuditFolder, _ tally: inout AuditTally,
         _ unusual: inout [UnusualLine]
     ) {
-        let before = unusual.count
-        defer { if unusual.count > before { unusual.sort { $0.range.lowerBound < $1.range.lowerBound } } }
         for index in prepared.indices {
             let (phase, isNew) = (prepared[index].event.phase, prepared[index].isNew)
             var judged: (outcome: AuditFolder.Outcome, decision: Int)?
             if isNew, phase != .early {
-                judged = folder.add(prepared[index].event)
+                judged = folder.add(prepared[index].event, known)
                 guard judged != nil else {
                     let place = prepared[index].place
                     unusual.append(UnusualLine(range: place.range, line: place.line, isChecked: true))
@@ -121,10 +143,7 @@ final class AuditLane: @unchecked Sendable {
     }
 
     /// Gives the memory of events back.
-    func forget() {
-        folder.forget()
-        prepared = []
-    }
+    func forget() { folder.forget() }
 
     /// Adds what another has counted.
     func absorb(_ other: borrowing AuditFolder) { folder.absorb(other) }

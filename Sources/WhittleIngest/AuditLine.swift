@@ -40,6 +40,17 @@ struct ByteSlice: @unchecked Sendable {
         return true
     }
 
+    /// Whether there are JSON escapes other than `\u0026`, which is `&`.
+    var hasEscapes: Bool {
+        var place = 0
+        while let found = memchr(start + place, Int32(UInt8(ascii: "\\")), count - place) {
+            let offset = UnsafeRawPointer(start).distance(to: found)
+            guard ByteSlice(start: start + offset, count: min(6, count - offset)).isText("\\u0026") else { return true }
+            place = offset + 6
+        }
+        return false
+    }
+
     /// Whether it is the inside of a JSON string in UTF-8; the quotes stand around it.
     var isStringContent: Bool {
         guard firstInvalidUTF8(in: buffer) == nil,

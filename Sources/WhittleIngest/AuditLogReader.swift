@@ -87,14 +87,11 @@ public final class AuditLogReader {
         }
         var fold = UsageFold()
         if let window {
-            var lanes = pipeline?.lanes ?? []
-            for lane in lanes { lane.forget() }
-            for lane in lanes.dropFirst() { lanes[0].absorb(lane.folder) }
-            if let session, !session.folder.isEmpty {
-                if lanes.isEmpty { lanes.append(Self.lane(window, options)) }
-                lanes[0].absorb(session.folder)
+            if let counter = pipeline?.counter {
+                counter.forget()
+                if let session, !session.folder.isEmpty { counter.absorb(session.folder) }
+                fold = counter.folder.result()
             }
-            fold = lanes.first?.folder.result() ?? fold
             fold.window = window.state
         }
         fold.logs = logs
@@ -173,12 +170,8 @@ public final class AuditLogReader {
         return (source.total, unfinished)
     }
 
-    /// Bytes of events that all lanes together remember.
+    /// Bytes of events that are remembered; lanes remember a quarter more of what events have in common.
     private static let memoryLimit = 12 << 20
-
-    private static func lane(_ window: SharedWindow, _ options: Options) -> AuditLane {
-        AuditLane(seed: window.seed, maxNames: options.maxNames, memoryLimit: memoryLimit / options.threads)
-    }
 
     private func block(from source: BlockSource) -> AuditBlock? { source.next(spare.popLast() ?? AuditBlock()) }
 
@@ -188,8 +181,9 @@ public final class AuditLogReader {
         let window = self.window ?? SharedWindow(EventWindowState(seed: Self.seed(of: block.bytes)))
         let options = options
         let pipeline = FoldingPipeline(
-            window, lanes: options.threads, takesUsual: AuditEnvelope.accepts("", as: options.format),
-            makeLane: { Self.lane(window, options) })
+            AuditCounter(maxNames: options.maxNames, memoryLimit: Self.memoryLimit), window, lanes: options.threads,
+            takesUsual: AuditEnvelope.accepts("", as: options.format),
+            makeLane: { AuditLane(seed: window.seed, memoryLimit: Self.memoryLimit / 4 / options.threads) })
         let session = AuditSession(window: window, lineLimit: options.lineLimit, format: options.format, maxNames: options.maxNames)
         (self.window, self.pipeline, self.session) = (window, pipeline, session)
         return (pipeline, session)

@@ -72,6 +72,9 @@ struct FactTable: ~Copyable {
     private(set) var all: ContiguousArray<UsageFact> = []
     private var slots = SlotTable()
 
+    /// The place of a fact, if it is there.
+    func find(_ fact: UsageFact) -> Int? { slots.find(Self.hash(fact)) { all[$0] == fact }.index }
+
     /// The place of a fact; a new one comes last.
     mutating func place(of fact: UsageFact) -> Int {
         let hash = Self.hash(fact)

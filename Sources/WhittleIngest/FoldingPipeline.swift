@@ -1,25 +1,31 @@
 import Dispatch
 import Synchronization
 
-/// Folds blocks side by side, as many as there are lanes, and gives them back in their order.
+/// Folds blocks on several threads and gives them back in their order.
 ///
-/// The window sees the events as if blocks came one after the other: those of a block when those of the block before have been
-/// seen, and when the session has read what was unusual there. So the result is the same whatever the number of lanes.
+/// Lanes find the events of blocks side by side. They are counted in the order of the log, by whichever lane finds the next block
+/// ready when nobody counts: so nothing is judged twice, and the result is the same whatever the number of lanes. Behind a block
+/// with unusual lines counting waits until the session has read these.
 final class FoldingPipeline: @unchecked Sendable {
-    let window: SharedWindow
-    private let makeLane: () -> AuditLane
+    let counter: AuditCounter
+    private let window: SharedWindow
     private let takesUsual: Bool
-    /// Blocks that may wait or be folded before the oldest is taken back: one for each lane, and one that it goes on with.
-    let depth: Int
+    private let makeLane: () -> AuditLane
     private let laneLimit: Int
-    private(set) var lanes: [AuditLane] = []
+    private var laneCount = 0
     private var inFlight: ArraySlice<Folding> = []
-    private var last: Folding?
     private let shared = Mutex(Shared())
 
     private struct Shared {
+        /// Blocks that no lane has begun.
         var waiting: ArraySlice<Folding> = []
+        /// Blocks that are not counted.
+        var uncounted: ArraySlice<Folding> = []
         var idle: [AuditLane] = []
+        /// Whether somebody counts, or is to go on with it when the session has read something.
+        var isCounting = false
+        /// Whether the session has not come to an end of what it reads, so that it has to do with every block.
+        var isSessionOpen = false
 
         /// The block that a lane goes on with; without one the lane is idle.
         mutating func next(for lane: AuditLane) -> Folding? {
@@ -27,70 +33,90 @@ final class FoldingPipeline: @unchecked Sendable {
             idle.append(lane)
             return nil
         }
+
+        /// The block to be counted next, if it is ready; without one nobody counts. Only for who counts, or when nobody does.
+        mutating func nextToCount() -> Folding? {
+            guard let folding = uncounted.first, folding.isPrepared else {
+                isCounting = false
+                return nil
+            }
+            isCounting = true
+            folding.isQuiet = !isSessionOpen
+            return uncounted.popFirst()
+        }
     }
 
     /// A block on its way.
     private final class Folding: @unchecked Sendable {
         let block: AuditBlock
-        /// The block before, until the window has seen that.
-        var before: Folding?
-        let isFolded = DispatchSemaphore(value: 0)
-        let isSeen = DispatchSemaphore(value: 0)
-        /// Whether the session has nothing to do with the block, nor with what an earlier one left open; told by `isSeen`.
+        /// Belongs to `shared`.
+        var isPrepared = false
+        let isCounted = DispatchSemaphore(value: 0)
+        /// Whether the session has nothing to do with it; told by `isCounted`.
         var isQuiet = false
 
-        init(_ block: AuditBlock, after before: Folding?) {
-            self.block = block
-            self.before = before
-        }
+        init(_ block: AuditBlock) { self.block = block }
     }
 
     /// - Parameters:
-    ///   - lanes: blocks that are folded at a time.
+    ///   - lanes: blocks that are worked on at a time.
     ///   - takesUsual: whether usual events count; if not, every line is left to the session.
-    init(_ window: SharedWindow, lanes: Int, takesUsual: Bool, makeLane: @escaping () -> AuditLane) {
+    init(
+        _ counter: AuditCounter, _ window: SharedWindow, lanes: Int, takesUsual: Bool, makeLane: @escaping () -> AuditLane
+    ) {
+        self.counter = counter
         self.window = window
         self.makeLane = makeLane
         self.takesUsual = takesUsual
         laneLimit = lanes
-        depth = lanes * 2
     }
+
+    /// Blocks that may be in flight so that no lane waits for the next one.
+    var depth: Int { laneLimit * 2 }
 
     /// Blocks that were not taken back.
     var count: Int { inFlight.count }
 
-    /// Begins to fold a block; the session was idle when the first one of all came.
+    /// Begins to fold a block.
     func submit(_ block: AuditBlock) {
-        let folding = Folding(block, after: last)
-        last = folding
+        let folding = Folding(block)
         inFlight.append(folding)
         let lane = shared.withLock { shared -> AuditLane? in
             shared.waiting.append(folding)
+            shared.uncounted.append(folding)
             return shared.idle.popLast()
         }
         if let lane {
             work(lane)
-        } else if lanes.count < laneLimit {
-            lanes.append(makeLane())
-            work(lanes[lanes.count - 1])
+        } else if laneCount < laneLimit {
+            laneCount += 1
+            work(makeLane())
         }
     }
 
     private func work(_ lane: AuditLane) {
         DispatchQueue.global().async { [self] in
-            while let folding = shared.withLock({ $0.next(for: lane) }) { fold(folding, on: lane) }
+            while let folding = shared.withLock({ $0.next(for: lane) }) {
+                lane.prepare(folding.block, takesUsual: takesUsual)
+                let first = shared.withLock { shared in
+                    folding.isPrepared = true
+                    return shared.isCounting ? nil : shared.nextToCount()
+                }
+                count(from: first)
+            }
         }
     }
 
-    private func fold(_ folding: Folding, on lane: AuditLane) {
-        lane.fold(
-            folding.block, window, takesUsual: takesUsual, turn: { folding.before?.isSeen.wait() },
-            done: { isUsual in
-                folding.isQuiet = isUsual && folding.before?.isQuiet ?? true
-                folding.before = nil
-                if folding.isQuiet { folding.isSeen.signal() }
-            })
-        folding.isFolded.signal()
+    /// Counts blocks as long as the next one is ready and the session need not be waited for.
+    private func count(from first: Folding?) {
+        var next = first
+        while let folding = next {
+            counter.count(folding.block, window)
+            folding.isQuiet = folding.isQuiet && folding.block.isUsual
+            let isQuiet = folding.isQuiet
+            folding.isCounted.signal()
+            next = isQuiet ? shared.withLock { $0.nextToCount() } : nil
+        }
     }
 
     /// Waits for the oldest block and gives it to `body`, which lets the session read what is unusual in it.
@@ -98,10 +124,13 @@ final class FoldingPipeline: @unchecked Sendable {
     /// - Parameter body: returns whether the session is idle.
     func takeOldest(_ body: (AuditBlock) -> Bool) {
         guard let folding = inFlight.popFirst() else { return }
-        folding.isFolded.wait()
+        folding.isCounted.wait()
         let isIdle = body(folding.block)
         guard !folding.isQuiet else { return }
-        folding.isQuiet = isIdle
-        folding.isSeen.signal()
+        let next = shared.withLock { shared in
+            shared.isSessionOpen = !isIdle
+            return shared.nextToCount()
+        }
+        if let next { DispatchQueue.global().async { [self] in count(from: next) } }
     }
 }
