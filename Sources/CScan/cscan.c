@@ -15,10 +15,6 @@ void keep_large_blocks_apart(void) {}
 void release_free_memory(void) {}
 #endif
 
-int scan_contains(const uint8_t *p, size_t count, const uint8_t *word, size_t word_count) {
-    return memmem(p, count, word, word_count) != NULL;
-}
-
 // Marks of 64 bytes: quotes and backslashes, opening and closing brackets. `{` and `[`, `}` and `]` differ in one bit only.
 typedef struct {
     uint64_t quotes, backslashes, opens, closes;

@@ -21,37 +21,8 @@ struct AuditFolder: ~Copyable {
         case aimless
     }
 
-    /// How far a request had come.
-    enum Phase: UInt64 {
-        /// Before authorization.
-        case early
-        /// Open: a watch or another long answer.
-        case started
-        /// Answered.
-        case complete
-
-        init(stage: String) {
-            self = stage == "ResponseComplete" || stage == "Panic" ? .complete : stage == "ResponseStarted" ? .started : .early
-        }
-    }
-
-    /// A usual event on one line, found but not counted.
-    struct Prepared {
-        fileprivate var line: AuditLine
-        fileprivate var caller: Int32
-        fileprivate(set) var phase: Phase
-        /// Microseconds since 1970-01-01 UTC.
-        fileprivate(set) var time: Int64
-        /// Tells the event from others; 0 = nothing does.
-        fileprivate(set) var hash: UInt64
-        /// Places in `AuditTally`.
-        fileprivate(set) var level: Int
-        fileprivate(set) var stage: Int
-    }
-
     /// Bytes of remembered events; beyond it the memory is emptied, which costs time and changes nothing.
     private let memoryLimit: Int
-    private let seed: UInt64
     private let maxNames: Int
 
     private var texts = ByteTable()
@@ -70,30 +41,7 @@ struct AuditFolder: ~Copyable {
     private var judgements: ContiguousArray<Judgement> = []
     private var extras: ContiguousArray<Extra> = []
     private var events = ByteTable()
-    private var callers = ByteTable()
-    private var callerValues: [Caller] = []
-    private var agents = ByteTable()
-    private var answers = ByteTable()
-    private var answerValues: [Answer] = []
     private var signature = ByteBuffer()
-    private var scratch = ByteBuffer()
-    private var clock = AuditClock()
-
-    private struct Caller {
-        var value: AuditEvent.Caller
-        var hash: UInt64
-        var user: Int32
-        var podNamespace: Int32
-        var pod: Int32
-        var podUID: Int32
-    }
-
-    private struct Answer {
-        var decision: String?
-        var reason: String
-        var message: String
-        var reasonText: Int32
-    }
 
     /// The counts that an event adds to.
     private struct Judgement {
@@ -110,104 +58,53 @@ struct AuditFolder: ~Copyable {
     }
 
     /// - Parameters:
-    ///   - seed: what the hashes of events start from.
     ///   - maxNames: names of a verb on a resource that are kept for one user.
     ///   - memoryLimit: bytes of remembered events.
-    init(seed: UInt64, maxNames: Int, memoryLimit: Int = 1 << 20) {
+    init(maxNames: Int, memoryLimit: Int = 1 << 20) {
         self.memoryLimit = memoryLimit
-        self.seed = seed
         self.maxNames = maxNames
         _ = text("")
     }
 
-    // MARK: Lines
+    // MARK: Events
 
-    /// Finds the event of one line; `nil` when it is not the usual kind.
+    /// Takes over what `AuditParts` has numbered since it was asked last.
+    mutating func learn(_ new: NewParts, into known: inout KnownParts) {
+        if new.isReset { known = KnownParts() }
+        for caller in new.callers {
+            let value = caller.value
+            let texts = SIMD4(
+                text(value.subject), text(value.pod == nil ? "" : value.account?.namespace ?? ""), text(value.pod?.name ?? ""),
+                text(value.pod?.uid ?? ""))
+            known.callers.append((texts, value.impersonatedUser != nil))
+        }
+        known.callerValues += new.callers
+        for agent in new.agents { known.agents.append(text(agent)) }
+        for answer in new.answers {
+            known.answers.append((AuditTally.place(ofDecision: answer.decision), text(answer.reason), answer.isPlain))
+        }
+        known.answerValues += new.answers
+    }
+
+    /// Adds an event that `AuditParts` found, if it can be judged without reading it as a whole.
     ///
-    /// - Parameter line: with its line end; the buffer goes on for 64 bytes behind it.
-    mutating func prepare(_ line: UnsafeBufferPointer<UInt8>) -> Prepared? {
-        guard let event = AuditLine(line), let stageText = event.stage, let received = event.received,
-            let stage = AuditTally.place(ofStage: stageText), let level = AuditTally.place(ofLevel: event.level),
-            let time = clock.microseconds(received)
-        else { return nil }
-        let phase: Phase = stage == 0 ? .early : stage == 1 ? .started : .complete
-        // What comes before authorization is only counted.
-        if phase == .early {
-            guard event.auditID != nil || event.requestURI != nil || event.verb != nil else { return nil }
-            return Prepared(line: event, caller: -1, phase: phase, time: time, hash: 0, level: level, stage: stage)
-        }
-        // Without a URI the object reference counts, and some bodies are needs of somebody: too rare to be worth a memory.
-        guard let uri = event.requestURI, let verb = event.verb, !uri.isEmpty else { return nil }
-        if let body = event.requestObject {
-            let mayReview = uri.contains("authorization.k8s.io") || hasEscapes(uri) || uri.contains(UInt8(ascii: "%"))
-            if mayReview || body.contains("blockOwnerDeletion") || body.contains("\\u") { return nil }
-        }
-        guard let caller = caller(event), !callerValues[Int(caller)].value.user.name.isEmpty else { return nil }
-        var hash: UInt64 = 0
-        if let id = event.auditID, !id.isEmpty {
-            guard !id.contains(UInt8(ascii: "\\")), !verb.contains(UInt8(ascii: "\\")) else { return nil }
-            hash = eventHash(id, callerValues[Int(caller)].hash, verb, canonical(uri), phase)
-        }
-        return Prepared(line: event, caller: caller, phase: phase, time: time, hash: hash, level: level, stage: stage)
-    }
-
-    /// The hash of an event that was read as a whole; 0 = it has no auditID, or comes before authorization.
-    mutating func hash(of event: AuditEvent) -> UInt64 {
-        let phase = Phase(stage: event.stage)
-        guard !event.auditID.isEmpty, phase != .early else { return 0 }
-        let user = Self.hash(of: event.caller.user.name, seed)
-        var (id, verb, uri) = (event.auditID, event.verb, event.requestURI)
-        return id.withUTF8 { id in
-            verb.withUTF8 { verb in uri.withUTF8 { uri in eventHash(ByteSlice(id), user, ByteSlice(verb), ByteSlice(uri), phase) } }
-        }
-    }
-
-    private static func hash(of text: String, _ seed: UInt64) -> UInt64 {
-        var text = text
-        return text.withUTF8 { scan_hash(seed, ByteSlice($0).start, $0.count) }
-    }
-
-    @inline(__always)
-    private func eventHash(_ id: ByteSlice, _ user: UInt64, _ verb: ByteSlice, _ uri: ByteSlice, _ phase: Phase) -> UInt64 {
-        var hash = scan_hash(seed, id.start, id.count)
-        hash = scan_hash(scan_mix(hash, user), verb.start, verb.count)
-        return max(scan_mix(scan_hash(hash, uri.start, uri.count), phase.rawValue), 1)
-    }
-
-    /// The text of a JSON string, its escapes resolved; valid until the next call.
-    private mutating func canonical(_ slice: ByteSlice) -> ByteSlice {
-        guard slice.contains(UInt8(ascii: "\\")) else { return slice }
-        scratch.clear()
-        if hasEscapes(slice) {
-            var text = slice.unescaped
-            text.withUTF8 { scratch.append(ByteSlice($0)) }
-            return scratch.slice
-        }
-        var rest = slice
-        while let found = memchr(rest.start, Int32(UInt8(ascii: "\\")), rest.count) {
-            let offset = UnsafeRawPointer(rest.start).distance(to: found)
-            scratch.append(ByteSlice(start: rest.start, count: offset))
-            scratch.append(UInt8(ascii: "&"))
-            rest = ByteSlice(start: rest.start + offset + 6, count: rest.count - offset - 6)
-        }
-        scratch.append(rest)
-        return scratch.slice
-    }
-
-    /// Adds an event that `prepare` found, if it can be judged without reading it as a whole.
-    mutating func add(_ prepared: borrowing Prepared) -> (outcome: Outcome, decision: Int)? {
-        let event = prepared.line
-        guard let uri = event.requestURI, let verb = event.verb, let agent = agent(event.userAgent), let answer = answer(event) else {
-            return nil
-        }
+    /// - Parameter parts: what the numbers in the event stand for.
+    mutating func add(_ prepared: borrowing PreparedEvent, _ parts: borrowing KnownParts) -> (outcome: Outcome, decision: Int)? {
+        guard let uri = prepared.requestURI, let verb = prepared.verb, prepared.agent >= 0, prepared.answer >= 0 else { return nil }
         let isComplete = prepared.phase == .complete
+        let (caller, answer) = (parts.callers[Int(prepared.caller)], parts.answers[Int(prepared.answer)])
+        let agent = parts.agents[Int(prepared.agent)]
+        let decision = answer.decision
         signature.clear()
-        signature.append(prepared.caller, agent, answer, Int32(truncatingIfNeeded: event.code))
-        signature.append(isComplete ? 1 : 0)
+        signature.append(caller.texts)
+        signature.append(SIMD4(agent, answer.reason, prepared.code, Int32(decision)))
+        signature.append((isComplete ? 1 : 0) | (caller.isImpersonating ? 2 : 0) | (answer.isPlain ? 4 : 0))
+        // What texts do not tell counts as it is written.
+        if caller.isImpersonating { signature.append(counted: parts.callerValues[Int(prepared.caller)].key) }
+        if !answer.isPlain { signature.append(counted: parts.answerValues[Int(prepared.answer)].key) }
         signature.append(verb)
         signature.append(0)
         let path = appendEssentials(ofURI: uri)
-        let decision = AuditTally.place(ofDecision: answerValues[Int(answer)].decision)
         let key = signature.slice
         let (known, place) = events.find(key)
         if let known {
@@ -215,20 +112,19 @@ struct AuditFolder: ~Copyable {
             return (judgements[Int(known)].outcome, decision)
         }
         let judged: Judgement
-        if let path, let plain = judgePlain(event, prepared.caller, agent, answer, path: path) {
+        if let path, let plain = judgePlain(prepared, verb, caller, agent, answer, path: path) {
             judged = plain
         } else {
             guard verb.isStringContent, uri.isStringContent else { return nil }
             var whole = AuditEvent()
-            whole.stage = event.stage?.unescaped ?? ""
+            whole.stage = AuditTally.stage(at: prepared.stage)
             whole.verb = verb.unescaped
             whole.requestURI = uri.unescaped
-            whole.caller = callerValues[Int(prepared.caller)].value
+            whole.caller = parts.callerValues[Int(prepared.caller)].value
             whole.userAgent = string(agent)
-            whole.code = event.code
-            (whole.decision, whole.reason, whole.message) = (
-                answerValues[Int(answer)].decision, answerValues[Int(answer)].reason, answerValues[Int(answer)].message
-            )
+            whole.code = Int(prepared.code)
+            let words = parts.answerValues[Int(prepared.answer)]
+            (whole.decision, whole.reason, whole.message) = (words.decision, words.reason, words.message)
             whole.receivedAt = prepared.time
             judged = judge(whole)
         }
@@ -248,10 +144,9 @@ struct AuditFolder: ~Copyable {
         return judged.outcome
     }
 
-    /// Empties the memory of events when it is full. Events that were prepared before are no longer known.
+    /// Empties the memory of events when it is full.
     mutating func forgetIfFull() {
-        guard events.byteCount + callers.byteCount + agents.byteCount + answers.byteCount > memoryLimit else { return }
-        forget()
+        if events.byteCount > memoryLimit { forget() }
     }
 
     /// Gives the memory of events back.
@@ -259,10 +154,6 @@ struct AuditFolder: ~Copyable {
         judgements = []
         extras = []
         events = ByteTable()
-        callers = ByteTable()
-        agents = ByteTable()
-        answers = ByteTable()
-        (callerValues, answerValues) = ([], [])
     }
 
     /// Appends the path, and of the query what the attributes or a hint depend on.
@@ -276,89 +167,9 @@ struct AuditFolder: ~Copyable {
         let isPlain =
             query.isEmpty
             || !query.contains("elector") && !query.contains("sendInitialEvents") && !query.contains(UInt8(ascii: "%"))
-                && !hasEscapes(query)
+                && !query.hasEscapes
         signature.append(isPlain ? path : uri)
         return isPlain && path.isPlainText && !path.contains(UInt8(ascii: "%")) ? path : nil
-    }
-
-    /// Whether there are JSON escapes other than `\u0026`, which is `&`.
-    private func hasEscapes(_ slice: ByteSlice) -> Bool {
-        var place = 0
-        while let found = memchr(slice.start + place, Int32(UInt8(ascii: "\\")), slice.count - place) {
-            let offset = UnsafeRawPointer(slice.start).distance(to: found)
-            guard ByteSlice(start: slice.start + offset, count: min(6, slice.count - offset)).isText("\\u0026") else { return true }
-            place = offset + 6
-        }
-        return false
-    }
-
-    // MARK: Parts of many events
-
-    private mutating func caller(_ event: AuditLine) -> Int32? {
-        guard let user = event.user else { return nil }
-        var key = user
-        if let impersonated = event.impersonatedUser {
-            scratch.clear()
-            for part in [user, impersonated] + (event.authenticationMetadata.map { [$0] } ?? []) {
-                scratch.append(part)
-                scratch.append(0)
-            }
-            key = scratch.slice
-        }
-        let (known, place) = callers.find(key)
-        if let known { return known }
-        let parts = [user, event.impersonatedUser, event.impersonatedUser == nil ? nil : event.authenticationMetadata]
-        let trees = parts.map { $0.flatMap(Self.tree) }
-        guard !zip(parts, trees).contains(where: { $0 != nil && $1 == nil }) else { return nil }
-        let number = Int32(callerValues.count)
-        let value = AuditEvent.Caller(user: trees[0]?.root, impersonated: trees[1]?.root, metadata: trees[2]?.root)
-        withExtendedLifetime(trees) {}
-        callers.insert(key, number, at: place)
-        callerValues.append(
-            Caller(
-                value: value, hash: Self.hash(of: value.user.name, seed), user: text(value.subject),
-                podNamespace: text(value.pod == nil ? "" : value.account?.namespace ?? ""), pod: text(value.pod?.name ?? ""),
-                podUID: text(value.pod?.uid ?? "")))
-        return number
-    }
-
-    private static func tree(_ slice: ByteSlice) -> DocumentTree? {
-        guard firstInvalidUTF8(in: slice.buffer) == nil, var json = try? JSONText(slice.buffer) else { return nil }
-        let tree = DocumentTree(file: "", base: slice.start)
-        guard (try? json.parseValue(into: tree)) != nil else { return nil }
-        return tree
-    }
-
-    /// The text of a user agent.
-    private mutating func agent(_ slice: ByteSlice?) -> Int32? {
-        guard let slice, !slice.isEmpty else { return 0 }
-        let (known, place) = agents.find(slice)
-        if let known { return known }
-        guard slice.isStringContent else { return nil }
-        let number = text(slice.unescaped)
-        agents.insert(slice, number, at: place)
-        return number
-    }
-
-    /// What the server answered: decision, reason, and its words where they matter.
-    private mutating func answer(_ event: AuditLine) -> Int32? {
-        let message = event.code == 403 || event.decision == nil ? event.message : nil
-        scratch.clear()
-        scratch.append(event.decision == nil ? 0 : 1)
-        for part in [event.decision, event.reason, message] {
-            if let part { scratch.append(part) }
-            scratch.append(0)
-        }
-        let key = scratch.slice
-        let (known, place) = answers.find(key)
-        if let known { return known }
-        guard [event.decision, event.reason, message].allSatisfy({ $0?.isStringContent ?? true }) else { return nil }
-        let number = Int32(answerValues.count)
-        let reason = event.reason?.unescaped ?? ""
-        answerValues.append(
-            Answer(decision: event.decision?.unescaped, reason: reason, message: message?.unescaped ?? "", reasonText: text(reason)))
-        answers.insert(key, number, at: place)
-        return number
     }
 
     // MARK: Texts
@@ -388,17 +199,17 @@ struct AuditFolder: ~Copyable {
     // MARK: Judging
 
     /// Judges an event that proves its own attributes and nothing else; `nil` when it may prove more.
-    private mutating func judgePlain(_ event: AuditLine, _ caller: Int32, _ agent: Int32, _ answer: Int32, path: ByteSlice) -> Judgement? {
-        let (caller, answer) = (callerValues[Int(caller)], answerValues[Int(answer)])
-        guard caller.value.impersonatedUser == nil, let verb = event.verb, verb.isPlainText, !verb.isEmpty, caller.user != 0 else {
-            return nil
-        }
-        let isAllowed = answer.decision == "allow"
-        guard isAllowed || answer.decision == "forbid" else { return nil }
+    private mutating func judgePlain(
+        _ event: borrowing PreparedEvent, _ verb: ByteSlice, _ caller: KnownParts.Caller, _ agent: Int32, _ answer: KnownParts.Answer,
+        path: ByteSlice
+    ) -> Judgement? {
+        guard !caller.isImpersonating, verb.isPlainText, !verb.isEmpty, caller.texts[0] != 0 else { return nil }
+        let isAllowed = answer.decision == AuditTally.allow
+        guard isAllowed || answer.decision == AuditTally.forbid else { return nil }
         var fact = UsageFact()
         if let attributes = URLAttributes(path: path.buffer) {
             guard attributes.verb == nil else { return nil }
-            if isAllowed, AuditNeeds.mayProveMore(verb: verb, attributes, code: event.code) { return nil }
+            if isAllowed, AuditNeeds.mayProveMore(verb: verb, attributes, code: Int(event.code)) { return nil }
             fact.apiGroup = text(attributes.apiGroup)
             fact.resource = text(attributes.resource)
             fact.subresource = text(attributes.subresource)
@@ -408,14 +219,13 @@ struct AuditFolder: ~Copyable {
             fact.apiGroup = -1
             fact.resource = text(path)
         }
-        if isAllowed, event.code == 403 || answer.reasonText == 0 { return nil }
-        fact.user = caller.user
-        (fact.podNamespace, fact.pod, fact.podUID) = (caller.podNamespace, caller.pod, caller.podUID)
+        if isAllowed, event.code == 403 || answer.reason == 0 { return nil }
+        (fact.user, fact.podNamespace, fact.pod, fact.podUID) = (caller.texts[0], caller.texts[1], caller.texts[2], caller.texts[3])
         fact.userAgent = agent
         fact.verb = text(verb)
-        fact.reason = answer.reasonText
+        fact.reason = answer.reason
         fact.decision = isAllowed ? 0 : 1
-        fact.codeClass = Int32(truncatingIfNeeded: event.code / 100)
+        fact.codeClass = event.code / 100
         return Judgement(outcome: .request, fact: place(of: fact))
     }
 
@@ -557,14 +367,24 @@ struct AuditFolder: ~Copyable {
         if fold.withoutNames.isEmpty {
             (fold.facts, fold.counts) = (facts.all, counts)
         } else {
-            var kept = FactTable()
+            // Facts that lose their names are the same as others; the rest are distinct as they were.
+            var merged = FactTable()
+            var mergedCounts: ContiguousArray<UsageCount> = []
+            fold.facts.reserveCapacity(facts.all.count)
+            fold.counts.reserveCapacity(facts.all.count)
             for (fact, count) in zip(facts.all, counts) {
+                guard let group = groups.find(Self.group(fact)), Int(nameCounts[group]) > maxNames else {
+                    fold.facts.append(fact)
+                    fold.counts.append(count)
+                    continue
+                }
                 var fact = fact
-                if fact.name != 0, fold.withoutNames.contains(Self.group(fact)) { fact.name = 0 }
-                let place = kept.place(of: fact)
-                if place < fold.counts.count { fold.counts[place].add(count) } else { fold.counts.append(count) }
+                fact.name = 0
+                let place = merged.place(of: fact)
+                if place < mergedCounts.count { mergedCounts[place].add(count) } else { mergedCounts.append(count) }
             }
-            fold.facts = kept.all
+            fold.facts += merged.all
+            fold.counts += mergedCounts
         }
         let otherCounts = otherCounts
         fold.implied = implied.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }

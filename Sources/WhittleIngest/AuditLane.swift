@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import Synchronization
 import WhittleModel
 
 /// A run of whole lines, or a piece of a line that is longer than a block.
@@ -16,9 +17,21 @@ final class AuditBlock: @unchecked Sendable {
     /// Whether an earlier load ended here, so that what stands before is known if its digest is.
     var endsAtKnownCount = false
 
+    /// What a lane found: lines, the usual events, what these have in common and the lane that numbered it.
+    fileprivate(set) var lineCount = 0
+    fileprivate var prepared: ContiguousArray<PreparedLine> = []
+    fileprivate var new = NewParts()
+    fileprivate var lane: AuditLane?
+    /// Lines that are not the usual event, and the counts of the others.
+    fileprivate(set) var unusual: [UnusualLine] = []
+    fileprivate(set) var tally = AuditTally()
+
     init() { start.initialize(repeating: 0, count: Self.size + Self.padding) }
 
     deinit { start.deallocate() }
+
+    /// Whether it is whole lines, and each is the usual event.
+    var isUsual: Bool { !isPiece && unusual.isEmpty }
 
     var bytes: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: UnsafePointer(start), count: count) }
 }
@@ -33,52 +46,89 @@ struct UnusualLine {
     var isChecked = false
 }
 
-/// Folds blocks of lines, one after the other; several lanes work side by side.
-final class AuditLane: @unchecked Sendable {
-    private(set) var folder: AuditFolder
-    private(set) var tally = AuditTally()
-    /// Of the block folded last.
-    private(set) var unusual: [UnusualLine] = []
-    private(set) var lineCount = 0
-    private var prepared: ContiguousArray<(event: AuditFolder.Prepared, place: UnusualLine, isNew: Bool)> = []
+/// A usual event of a block.
+struct PreparedLine {
+    var event: PreparedEvent
+    /// Where it stands, should it turn out to be unusual.
+    var place: UnusualLine
+    var isNew = true
+}
 
-    init(seed: UInt64, maxNames: Int, memoryLimit: Int) {
-        folder = AuditFolder(seed: seed, maxNames: maxNames, memoryLimit: memoryLimit)
+/// Finds the events of blocks, one after the other; several lanes work side by side.
+final class AuditLane: @unchecked Sendable {
+    private var parts: AuditParts
+    /// What its numbers stand for; belongs to `AuditCounter`.
+    fileprivate var known = KnownParts()
+
+    init(seed: UInt64, memoryLimit: Int) { parts = AuditParts(seed: seed, memoryLimit: memoryLimit) }
+
+    /// - Parameter takesUsual: whether usual events count; if not, every line is unusual.
+    func prepare(_ block: AuditBlock, takesUsual: Bool) {
+        block.prepared.removeAll(keepingCapacity: true)
+        block.unusual.removeAll(keepingCapacity: true)
+        (block.lineCount, block.lane) = (0, self)
+        if !block.isPiece { Self.prepare(block, takesUsual, with: &parts, &block.prepared, &block.unusual) }
+        block.new = parts.takeNew()
     }
 
-    /// - Parameters:
-    ///   - takesUsual: whether usual events count.
-    ///   - window: the events before; only used between `turn` and the return of it.
-    ///   - turn: waits until the blocks before have looked at the window.
-    ///   - done: lets the next one do so.
-    func fold(_ block: AuditBlock, _ window: SharedWindow, takesUsual: Bool, turn: () -> Void, done: () -> Void) {
-        folder.forgetIfFull()
-        prepared.removeAll(keepingCapacity: true)
-        unusual.removeAll(keepingCapacity: true)
-        lineCount = 0
-        var position = 0
+    /// Takes what it changes, so that the run time looks once a block whether anybody else changes it, not once a line.
+    private static func prepare(
+        _ block: AuditBlock, _ takesUsual: Bool, with parts: inout AuditParts, _ prepared: inout ContiguousArray<PreparedLine>,
+        _ unusual: inout [UnusualLine]
+    ) {
+        parts.forgetIfFull()
         let bytes = block.bytes
-        while position < block.count, !block.isPiece {
-            let found = memchr(block.start + position, Int32(UInt8(ascii: "\n")), block.count - position)
-            let end = found.map { UnsafeRawPointer(block.start).distance(to: UnsafeRawPointer($0)) + 1 } ?? block.count
+        var (position, lineCount) = (0, 0)
+        while position < bytes.count {
+            let found = memchr(block.start + position, Int32(UInt8(ascii: "\n")), bytes.count - position)
+            let end = found.map { UnsafeRawPointer(block.start).distance(to: UnsafeRawPointer($0)) + 1 } ?? bytes.count
             let place = UnusualLine(range: position..<end, line: lineCount)
-            if takesUsual, let event = folder.prepare(UnsafeBufferPointer(rebasing: bytes[position..<end])) {
-                prepared.append((event, place, true))
+            if takesUsual, let event = parts.prepare(UnsafeBufferPointer(rebasing: bytes[position..<end])) {
+                prepared.append(PreparedLine(event: event, place: place))
             } else {
                 unusual.append(place)
             }
             lineCount += 1
             position = end
         }
-        turn()
+        block.lineCount = lineCount
+    }
+}
+
+/// Counts the events that lanes have found, one block after the other.
+final class AuditCounter: @unchecked Sendable {
+    private(set) var folder: AuditFolder
+
+    init(maxNames: Int, memoryLimit: Int) { folder = AuditFolder(maxNames: maxNames, memoryLimit: memoryLimit) }
+
+    /// Counts the usual events of a block behind those of the blocks before it.
+    func count(_ block: AuditBlock, _ window: SharedWindow) {
+        block.tally = AuditTally()
+        window.withWindow { Self.tellNew(&block.prepared, by: &$0) }
+        guard let lane = block.lane else { return }
+        folder.forgetIfFull()
+        if !block.new.isEmpty { folder.learn(block.new, into: &lane.known) }
+        block.new = NewParts(isReset: false, agents: [])
+        let before = block.unusual.count
+        Self.count(block.prepared, lane.known, with: &folder, &block.tally, &block.unusual)
+        if block.unusual.count > before { block.unusual.sort { $0.range.lowerBound < $1.range.lowerBound } }
+    }
+
+    // See `AuditLane.prepare` for why these take what they change.
+
+    private static func tellNew(_ prepared: inout ContiguousArray<PreparedLine>, by window: inout EventWindow) {
         for index in prepared.indices { prepared[index].isNew = window.insert(prepared[index].event.hash) }
-        done()
-        let before = unusual.count
+    }
+
+    private static func count(
+        _ prepared: ContiguousArray<PreparedLine>, _ known: KnownParts, with folder: inout AuditFolder, _ tally: inout AuditTally,
+        _ unusual: inout [UnusualLine]
+    ) {
         for index in prepared.indices {
             let (phase, isNew) = (prepared[index].event.phase, prepared[index].isNew)
             var judged: (outcome: AuditFolder.Outcome, decision: Int)?
             if isNew, phase != .early {
-                judged = folder.add(prepared[index].event)
+                judged = folder.add(prepared[index].event, known)
                 guard judged != nil else {
                     let place = prepared[index].place
                     unusual.append(UnusualLine(range: place.range, line: place.line, isChecked: true))
@@ -90,34 +140,29 @@ final class AuditLane: @unchecked Sendable {
             guard isNew else { continue }
             tally.add(phase == .complete ? judged?.outcome : nil, decision: judged?.decision ?? 0)
         }
-        if unusual.count > before { unusual.sort { $0.range.lowerBound < $1.range.lowerBound } }
     }
 
     /// Gives the memory of events back.
-    func forget() {
-        folder.forget()
-        prepared = []
-    }
+    func forget() { folder.forget() }
 
     /// Adds what another has counted.
     func absorb(_ other: borrowing AuditFolder) { folder.absorb(other) }
-
-    /// Gives the tally away.
-    func takeTally() -> AuditTally {
-        defer { tally = AuditTally() }
-        return tally
-    }
 }
 
 /// The window of all lanes; one at a time looks at it.
-final class SharedWindow: @unchecked Sendable {
-    private var window: EventWindow
+final class SharedWindow: Sendable {
+    private let window: Mutex<EventWindow>
+    let seed: UInt64
 
-    init(_ state: EventWindowState) { window = EventWindow(state) }
+    init(_ state: EventWindowState) {
+        window = Mutex(EventWindow(state))
+        seed = state.seed
+    }
 
-    var seed: UInt64 { window.seed }
-    var state: EventWindowState { window.state }
+    var state: EventWindowState { window.withLock { $0.state } }
 
-    @inline(__always)
-    func insert(_ hash: UInt64) -> Bool { window.insert(hash) }
+    func insert(_ hash: UInt64) -> Bool { window.withLock { $0.insert(hash) } }
+
+    /// For many events at once.
+    func withWindow(_ body: (inout EventWindow) -> Void) { window.withLock { body(&$0) } }
 }

@@ -21,9 +21,10 @@ struct ByteSlice: @unchecked Sendable {
     var isEmpty: Bool { count == 0 }
     var buffer: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: start, count: count) }
 
+    /// The count of the text, which is known when this is compiled, makes the comparison a few loads instead of a call.
     @inline(__always)
     func isText(_ text: StaticString) -> Bool {
-        count == text.utf8CodeUnitCount && memcmp(start, text.utf8Start, count) == 0
+        count == text.utf8CodeUnitCount && memcmp(start, text.utf8Start, text.utf8CodeUnitCount) == 0
     }
 
     /// Whether the text stands anywhere in it.
@@ -37,6 +38,17 @@ struct ByteSlice: @unchecked Sendable {
     var isPlainText: Bool {
         for byte in buffer where byte < 0x20 || byte > 0x7E || byte == UInt8(ascii: "\\") { return false }
         return true
+    }
+
+    /// Whether there are JSON escapes other than `\u0026`, which is `&`.
+    var hasEscapes: Bool {
+        var place = 0
+        while let found = memchr(start + place, Int32(UInt8(ascii: "\\")), count - place) {
+            let offset = UnsafeRawPointer(start).distance(to: found)
+            guard ByteSlice(start: start + offset, count: min(6, count - offset)).isText("\\u0026") else { return true }
+            place = offset + 6
+        }
+        return false
     }
 
     /// Whether it is the inside of a JSON string in UTF-8; the quotes stand around it.
@@ -194,8 +206,11 @@ struct AuditLine {
                 position += 1
             }
             let isPadded = position - start > 1 && start.pointee == UInt8(ascii: "0")
-            return position > start && position < end && !isPadded
-                && [UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: " ")].contains(position.pointee)
+            guard position > start, position < end, !isPadded else { return false }
+            switch position.pointee {
+            case UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: " "): return true
+            default: return false
+            }
         }
 
         @inline(__always)
@@ -209,13 +224,15 @@ struct AuditLine {
                 return true
             default:
                 let start = position
-                while position < end, position.pointee > 0x20,
-                    ![UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: "]")].contains(position.pointee)
-                {
-                    position += 1
-                }
+                while position < end, !isBehindScalar(position.pointee) { position += 1 }
                 return position > start
             }
+        }
+
+        /// Whether a number, `true`, `false` or `null` ends before this byte.
+        @inline(__always)
+        private func isBehindScalar(_ byte: UInt8) -> Bool {
+            byte <= 0x20 || byte == UInt8(ascii: ",") || byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]")
         }
 
         /// Calls `member` with each key; it moves past the value.

@@ -41,7 +41,7 @@ public final class AuditLogReader {
     private let options: Options
     private var known: [Int: Set<KnownLog>]
     private var window: SharedWindow?
-    private var lanes: [AuditLane] = []
+    private var pipeline: FoldingPipeline?
     private var session: AuditSession?
     private var logs: [UsageFold.Log] = []
     private var diagnostics: [Diagnostic] = []
@@ -82,24 +82,22 @@ public final class AuditLogReader {
     /// What was counted since the last call; `nil` when nothing was.
     public func take() -> UsageFold? {
         guard !logs.isEmpty else {
-            (lanes, session) = ([], nil)
+            (pipeline, session) = (nil, nil)
             return nil
         }
         var fold = UsageFold()
         if let window {
-            for lane in lanes { lane.forget() }
-            for lane in lanes.dropFirst() { lanes[0].absorb(lane.folder) }
-            if let session, !session.folder.isEmpty {
-                if lanes.isEmpty { lanes.append(lane(window)) }
-                lanes[0].absorb(session.folder)
+            if let counter = pipeline?.counter {
+                counter.forget()
+                if let session, !session.folder.isEmpty { counter.absorb(session.folder) }
+                fold = counter.folder.result()
             }
-            fold = lanes.first?.folder.result() ?? fold
             fold.window = window.state
         }
         fold.logs = logs
         fold.diagnostics = diagnostics
         for log in logs { known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount)) }
-        (lanes, session, logs, diagnostics, sinceTaken, spare) = ([], nil, [], [], 0, [])
+        (pipeline, session, logs, diagnostics, sinceTaken, spare) = (nil, nil, [], [], 0, [])
         // What was freed is needed elsewhere: to write the facts.
         release_free_memory()
         return fold
@@ -121,38 +119,34 @@ public final class AuditLogReader {
         let source = BlockSource(stream, path: path, known: known)
         let before = window?.state
         progress.size = stream.size
-        var next = fill(from: source)
-        while !next.isEmpty {
-            let current = next
-            let window = self.window ?? SharedWindow(EventWindowState(seed: Self.seed(of: current[0].bytes)))
-            self.window = window
-            let session =
-                self.session
-                ?? AuditSession(window: window, lineLimit: options.lineLimit, format: options.format, maxNames: options.maxNames)
-            self.session = session
+        var next = block(from: source)
+        while let current = next {
+            let (pipeline, session) = folding(beginningWith: current)
             session.begin(path, onReject: onReject)
-            while lanes.count < current.count { lanes.append(lane(window)) }
-            let round = FoldingRound(current, lanes, window, takesUsual: AuditEnvelope.accepts("", as: options.format))
-            let mayReadOn = !(current.last?.endsAtKnownCount ?? false)
-            next = mayReadOn ? fill(from: source) : []
-            round.wait()
-            for (block, lane) in zip(current, lanes) { take(block, lane, session, source) }
+            pipeline.submit(current)
+            sinceTaken += current.count
+            let isAtKnownCount = current.endsAtKnownCount
+            if !isAtKnownCount { next = block(from: source) }
+            let isAtPartEnd = sinceTaken >= options.partSize && next != nil
+            while pipeline.count >= (isAtKnownCount || isAtPartEnd || next == nil ? 1 : pipeline.depth) {
+                pipeline.takeOldest { block in
+                    take(block, session, source)
+                    return session.isIdle
+                }
+            }
             progress.bytes = stream.consumed
-            progress.folded += current.reduce(0) { $0 + $1.count }
-            sinceTaken += current.reduce(0) { $0 + $1.count }
-            spare += current
-            if !mayReadOn {
+            if isAtKnownCount {
                 if source.isKnown {
                     // Everything up to here was folded before.
                     source.forget()
-                    (lanes, self.session, diagnostics) = ([], nil, [])
+                    (self.pipeline, self.session, diagnostics) = (nil, nil, [])
                     self.window = before.map { SharedWindow($0) }
                     sinceTaken = 0
                 }
-                next = fill(from: source)
+                next = block(from: source)
                 continue
             }
-            if sinceTaken >= options.partSize, session.isIdle, !next.isEmpty {
+            if isAtPartEnd, session.isIdle {
                 collect(source, session)
                 logs.append(source.endPart(unfinished: 0))
                 if let fold = take() { try commit(fold) }
@@ -176,41 +170,46 @@ public final class AuditLogReader {
         return (source.total, unfinished)
     }
 
-    /// Bytes of events that all lanes together remember.
+    /// Bytes of events that are remembered; lanes remember a quarter more of what events have in common.
     private static let memoryLimit = 12 << 20
 
-    private func lane(_ window: SharedWindow) -> AuditLane {
-        AuditLane(seed: window.seed, maxNames: options.maxNames, memoryLimit: Self.memoryLimit / options.threads)
+    private func block(from source: BlockSource) -> AuditBlock? { source.next(spare.popLast() ?? AuditBlock()) }
+
+    /// What folds blocks and what reads the rest of them; made when there are none.
+    private func folding(beginningWith block: AuditBlock) -> (FoldingPipeline, AuditSession) {
+        if let pipeline, let session { return (pipeline, session) }
+        let window = self.window ?? SharedWindow(EventWindowState(seed: Self.seed(of: block.bytes)))
+        let options = options
+        let pipeline = FoldingPipeline(
+            AuditCounter(maxNames: options.maxNames, memoryLimit: Self.memoryLimit), window, lanes: options.threads,
+            takesUsual: AuditEnvelope.accepts("", as: options.format),
+            makeLane: { AuditLane(seed: window.seed, memoryLimit: Self.memoryLimit / 4 / options.threads) })
+        let session = AuditSession(window: window, lineLimit: options.lineLimit, format: options.format, maxNames: options.maxNames)
+        (self.window, self.pipeline, self.session) = (window, pipeline, session)
+        return (pipeline, session)
     }
 
-    private func fill(from source: BlockSource) -> [AuditBlock] {
-        var blocks: [AuditBlock] = []
-        while blocks.count < options.threads, let block = source.next(spare.popLast() ?? AuditBlock()) {
-            blocks.append(block)
-            if block.endsAtKnownCount { break }
-        }
-        return blocks
-    }
-
-    /// Gives the unusual lines of a folded block to the session.
-    private func take(_ block: AuditBlock, _ lane: AuditLane, _ session: AuditSession, _ source: BlockSource) {
+    /// Gives the unusual lines of a folded block to the session, and the block back to be filled again.
+    private func take(_ block: AuditBlock, _ session: AuditSession, _ source: BlockSource) {
+        defer { spare.append(block) }
+        progress.folded += block.count
         source.note(block)
-        lane.takeTally().add(to: &source.log)
+        block.tally.add(to: &source.log)
         if block.isPiece {
             session.take(block.bytes, line: source.lineCount + 1, endsLine: block.endsLine)
             source.lineCount += block.endsLine ? 1 : 0
             return
         }
         var next = 0
-        for place in lane.unusual {
+        for place in block.unusual {
             if place.line > next { session.interrupt() }
             next = place.line + 1
             session.take(
                 UnsafeBufferPointer(rebasing: block.bytes[place.range]), line: source.lineCount + place.line + 1, endsLine: true,
                 isChecked: place.isChecked)
         }
-        if lane.lineCount > next { session.interrupt() }
-        source.lineCount += lane.lineCount
+        if block.lineCount > next { session.interrupt() }
+        source.lineCount += block.lineCount
     }
 
     /// Moves what the session has counted to the log.
@@ -234,26 +233,6 @@ public final class AuditLogReader {
     private static func seed(of bytes: UnsafeBufferPointer<UInt8>) -> UInt64 {
         UInt64(hexDigest(of: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes).prefix(4_096))).prefix(16), radix: 16) ?? 1
     }
-}
-
-/// Folds some blocks side by side.
-private struct FoldingRound {
-    private let group = DispatchGroup()
-
-    /// - Parameter takesUsual: whether usual events count; if not, every line is left to the session.
-    init(_ blocks: [AuditBlock], _ lanes: [AuditLane], _ window: SharedWindow, takesUsual: Bool) {
-        let turns = blocks.map { _ in DispatchSemaphore(value: 0) }
-        for (index, block) in blocks.enumerated() {
-            let lane = lanes[index]
-            DispatchQueue.global().async(group: group) {
-                lane.fold(
-                    block, window, takesUsual: takesUsual, turn: { if index > 0 { turns[index - 1].wait() } },
-                    done: { turns[index].signal() })
-            }
-        }
-    }
-
-    func wait() { group.wait() }
 }
 
 /// The blocks of one log, behind what an earlier load has read.

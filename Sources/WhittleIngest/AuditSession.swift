@@ -33,6 +33,8 @@ final class AuditSession {
     private var onReject: ((UnsafeBufferPointer<UInt8>) -> Void)?
 
     private(set) var folder: AuditFolder
+    private var eventParts: AuditParts
+    private var knownParts = KnownParts()
     private var tally = AuditTally()
     private var rejects: [String: Int] = [:]
     private var envelopes: [String: Int] = [:]
@@ -62,7 +64,8 @@ final class AuditSession {
         self.window = window
         self.lineLimit = lineLimit
         self.format = format
-        folder = AuditFolder(seed: window.seed, maxNames: maxNames)
+        folder = AuditFolder(maxNames: maxNames)
+        eventParts = AuditParts(seed: window.seed)
     }
 
     /// The lines that follow are of this log.
@@ -391,14 +394,17 @@ final class AuditSession {
         let padded = bytes + [UInt8](repeating: 0, count: 64)
         return padded.withUnsafeBufferPointer { buffer in
             folder.forgetIfFull()
+            eventParts.forgetIfFull()
             let text = buffer[..<bytes.count].drop { $0 <= 0x20 }
-            guard AuditEnvelope.accepts(envelope, as: format), let event = folder.prepare(UnsafeBufferPointer(rebasing: text)) else {
+            guard AuditEnvelope.accepts(envelope, as: format), let event = eventParts.prepare(UnsafeBufferPointer(rebasing: text)) else {
                 return false
             }
+            let new = eventParts.takeNew()
+            if !new.isEmpty { folder.learn(new, into: &knownParts) }
             let isNew = isChecked || window.insert(event.hash)
             var judged: (outcome: AuditFolder.Outcome, decision: Int)?
             if isNew, event.phase != .early {
-                judged = folder.add(event)
+                judged = folder.add(event, knownParts)
                 guard judged != nil else {
                     isChecked = true
                     return false
@@ -465,11 +471,11 @@ final class AuditSession {
                 continue
             }
             if !envelope.isEmpty { envelopes[envelope, default: 0] += 1 }
-            let isNew = isChecked || window.insert(folder.hash(of: event))
+            let isNew = isChecked || window.insert(eventParts.hash(of: event))
             tally.add(
                 stage: AuditTally.place(ofStage: event.stage), level: AuditTally.place(ofLevel: event.level), at: time, isRepeated: !isNew)
             guard isNew else { continue }
-            let phase = AuditFolder.Phase(stage: event.stage)
+            let phase = AuditPhase(stage: event.stage)
             // Before authorization nothing is decided (semantics AUD-2).
             guard phase != .early else {
                 tally.add(nil, decision: 0)

@@ -5,6 +5,8 @@ struct AuditTally {
     private static let stages = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic", ""]
     private static let levels = ["Metadata", "Request", "RequestResponse", "None", ""]
     private static let decisions = ["allow", "forbid", ""]
+    /// Places of the two answers that an authorizer gives.
+    static let (allow, forbid) = (0, 1)
 
     private(set) var events = 0
     private var requests = 0
@@ -35,7 +37,8 @@ struct AuditTally {
             : level.isText("RequestResponse") ? 2 : level.isText("Request") ? 1 : level.isText("None") ? 3 : nil
     }
 
-    static func place(ofDecision decision: String?) -> Int { decision == "allow" ? 0 : decision == "forbid" ? 1 : 2 }
+    static func stage(at place: Int) -> String { stages[place] }
+    static func place(ofDecision decision: String?) -> Int { decision == "allow" ? allow : decision == "forbid" ? forbid : 2 }
     static func place(ofStage stage: String) -> Int { stages.firstIndex(of: stage) ?? 4 }
     static func place(ofLevel level: String) -> Int { levels.firstIndex(of: level) ?? 4 }
 

@@ -25,17 +25,21 @@ struct ByteBuffer: ~Copyable {
         count += slice.count
     }
 
+    /// Appends bytes behind their count, so that where they end is told.
+    mutating func append(counted bytes: [UInt8]) {
+        append(SIMD4(Int32(truncatingIfNeeded: bytes.count), 0, 0, 0))
+        bytes.withUnsafeBufferPointer { append(ByteSlice($0)) }
+    }
+
     mutating func append(_ byte: UInt8) {
         reserve(1)
         base[count] = byte
         count += 1
     }
 
-    mutating func append(_ numbers: Int32...) {
-        for number in numbers {
-            reserve(4)
-            UnsafeMutableRawPointer(base + count).storeBytes(of: number, as: Int32.self)
-            count += 4
-        }
+    mutating func append(_ numbers: SIMD4<Int32>) {
+        reserve(16)
+        UnsafeMutableRawPointer(base + count).storeBytes(of: numbers, as: SIMD4<Int32>.self)
+        count += 16
     }
 }

@@ -13,8 +13,7 @@ struct ByteTable: ~Copyable {
         var value: Int32
     }
 
-    private var slots: UnsafeMutablePointer<Int32>
-    private var mask: Int
+    private var slots = SlotTable()
     private var entries: ContiguousArray<Entry> = []
     private var bytes: UnsafeMutablePointer<UInt8>
     private var capacity: Int
@@ -22,17 +21,11 @@ struct ByteTable: ~Copyable {
     private let seed = UInt64.random(in: .min ... .max)
 
     init() {
-        mask = 1_023
-        slots = .allocate(capacity: mask + 1)
-        slots.initialize(repeating: -1, count: mask + 1)
         capacity = 1 << 16
         bytes = .allocate(capacity: capacity)
     }
 
-    deinit {
-        slots.deallocate()
-        bytes.deallocate()
-    }
+    deinit { bytes.deallocate() }
 
     /// A place found by `find`, valid until the next change.
     struct Place {
@@ -43,16 +36,12 @@ struct ByteTable: ~Copyable {
     /// The number of the bytes; `nil` and where it would be put when there is none.
     @inline(__always)
     func find(_ key: ByteSlice) -> (value: Int32?, place: Place) {
-        let hash = scan_hash(seed, key.start, key.count)
-        var slot = Int(truncatingIfNeeded: hash) & mask
-        while slots[slot] >= 0 {
-            let entry = entries[Int(slots[slot])]
-            if entry.hash == hash, Int(entry.count) == key.count, memcmp(bytes + entry.offset, key.start, key.count) == 0 {
-                return (entry.value, Place(slot: slot, hash: hash))
-            }
-            slot = (slot + 1) & mask
+        let hash = scan_key_hash(seed, key.start, key.count)
+        let (index, slot) = slots.find(hash) { index in
+            let entry = entries[index]
+            return Int(entry.count) == key.count && memcmp(bytes + entry.offset, key.start, key.count) == 0
         }
-        return (nil, Place(slot: slot, hash: hash))
+        return (index.map { entries[$0].value }, Place(slot: slot, hash: hash))
     }
 
     /// Puts the bytes where `find` did not find them.
@@ -65,22 +54,10 @@ struct ByteTable: ~Copyable {
             bytes = larger.assumingMemoryBound(to: UInt8.self)
         }
         (bytes + byteCount).update(from: key.start, count: key.count)
-        slots[place.slot] = Int32(entries.count)
+        slots.insert(entries.count, place.hash, at: place.slot)
         entries.append(Entry(hash: place.hash, offset: byteCount, count: Int32(key.count), value: value))
         byteCount += key.count
-        if entries.count * 2 > mask { grow() }
-    }
-
-    private mutating func grow() {
-        slots.deallocate()
-        mask = mask * 2 + 1
-        slots = .allocate(capacity: mask + 1)
-        slots.initialize(repeating: -1, count: mask + 1)
-        for index in entries.indices {
-            var slot = Int(truncatingIfNeeded: entries[index].hash) & mask
-            while slots[slot] >= 0 { slot = (slot + 1) & mask }
-            slots[slot] = Int32(index)
-        }
+        if slots.isFull { slots.grow(entries.lazy.map(\.hash)) }
     }
 
     /// The count of entries.
@@ -93,45 +70,75 @@ struct ByteTable: ~Copyable {
 /// Facts, each once, in the order in which they came.
 struct FactTable: ~Copyable {
     private(set) var all: ContiguousArray<UsageFact> = []
-    private var slots: UnsafeMutablePointer<Int32>
+    private var slots = SlotTable()
+
+    /// The place of a fact, if it is there.
+    func find(_ fact: UsageFact) -> Int? { slots.find(Self.hash(fact)) { all[$0] == fact }.index }
+
+    /// The place of a fact; a new one comes last.
+    mutating func place(of fact: UsageFact) -> Int {
+        let hash = Self.hash(fact)
+        let (index, slot) = slots.find(hash) { all[$0] == fact }
+        if let index { return index }
+        slots.insert(all.count, hash, at: slot)
+        all.append(fact)
+        if slots.isFull { slots.grow(all.lazy.map(Self.hash)) }
+        return all.count - 1
+    }
+
+    private static func hash(_ fact: UsageFact) -> UInt64 {
+        withUnsafeBytes(of: fact) { bytes in
+            guard let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+            return scan_key_hash(0x9E37_79B9_7F4A_7C15, start, bytes.count)
+        }
+    }
+}
+
+/// The open hash table behind a list: hashes → places in the list.
+///
+/// A slot holds a place and half of the hash beside it, so that entries of other hashes are not looked at: they are far away.
+struct SlotTable: ~Copyable {
+    /// Half of a hash and the place + 1; 0 = free.
+    private var slots: UnsafeMutablePointer<UInt64>
     private var mask = 1_023
+    private var count = 0
 
     init() {
         slots = .allocate(capacity: mask + 1)
-        slots.initialize(repeating: -1, count: mask + 1)
+        slots.initialize(repeating: 0, count: mask + 1)
     }
 
     deinit { slots.deallocate() }
 
-    /// The place of a fact; a new one comes last.
-    mutating func place(of fact: UsageFact) -> Int {
-        var slot = Self.hash(fact) & mask
-        while slots[slot] >= 0 {
-            if all[Int(slots[slot])] == fact { return Int(slots[slot]) }
+    /// The first place of a hash that `isEqual` says is the one, or `nil`; and the slot that the search ended at.
+    @inline(__always)
+    func find(_ hash: UInt64, _ isEqual: (Int) -> Bool) -> (index: Int?, slot: Int) {
+        var slot = Int(truncatingIfNeeded: hash) & mask
+        while slots[slot] != 0 {
+            let index = Int(slots[slot] & 0xFFFF_FFFF) - 1
+            if slots[slot] >> 32 == hash >> 32, isEqual(index) { return (index, slot) }
             slot = (slot + 1) & mask
         }
-        slots[slot] = Int32(all.count)
-        all.append(fact)
-        if all.count * 2 > mask { grow() }
-        return all.count - 1
+        return (nil, slot)
     }
 
-    private static func hash(_ fact: UsageFact) -> Int {
-        withUnsafeBytes(of: fact) { bytes in
-            guard let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
-            return Int(truncatingIfNeeded: scan_hash(0, start, bytes.count))
-        }
+    /// Notes a place that `find` did not find, at the slot where its search ended.
+    @inline(__always)
+    mutating func insert(_ index: Int, _ hash: UInt64, at slot: Int) {
+        slots[slot] = hash & ~0xFFFF_FFFF | UInt64(index + 1)
+        count += 1
     }
 
-    private mutating func grow() {
+    /// Whether it must grow before the next insertion.
+    var isFull: Bool { count * 2 > mask }
+
+    /// Makes twice the room; `hashes` are those of the list, in order.
+    mutating func grow(_ hashes: some Sequence<UInt64>) {
         slots.deallocate()
         mask = mask * 2 + 1
         slots = .allocate(capacity: mask + 1)
-        slots.initialize(repeating: -1, count: mask + 1)
-        for index in all.indices {
-            var slot = Self.hash(all[index]) & mask
-            while slots[slot] >= 0 { slot = (slot + 1) & mask }
-            slots[slot] = Int32(index)
-        }
+        slots.initialize(repeating: 0, count: mask + 1)
+        count = 0
+        for (index, hash) in hashes.enumerated() { insert(index, hash, at: find(hash) { _ in false }.slot) }
     }
 }

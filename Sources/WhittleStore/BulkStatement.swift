@@ -265,15 +265,18 @@ struct RowBlock: @unchecked Sendable {
     }
 
     mutating func add(_ text: String) {
-        var text = text.withoutNUL
-        text.withUTF8 { bytes in
+        var copy = text
+        let isWhole = copy.withUTF8 { bytes in
+            guard bytes.baseAddress.map({ memchr($0, 0, bytes.count) == nil }) ?? true else { return false }
             let bytes = UnsafeBufferPointer(rebasing: bytes.prefix(Int(Int32.max)))
             reserve(5 + bytes.count)
             start.storeBytes(of: Tag.text.rawValue, toByteOffset: count, as: UInt8.self)
             start.storeBytes(of: Int32(bytes.count), toByteOffset: count + 1, as: Int32.self)
             if let base = bytes.baseAddress { (start + count + 5).copyMemory(from: base, byteCount: bytes.count) }
             count += 5 + bytes.count
+            return true
         }
+        if !isWhole { add(text.withoutNUL) }
     }
 
     /// Calls `body` for each row; it takes the row's values.

@@ -67,6 +67,9 @@ final class Dictionaries {
     /// Makes room for so many identities.
     func reserve(identities count: Int) { identities.reserveCapacity(identities.count + count) }
 
+    /// Makes room for so many names.
+    func reserve(names count: Int) { names.reserveCapacity(names.count + count) }
+
     func namespace(_ name: String) throws -> Int64 {
         let (isNew, id) = namespaces.append(ByteString(name.withoutNUL))
         if isNew { try insertNamespace.run(id, name) }

@@ -5,21 +5,30 @@ extension UsageFold {
     /// Places of the texts in the order of their bytes.
     fileprivate var sortedTexts: ContiguousArray<Int32> {
         // Most texts differ in their first bytes.
-        var keys: ContiguousArray<(head: UInt64, place: Int32)> = []
+        var keys: ContiguousArray<(first: UInt64, second: UInt64, place: Int32)> = []
         keys.reserveCapacity(texts.count)
         for (place, text) in texts.enumerated() {
-            var head: UInt64 = 0
-            var rest = 8
-            for byte in text.utf8.prefix(8) {
-                head = head << 8 | UInt64(byte)
-                rest -= 1
-            }
-            keys.append((rest > 0 ? head << (8 * UInt64(rest)) : head, Int32(place)))
+            var text = text
+            let (first, second) = text.withUTF8 { (Self.head(of: $0[...]), Self.head(of: $0.dropFirst(8))) }
+            keys.append((first, second, Int32(place)))
         }
         keys.sort { left, right in
-            left.head != right.head ? left.head < right.head : bytesPrecede(texts[Int(left.place)], texts[Int(right.place)])
+            if left.first != right.first { return left.first < right.first }
+            if left.second != right.second { return left.second < right.second }
+            return bytesPrecede(texts[Int(left.place)], texts[Int(right.place)])
         }
         return ContiguousArray(keys.lazy.map(\.place))
+    }
+
+    /// The first eight bytes as a number, which has their order; zeros follow those that there are.
+    private static func head(of bytes: Slice<UnsafeBufferPointer<UInt8>>) -> UInt64 {
+        var head: UInt64 = 0
+        if bytes.count >= 8 {
+            head = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes)).loadUnaligned(as: UInt64.self).bigEndian
+        } else {
+            for (place, byte) in bytes.enumerated() { head |= UInt64(byte) << (56 - 8 * UInt64(place)) }
+        }
+        return head
     }
 }
 
@@ -58,8 +67,13 @@ final class FactWriter {
         var part: Dictionaries.Part = -1
     }
     private var ids: ContiguousArray<TextIDs>
-    private var callerIDs: [SIMD4<Int32>: Int64] = [:]
-    private var atomIDs: [SIMD4<Int32>: Int64] = [:]
+    private var callerGroups = TextGroups()
+    private var atomGroups = TextGroups()
+    /// Ids of these groups, in their order.
+    private var callerIDs: ContiguousArray<Int64> = []
+    private var atomIDs: ContiguousArray<Int64> = []
+    /// The groups of each fact.
+    private var factGroups: ContiguousArray<(caller: Int32, atom: Int32)> = []
 
     private static let decisions = UsageKey.Decision.allCases.map(\.rawValue)
 
@@ -176,6 +190,7 @@ final class FactWriter {
     func writeTexts() throws {
         let sorted = fold.sortedTexts
         var roles = ContiguousArray<Roles>(repeating: [], count: fold.texts.count)
+        factGroups.reserveCapacity(fold.facts.count + fold.withoutNames.count)
         for facts in [fold.facts, ContiguousArray(fold.withoutNames)] {
             for fact in facts {
                 roles[Int(fact.user)].insert(.user)
@@ -184,10 +199,10 @@ final class FactWriter {
                 roles[Int(fact.name)].insert(.name)
                 roles[Int(fact.userAgent)].insert(.agent)
                 roles[Int(fact.reason)].insert(.reason)
-                atomIDs[Self.atomKey(fact)] = -1
-                callerIDs[Self.callerKey(fact)] = -1
+                factGroups.append((callerGroups.number(of: Self.callerKey(fact)), atomGroups.number(of: Self.atomKey(fact))))
             }
         }
+        dictionaries.reserve(names: roles.count { $0.contains(.name) })
         var ranks = ContiguousArray<Int32>(repeating: 0, count: fold.texts.count)
         for (rank, place) in sorted.enumerated() {
             ranks[Int(place)] = Int32(rank)
@@ -204,12 +219,25 @@ final class FactWriter {
             }
             return false
         }
-        for key in atomIDs.keys.sorted(by: precedes) { atomIDs[key] = try atom(key) }
-        for key in callerIDs.keys.sorted(by: precedes) { callerIDs[key] = try caller(key) }
-        let groups = fold.withoutNames.map { Group(identity: ids[Int($0.user)].user, atom: atomIDs[Self.atomKey($0)] ?? 0) }
+        atomIDs = try idsInOrder(of: atomGroups, precedes, atom)
+        callerIDs = try idsInOrder(of: callerGroups, precedes, caller)
+        let groups = zip(fold.withoutNames, factGroups.suffix(fold.withoutNames.count)).map { fact, groups in
+            Group(identity: ids[Int(fact.user)].user, atom: atomIDs[Int(groups.atom)])
+        }
         for group in groups.sorted(by: { ($0.identity, $0.atom) < ($1.identity, $1.atom) }) where dropped.insert(group).inserted {
             try insertDropped.run(group.identity, group.atom)
         }
+    }
+
+    /// Gives ids to groups of texts, in the order of the texts.
+    private func idsInOrder(
+        of groups: TextGroups, _ precedes: (SIMD4<Int32>, SIMD4<Int32>) -> Bool, _ id: (SIMD4<Int32>) throws -> Int64
+    ) rethrows -> ContiguousArray<Int64> {
+        var ids = ContiguousArray<Int64>(repeating: 0, count: groups.all.count)
+        for number in groups.all.indices.sorted(by: { precedes(groups.all[$0], groups.all[$1]) }) {
+            ids[number] = try id(groups.all[number])
+        }
+        return ids
     }
 
     /// What a text is in the facts.
@@ -299,19 +327,20 @@ final class FactWriter {
     func writeFacts() throws {
         var keys: ContiguousArray<(key: RowKey, place: Int32)> = []
         keys.reserveCapacity(fold.facts.count)
-        for (place, fact) in fold.facts.enumerated() { keys.append((key(of: fact), Int32(place))) }
+        // What does not change meanwhile need not be asked of the object, which costs a check each time.
+        let (ids, atomIDs, callerIDs, dropped) = (ids, atomIDs, callerIDs, dropped)
+        for (place, (fact, groups)) in zip(fold.facts, factGroups).enumerated() {
+            let group = Group(identity: ids[Int(fact.user)].user, atom: atomIDs[Int(groups.atom)])
+            let key = RowKey(
+                group, decision: Int64(fact.decision), namespace: ids[Int(fact.namespace)].namespace,
+                name: !dropped.isEmpty && dropped.contains(group) ? 0 : ids[Int(fact.name)].name,
+                impersonator: fact.impersonator == 0 ? 0 : ids[Int(fact.impersonator)].user,
+                caller: callerIDs[Int(groups.caller)], agent: ids[Int(fact.userAgent)].agent, codeClass: Int64(fact.codeClass),
+                reason: ids[Int(fact.reason)].reason)
+            keys.append((key, Int32(place)))
+        }
         keys.sort { $0.key < $1.key }
         for (key, place) in keys { try write(key, fold.counts[Int(place)]) }
-    }
-
-    private func key(of fact: UsageFact) -> RowKey {
-        let group = Group(identity: ids[Int(fact.user)].user, atom: atomIDs[Self.atomKey(fact)] ?? 0)
-        return RowKey(
-            group, decision: Int64(fact.decision), namespace: ids[Int(fact.namespace)].namespace,
-            name: dropped.contains(group) ? 0 : ids[Int(fact.name)].name,
-            impersonator: fact.impersonator == 0 ? 0 : ids[Int(fact.impersonator)].user,
-            caller: callerIDs[Self.callerKey(fact)] ?? 0, agent: ids[Int(fact.userAgent)].agent, codeClass: Int64(fact.codeClass),
-            reason: ids[Int(fact.reason)].reason)
     }
 
     private func write(_ key: RowKey, _ count: UsageCount) throws {

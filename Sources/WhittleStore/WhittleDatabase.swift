@@ -37,6 +37,8 @@ public final class WhittleDatabase: Sendable {
             var configuration = Configuration()
             configuration.readonly = isReadOnly
             configuration.busyMode = .timeout(10)
+            // As in a load: usage has ids of rows that the same transaction writes.
+            configuration.foreignKeysEnabled = false
             // Many questions of one process read the same pages again; usage is mostly appended.
             configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = \(isReadOnly ? -65_536 : -8_192)") }
             let inode = FileLock.inode(of: path)

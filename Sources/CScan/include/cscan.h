@@ -42,8 +42,29 @@ static inline const uint8_t *_Nonnull scan_quote_or_backslash(const uint8_t *_No
 /// closed before `end`. What stands between is only looked at for strings and brackets.
 const uint8_t *_Nullable scan_container_end(const uint8_t *_Nonnull p, const uint8_t *_Nonnull end);
 
-/// Whether a word stands anywhere in `count` bytes.
-int scan_contains(const uint8_t *_Nonnull p, size_t count, const uint8_t *_Nonnull word, size_t word_count);
+/// Whether a word of at least one byte stands anywhere in `count` bytes. For short texts, where `memmem` takes longer to set out
+/// than to search.
+static inline int scan_contains(const uint8_t *_Nonnull p, size_t count, const uint8_t *_Nonnull word, size_t word_count) {
+    if (count < word_count) return 0;
+    const uint8_t *end = p + count - word_count + 1;
+#if defined(__SSE2__)
+    const __m128i first = _mm_set1_epi8((char)word[0]), last = _mm_set1_epi8((char)word[word_count - 1]);
+    for (; p < end; p += 16) {
+        // Places where both the first and the last byte of the word are right.
+        __m128i starts = _mm_loadu_si128((const __m128i *)p), ends = _mm_loadu_si128((const __m128i *)(p + word_count - 1));
+        unsigned mask = (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(starts, first), _mm_cmpeq_epi8(ends, last)));
+        for (; mask; mask &= mask - 1) {
+            const uint8_t *found = p + __builtin_ctz(mask);
+            if (found < end && memcmp(found, word, word_count) == 0) return 1;
+        }
+    }
+#else
+    for (; p < end; p++) {
+        if (*p == word[0] && memcmp(p, word, word_count) == 0) return 1;
+    }
+#endif
+    return 0;
+}
 
 /// Keeps large blocks apart, so that their memory goes back to the system as soon as they are freed.
 void keep_large_blocks_apart(void);
@@ -57,7 +78,7 @@ static inline uint64_t scan_mix(uint64_t hash, uint64_t word) {
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/// A hash of `count` bytes that starts from `seed`.
+/// A hash of `count` bytes that starts from `seed`. Databases keep such hashes: it must stay as it is.
 static inline uint64_t scan_hash(uint64_t seed, const uint8_t *_Nonnull p, size_t count) {
     uint64_t hash = seed ^ count, word;
     while (count >= 8) {
@@ -69,5 +90,25 @@ static inline uint64_t scan_hash(uint64_t seed, const uint8_t *_Nonnull p, size_
     word = 0;
     memcpy(&word, p, count);
     return scan_mix(scan_mix(hash, word), 0xD6E8FEB86659FD93ULL);
+}
+
+/// Mixes 16 bytes into a hash; nobody who does not know the seed can make a factor 0.
+static inline uint64_t scan_mix_pair(uint64_t hash, uint64_t seed, const uint8_t *_Nonnull p) {
+    uint64_t words[2];
+    memcpy(words, p, 16);
+    unsigned __int128 product = (unsigned __int128)(hash ^ words[0]) * (seed ^ words[1]);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/// A hash of `count` bytes for a table in memory: two chains side by side, several times as fast as `scan_hash` for long keys.
+static inline uint64_t scan_key_hash(uint64_t seed, const uint8_t *_Nonnull p, size_t count) {
+    uint64_t left = seed, right = ~seed, second = seed * 0x9E3779B97F4A7C15ULL + count;
+    while (count >= 32) {
+        left = scan_mix_pair(left, second, p);
+        right = scan_mix_pair(right, second, p + 16);
+        p += 32;
+        count -= 32;
+    }
+    return scan_hash(left ^ (right << 32 | right >> 32), p, count);
 }
 #endif

@@ -1,0 +1,259 @@
+import CScan
+import Foundation
+import WhittleModel
+
+/// How far a request had come.
+enum AuditPhase: UInt8 {
+    /// Before authorization.
+    case early
+    /// Open: a watch or another long answer.
+    case started
+    /// Answered.
+    case complete
+
+    init(stage: String) {
+        self = stage == "ResponseComplete" || stage == "Panic" ? .complete : stage == "ResponseStarted" ? .started : .early
+    }
+}
+
+/// A usual event on one line, found but not counted: what is left to look at once it is known to be new.
+struct PreparedEvent {
+    fileprivate(set) var verb: ByteSlice?
+    fileprivate(set) var requestURI: ByteSlice?
+    /// Numbers that `AuditParts` gave; -1 = only the general reader can tell.
+    fileprivate(set) var caller: Int32 = -1
+    fileprivate(set) var agent: Int32 = -1
+    fileprivate(set) var answer: Int32 = -1
+    fileprivate(set) var code: Int32 = 0
+    /// Microseconds since 1970-01-01 UTC.
+    fileprivate(set) var time: Int64
+    /// Tells the event from others; 0 = nothing does.
+    fileprivate(set) var hash: UInt64 = 0
+    fileprivate(set) var phase: AuditPhase
+    /// Places in `AuditTally`.
+    fileprivate(set) var level: Int
+    fileprivate(set) var stage: Int
+}
+
+/// What has got numbers and is to be made known to who counts; in the order of the numbers.
+struct NewParts {
+    struct Caller {
+        var value: AuditEvent.Caller
+        /// As written, of those who impersonate; empty for others.
+        var key: [UInt8]
+    }
+
+    struct Answer {
+        var decision: String?
+        var reason: String
+        var message: String
+        /// Whether decision and reason tell all that counts; if not, `key` is what was written.
+        var isPlain: Bool
+        var key: [UInt8]
+    }
+
+    /// Whether numbers begin again: all given before are void.
+    var isReset = true
+    var callers: [Caller] = []
+    /// No agent is an agent, too.
+    var agents = [""]
+    var answers: [Answer] = []
+
+    var isEmpty: Bool { !isReset && callers.isEmpty && agents.isEmpty && answers.isEmpty }
+}
+
+/// What the numbers of one `AuditParts` stand for, as places of texts in one `AuditFolder`.
+struct KnownParts {
+    /// Texts: user, and namespace, name and uid of the pod.
+    typealias Caller = (texts: SIMD4<Int32>, isImpersonating: Bool)
+    /// The decision as a place in `AuditTally`.
+    typealias Answer = (decision: Int, reason: Int32, isPlain: Bool)
+
+    var callers: ContiguousArray<Caller> = []
+    var callerValues: [NewParts.Caller] = []
+    var agents: ContiguousArray<Int32> = []
+    var answers: ContiguousArray<Answer> = []
+    var answerValues: [NewParts.Answer] = []
+}
+
+/// Finds the events of lines and numbers what many of them have in common, so that these parts are looked at once.
+struct AuditParts: ~Copyable {
+    /// Bytes of remembered parts; beyond it the memory is emptied, which costs time and changes nothing.
+    private let memoryLimit: Int
+    private let seed: UInt64
+    private var callers = ByteTable()
+    /// Hashes of the names of those who really asked, by caller.
+    private var users: ContiguousArray<(hash: UInt64, isNamed: Bool)> = []
+    private var agents = ByteTable()
+    private var answers = ByteTable()
+    private var new = NewParts()
+    private var scratch = ByteBuffer()
+    private var clock = AuditClock()
+
+    /// - Parameters:
+    ///   - seed: what the hashes of events start from.
+    ///   - memoryLimit: bytes of remembered parts.
+    init(seed: UInt64, memoryLimit: Int = 1 << 20) {
+        self.memoryLimit = memoryLimit
+        self.seed = seed
+    }
+
+    /// What got numbers since the last call.
+    mutating func takeNew() -> NewParts {
+        defer { new = NewParts(isReset: false, agents: []) }
+        return new
+    }
+
+    /// Empties the memory when it is full. Events that were prepared before need the numbers before.
+    mutating func forgetIfFull() {
+        guard callers.byteCount + agents.byteCount + answers.byteCount > memoryLimit else { return }
+        callers = ByteTable()
+        agents = ByteTable()
+        answers = ByteTable()
+        users = []
+        new = NewParts()
+    }
+
+    /// Finds the event of one line; `nil` when it is not the usual kind.
+    ///
+    /// - Parameter line: with its line end; the buffer goes on for 64 bytes behind it.
+    mutating func prepare(_ line: UnsafeBufferPointer<UInt8>) -> PreparedEvent? {
+        guard let event = AuditLine(line), let stageText = event.stage, let received = event.received,
+            let stage = AuditTally.place(ofStage: stageText), let level = AuditTally.place(ofLevel: event.level),
+            let time = clock.microseconds(received)
+        else { return nil }
+        let phase: AuditPhase = stage == 0 ? .early : stage == 1 ? .started : .complete
+        // What comes before authorization is only counted.
+        if phase == .early {
+            guard event.auditID != nil || event.requestURI != nil || event.verb != nil else { return nil }
+            return PreparedEvent(time: time, phase: phase, level: level, stage: stage)
+        }
+        // Without a URI the object reference counts, and some bodies are needs of somebody: too rare to be worth a memory.
+        guard let uri = event.requestURI, let verb = event.verb, !uri.isEmpty else { return nil }
+        if let body = event.requestObject {
+            let mayReview = uri.contains("authorization.k8s.io") || uri.hasEscapes || uri.contains(UInt8(ascii: "%"))
+            if mayReview || body.contains("blockOwnerDeletion") || body.contains("\\u") { return nil }
+        }
+        guard let caller = caller(event), users[Int(caller)].isNamed else { return nil }
+        var prepared = PreparedEvent(verb: verb, requestURI: uri, caller: caller, time: time, phase: phase, level: level, stage: stage)
+        if let id = event.auditID, !id.isEmpty {
+            guard !id.contains(UInt8(ascii: "\\")), !verb.contains(UInt8(ascii: "\\")) else { return nil }
+            prepared.hash = eventHash(id, users[Int(caller)].hash, verb, canonical(uri), phase)
+        }
+        prepared.code = Int32(truncatingIfNeeded: event.code)
+        prepared.agent = agent(event.userAgent) ?? -1
+        prepared.answer = answer(event) ?? -1
+        return prepared
+    }
+
+    /// The hash of an event that was read as a whole; 0 = it has no auditID, or comes before authorization.
+    mutating func hash(of event: AuditEvent) -> UInt64 {
+        let phase = AuditPhase(stage: event.stage)
+        guard !event.auditID.isEmpty, phase != .early else { return 0 }
+        let user = Self.hash(of: event.caller.user.name, seed)
+        var (id, verb, uri) = (event.auditID, event.verb, event.requestURI)
+        return id.withUTF8 { id in
+            verb.withUTF8 { verb in uri.withUTF8 { uri in eventHash(ByteSlice(id), user, ByteSlice(verb), ByteSlice(uri), phase) } }
+        }
+    }
+
+    private static func hash(of text: String, _ seed: UInt64) -> UInt64 {
+        var text = text
+        return text.withUTF8 { scan_hash(seed, ByteSlice($0).start, $0.count) }
+    }
+
+    @inline(__always)
+    private func eventHash(_ id: ByteSlice, _ user: UInt64, _ verb: ByteSlice, _ uri: ByteSlice, _ phase: AuditPhase) -> UInt64 {
+        var hash = scan_hash(seed, id.start, id.count)
+        hash = scan_hash(scan_mix(hash, user), verb.start, verb.count)
+        return max(scan_mix(scan_hash(hash, uri.start, uri.count), UInt64(phase.rawValue)), 1)
+    }
+
+    /// The text of a JSON string, its escapes resolved; valid until the next call.
+    private mutating func canonical(_ slice: ByteSlice) -> ByteSlice {
+        guard slice.contains(UInt8(ascii: "\\")) else { return slice }
+        scratch.clear()
+        if slice.hasEscapes {
+            var text = slice.unescaped
+            text.withUTF8 { scratch.append(ByteSlice($0)) }
+            return scratch.slice
+        }
+        var rest = slice
+        while let found = memchr(rest.start, Int32(UInt8(ascii: "\\")), rest.count) {
+            let offset = UnsafeRawPointer(rest.start).distance(to: found)
+            scratch.append(ByteSlice(start: rest.start, count: offset))
+            scratch.append(UInt8(ascii: "&"))
+            rest = ByteSlice(start: rest.start + offset + 6, count: rest.count - offset - 6)
+        }
+        scratch.append(rest)
+        return scratch.slice
+    }
+
+    private mutating func caller(_ event: AuditLine) -> Int32? {
+        guard let user = event.user else { return nil }
+        var key = user
+        if let impersonated = event.impersonatedUser {
+            scratch.clear()
+            for part in [user, impersonated] + (event.authenticationMetadata.map { [$0] } ?? []) {
+                scratch.append(part)
+                scratch.append(0)
+            }
+            key = scratch.slice
+        }
+        let (known, place) = callers.find(key)
+        if let known { return known }
+        let parts = [user, event.impersonatedUser, event.impersonatedUser == nil ? nil : event.authenticationMetadata]
+        let trees = parts.map { $0.flatMap(Self.tree) }
+        guard !zip(parts, trees).contains(where: { $0 != nil && $1 == nil }) else { return nil }
+        let number = Int32(users.count)
+        let value = AuditEvent.Caller(user: trees[0]?.root, impersonated: trees[1]?.root, metadata: trees[2]?.root)
+        withExtendedLifetime(trees) {}
+        callers.insert(key, number, at: place)
+        users.append((Self.hash(of: value.user.name, seed), !value.user.name.isEmpty))
+        new.callers.append(NewParts.Caller(value: value, key: value.impersonatedUser == nil ? [] : Array(key.buffer)))
+        return number
+    }
+
+    private static func tree(_ slice: ByteSlice) -> DocumentTree? {
+        guard firstInvalidUTF8(in: slice.buffer) == nil, var json = try? JSONText(slice.buffer) else { return nil }
+        let tree = DocumentTree(file: "", base: slice.start)
+        guard (try? json.parseValue(into: tree)) != nil else { return nil }
+        return tree
+    }
+
+    private mutating func agent(_ slice: ByteSlice?) -> Int32? {
+        guard let slice, !slice.isEmpty else { return 0 }
+        let (known, place) = agents.find(slice)
+        if let known { return known }
+        guard slice.isStringContent else { return nil }
+        let number = Int32(agents.count + 1)
+        agents.insert(slice, number, at: place)
+        new.agents.append(slice.unescaped)
+        return number
+    }
+
+    /// What the server answered: decision, reason, and its words where they matter.
+    private mutating func answer(_ event: AuditLine) -> Int32? {
+        let message = event.code == 403 || event.decision == nil ? event.message : nil
+        scratch.clear()
+        scratch.append(event.decision == nil ? 0 : 1)
+        if let decision = event.decision { scratch.append(decision) }
+        scratch.append(0)
+        if let reason = event.reason { scratch.append(reason) }
+        scratch.append(0)
+        if let message { scratch.append(message) }
+        let key = scratch.slice
+        let (known, place) = answers.find(key)
+        if let known { return known }
+        guard [event.decision, event.reason, message].allSatisfy({ $0?.isStringContent ?? true }) else { return nil }
+        let number = Int32(answers.count)
+        answers.insert(key, number, at: place)
+        let decision = event.decision?.unescaped
+        let isPlain = message == nil && (decision == "allow" || decision == "forbid")
+        new.answers.append(
+            NewParts.Answer(
+                decision: decision, reason: event.reason?.unescaped ?? "", message: message?.unescaped ?? "", isPlain: isPlain,
+                key: isPlain ? [] : Array(key.buffer)))
+        return number
+    }
+}
