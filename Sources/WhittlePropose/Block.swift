@@ -110,11 +110,14 @@ struct Block {
         var enumeration = SearchBudget(steps: steps / 4)
         var growth = enumeration
         let all = MaximalBoxes.all(in: region, layout, budget: &enumeration)
-        func merged() -> [BitSet] {
-            mergedCover().map { MaximalBoxes.grown($0, in: region, layout, budget: &growth) }
+        var merged: [BitSet]?
+        func mergedBoxes() -> [BitSet] {
+            let boxes = merged ?? mergedCover().map { MaximalBoxes.grown($0, in: region, layout, budget: &growth) }
+            merged = boxes
+            return boxes
         }
         let boxes =
-            all ?? MaximalBoxes.grown(from: needed.map(coordinates), in: region, layout, budget: &growth) + merged()
+            all ?? MaximalBoxes.grown(from: needed.map(coordinates), in: region, layout, budget: &growth) + mergedBoxes()
         let candidates = Self.candidates(boxes, layout: layout, places: places, cellCount: needed.count) { sides in
             sides.enumerated().reduce(0) { sum, side in side.element.reduce(sum) { $0 + members[side.offset][$1].count } }
         }
@@ -122,7 +125,7 @@ struct Block {
         var outcome = search.solve(isComplete: all != nil, budget: &budget)
         if !outcome.isProven {
             // Never worse than grouping by equal verb sets.
-            let start = merged().compactMap { box in
+            let start = mergedBoxes().compactMap { box in
                 let cells = Self.cells(of: box, places: places, cellCount: needed.count).cells
                 return candidates.firstIndex { cells.isSubset(of: $0.cells) }
             }
