@@ -3,7 +3,7 @@
 -- param:   :user        text     only this user
 -- unset:   every user
 -- column:  user         text     whose request
--- column:  flag         text     'later-denial:…', 'self-check:…', 'hidden:…', 'fallback:…', and others
+-- column:  flag         text     'later-denial:…', 'self-check:…', 'hidden:…', 'fallback:…', 'written:…', and others
 -- column:  count        integer  count of requests
 -- column:  first_seen   integer  microseconds since 1970-01-01 UTC
 -- column:  last_seen    integer  microseconds since 1970-01-01 UTC

@@ -97,17 +97,16 @@ struct ProposeCommand: ParsableCommand {
             guard !basis.observed.isEmpty || !stated.isEmpty else {
                 throw CommandFailure("no usage and no declaration of \(account.text)")
             }
-            let statement = try CoverageRenderer(
-                Coverage(namespace: account.namespace, name: account.name, coverage, in: database), evidence.requirement)
+            let statement = try statement(about: account, coverage, in: database)
             var parts: [Proposed] = []
             switch by {
             case .account: parts = [Proposed(account: account, basis: basis, proposal: account.proposal(basis))]
             case .workload: parts = try WorkloadSplit(account, usage, basis, in: database).proposed
             }
             for index in parts.indices {
-                parts[index].notes = statement.comments + parts[index].notes
-                parts[index].coverage = statement.document
-                parts[index].thinReasons = statement.thinReasons
+                parts[index].notes = (statement?.comments ?? []) + parts[index].notes
+                parts[index].coverage = statement?.document
+                parts[index].thinReasons = statement?.thinReasons ?? ["neither the input nor the logs know the account"]
             }
             warn(account, parts, isDeclared: basis.observed.isEmpty)
             made += parts
@@ -115,6 +114,18 @@ struct ProposeCommand: ParsableCommand {
         if patch { try writePatch(made, shared, in: database) } else { try write(made, shared, in: database) }
         if declaration.isIncomplete {
             throw CommandFailure("the declaration could not be read whole; the proposal lacks what could not be read")
+        }
+    }
+
+    /// What the evidence covers; `nil` = the account is only declared.
+    private func statement(
+        about account: ProposalInput.Account, _ shared: Coverage.Shared, in database: WhittleDatabase
+    ) throws -> CoverageRenderer? {
+        do {
+            return CoverageRenderer(
+                try Coverage(namespace: account.namespace, name: account.name, shared, in: database), evidence.requirement)
+        } catch AnalysisError.unknown {
+            return nil
         }
     }
 

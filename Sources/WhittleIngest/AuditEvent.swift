@@ -77,6 +77,8 @@ struct AuditEvent {
         var reviewedRequest: Request?
         var reviewAllowed: Bool?
         var blockingOwners: [(apiGroup: String, kind: String, name: String)] = []
+        /// Of a binding.
+        var roleRef: (kind: String, name: String)?
     }
 
     /// Reads an event; `nil` when the value is none.
@@ -139,6 +141,11 @@ struct AuditEvent {
                 body.reviewedRequest = Request(
                     verb: attributes.value("verb")?.string ?? "", path: attributes.value("path")?.string ?? "")
             }
+        }
+        if objectRef?.apiGroup == "rbac.authorization.k8s.io", let reference = object.value("roleRef"),
+            let kind = reference.value("kind")?.string, let name = reference.value("name")?.string
+        {
+            body.roleRef = (kind, name)
         }
         for owner in (object.value("metadata")?.value("ownerReferences")).elements {
             guard owner.value("blockOwnerDeletion")?.bool ?? false, let kind = owner.value("kind")?.string,

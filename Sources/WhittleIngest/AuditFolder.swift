@@ -91,6 +91,8 @@ struct AuditFolder: ~Copyable {
     /// - Parameter parts: what the numbers in the event stand for.
     mutating func add(_ prepared: borrowing PreparedEvent, _ parts: borrowing KnownParts) -> (outcome: Outcome, decision: Int)? {
         guard let uri = prepared.requestURI, let verb = prepared.verb, prepared.agent >= 0, prepared.answer >= 0 else { return nil }
+        // What a new role or binding is called stands in no URI.
+        if verb.isText("create"), uri.contains("/rbac.authorization.k8s.io/") { return nil }
         let isComplete = prepared.phase == .complete
         let (caller, answer) = (parts.callers[Int(prepared.caller)], parts.answers[Int(prepared.answer)])
         let agent = parts.agents[Int(prepared.agent)]
@@ -265,7 +267,7 @@ struct AuditFolder: ~Copyable {
             judgement.fact = place(of: fact)
         }
         let needed = needs.implied.map { Self.number(&implied[$0], in: &otherCounts) }
-        let flagged = needs.flags.filter { !$0.hasPrefix("pod:") }
+        let flagged = (needs.flags.filter { !$0.hasPrefix("pod:") } + needs.written)
             .map { Self.number(&flags[UsageFlag(user: needs.subject, flag: $0)], in: &otherCounts) }
         if !needed.isEmpty || !flagged.isEmpty {
             judgement.extra = Int32(extras.count)

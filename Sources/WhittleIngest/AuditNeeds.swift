@@ -25,6 +25,9 @@ package struct AuditNeeds {
     package var implied: [ImpliedNeed] = []
     /// Hints, see `UsageFlag`.
     package var flags: [String] = []
+    /// Flags for roles and bindings that were created: `written:` and a JSON array of resource, namespace, name and, of a binding
+    /// whose body is told, kind and name of its role. The authorizer saw no name.
+    package var written: [String] = []
 
     /// Judges the stages of one request as JSON objects; `nil` when none of them tells anything (semantics AUD-2, AUD-3).
     package static func judge(stages: [String]) -> AuditNeeds? {
@@ -157,6 +160,10 @@ package struct AuditNeeds {
             case "rolebindings", "clusterrolebindings":
                 flags.append("hidden:bind-or-hold \(request.resource) \(request.namespace)".trimmed)
             default: break
+            }
+            if request.verb == "create", request.subresource.isEmpty, let name = event.objectRef?.name, !name.isEmpty {
+                let role = event.body.roleRef.map { [$0.kind, $0.name] } ?? []
+                written.append("written:" + jsonArray([request.resource, request.namespace, name] + role))
             }
         }
         if request.verb == "watch", let query = event.requestURI.splitBytes(at: "?").after,

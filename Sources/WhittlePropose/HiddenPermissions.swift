@@ -13,6 +13,7 @@ struct HiddenPermissions {
     private let user: UserInfo
     private let current: Authorizer?
     private let resources: [APIResource]
+    private let created: [Write]
 
     private static let rbacGroup = "rbac.authorization.k8s.io"
     private static let certificatesGroup = "certificates.k8s.io"
@@ -26,6 +27,7 @@ struct HiddenPermissions {
         self.user = user
         self.current = current
         self.resources = resources
+        created = Self.created(hints)
         addOwners(hints)
         addRoleWrites()
         addBindingWrites()
@@ -154,81 +156,110 @@ struct HiddenPermissions {
 
     // MARK: RBAC writes
 
-    private func writes(_ resource: String) -> [Need] {
-        needs.filter {
-            $0.request.apiGroup == Self.rbacGroup && $0.request.combinedResource == resource
-                && ["create", "update", "patch"].contains($0.request.verb)
+    /// A role or binding that was written.
+    private struct Write {
+        var resource: String
+        var scope: String
+        /// `nil` = it was created, and nothing tells under which name.
+        var name: String?
+        var isCreate: Bool
+        /// What a created binding refers to, where its body was logged.
+        var roleRef: RoleRef?
+
+        /// As `roles `shop/made``.
+        var text: String {
+            let place = scope.isEmpty ? "" : "\(scope)/"
+            return name.map { "\(resource) `\(place)\($0)`" } ?? (scope.isEmpty ? resource : "\(resource) in `\(scope)`")
         }
     }
 
-    private func name(_ need: Need) -> String {
-        let scope = need.scope.isEmpty ? "" : "\(need.scope)/"
-        return need.name.map { "`\(scope)\($0)`" } ?? (scope.isEmpty ? "" : "in `\(need.scope)`")
+    /// What was written of a resource, each object once.
+    private func writes(_ resource: String) -> [Write] {
+        let all = needs.filter {
+            $0.request.apiGroup == Self.rbacGroup && $0.request.combinedResource == resource
+                && ["create", "update", "patch"].contains($0.request.verb)
+        }
+        var result: [Write] = []
+        for need in all {
+            let isCreate = need.request.verb == "create"
+            var write = Write(resource: resource, scope: need.scope, name: need.name, isCreate: isCreate)
+            let created =
+                isCreate && need.name == nil ? created.filter { $0.resource == resource && $0.scope.isSameBytes(as: need.scope) } : []
+            if !created.isEmpty {
+                result += created
+            } else if let known = result.firstIndex(where: { $0.text.isSameBytes(as: write.text) }) {
+                result[known].isCreate = result[known].isCreate || isCreate
+            } else {
+                write.isCreate = isCreate
+                result.append(write)
+            }
+        }
+        return result
+    }
+
+    /// Roles and bindings whose creation told a name, from hints `written:`.
+    private static func created(_ hints: [String]) -> [Write] {
+        hints.compactMap { hint in
+            guard let words = hint.removingBytePrefix("written:").flatMap({ strings(fromJSONArray: $0) }), words.count >= 3 else {
+                return nil
+            }
+            let role = words.count == 5 ? RoleRef(kind: words[3], name: words[4]) : nil
+            return Write(resource: words[0], scope: words[1], name: words[2], isCreate: true, roleRef: role)
+        }
+    }
+
+    private func role(_ kind: String, in scope: String, _ name: String?) -> Role? {
+        guard let name else { return nil }
+        let space = kind == "Role" ? scope : ""
+        return current?.roles.first { $0.meta.namespace.isSameBytes(as: space) && $0.meta.name.isSameBytes(as: name) }
     }
 
     private mutating func addRoleWrites() {
-        for resource in ["clusterroles", "roles"] {
-            for need in writes(resource) {
-                var escalate = RuleAtom(verb: "escalate", apiGroup: Self.rbacGroup, resource: resource, resourceName: need.name)
-                let isEscalating = holds([escalate], in: need.scope)
-                if need.request.verb == "create" { escalate.resourceName = nil }
-                let written = current?.roles.first {
-                    $0.meta.namespace.isSameBytes(as: need.scope) && need.name.map($0.meta.name.isSameBytes) ?? false
-                }
-                let contents = written?.effectiveRules.flatMap(\.rule.atoms).uniquedAtoms ?? []
-                let isHeld = written.map {
-                    Escalation.missing(toWrite: $0, by: user, held: heldRules(in: need.scope), isAuthorized: { _ in false }).isEmpty
-                }
-                // What a wildcard happens to include gives way to what is really handed out.
-                if !contents.isEmpty, !holdsByName("escalate", in: need.scope), isHeld ?? false {
-                    add(contents, in: need.scope, "it writes \(resource) \(name(need)) and must hold all that is in there")
-                } else if isEscalating {
-                    add([escalate], in: need.scope, "it writes \(resource) \(name(need)) and holds `escalate`".squeezed)
-                } else {
-                    warnings.append(
-                        "it writes \(resource) \(name(need)): it must hold everything that these contain, or `escalate \(resource).\(Self.rbacGroup)`"
-                            .squeezed)
-                }
+        for write in writes("clusterroles") + writes("roles") {
+            let wanted = RuleAtom(
+                verb: "escalate", apiGroup: Self.rbacGroup, resource: write.resource, resourceName: write.isCreate ? nil : write.name)
+            let written = role(write.resource == "roles" ? "Role" : "ClusterRole", in: write.scope, write.name)
+            let contents = written?.effectiveRules.flatMap(\.rule.atoms).uniquedAtoms ?? []
+            let isHeld = written.map {
+                Escalation.missing(toWrite: $0, by: user, held: heldRules(in: write.scope), isAuthorized: { _ in false }).isEmpty
+            }
+            // What a wildcard happens to include gives way to what is really handed out.
+            if !contents.isEmpty, !holdsByName("escalate", in: write.scope), isHeld ?? false {
+                add(contents, in: write.scope, "it writes \(write.text) and must hold all that is in there")
+            } else if holds([wanted], in: write.scope) {
+                add([wanted], in: write.scope, "it writes \(write.text) and holds `escalate`")
+            } else {
+                warnings.append(
+                    "it writes \(write.text): it must hold everything that these contain, or `escalate \(write.resource).\(Self.rbacGroup)`"
+                )
             }
         }
     }
 
     private mutating func addBindingWrites() {
-        for resource in ["clusterrolebindings", "rolebindings"] {
-            for need in writes(resource) {
-                let written = current?.bindings.first {
-                    $0.meta.namespace.isSameBytes(as: need.scope) && need.name.map($0.meta.name.isSameBytes) ?? false
-                }
-                guard let written else {
-                    let held = ["clusterroles", "roles"].flatMap { heldAtoms("bind", Self.rbacGroup, $0, in: need.scope) }
-                    if held.isEmpty {
-                        warnings.append(
-                            "it writes \(resource) \(name(need)): it must hold everything in the roles that these bind, or `bind` on them"
-                                .squeezed)
-                    } else {
-                        add(held, in: need.scope, "it writes \(resource) \(name(need)) and holds `bind`".squeezed)
-                    }
-                    continue
-                }
-                let kind = written.roleRef.kind == "Role" ? "roles" : "clusterroles"
-                let bind = RuleAtom(verb: "bind", apiGroup: Self.rbacGroup, resource: kind, resourceName: written.roleRef.name)
-                let roleScope = written.roleRef.kind == "Role" ? need.scope : ""
-                let role = current?.roles.first {
-                    $0.meta.namespace.isSameBytes(as: roleScope) && $0.meta.name.isSameBytes(as: written.roleRef.name)
-                }
-                let atoms = role?.effectiveRules.flatMap(\.rule.atoms).uniquedAtoms ?? []
-                if !atoms.isEmpty, !holdsByName("bind", in: need.scope), holds(atoms, in: need.scope) {
-                    add(
-                        atoms, in: need.scope,
-                        "it binds \(written.roleRef.kind) `\(written.roleRef.name)` by \(resource) \(name(need)) and must hold all that is in there"
-                    )
-                } else if holds([bind], in: need.scope) {
-                    add([bind], in: need.scope, "it binds \(written.roleRef.kind) `\(written.roleRef.name)` by \(resource) \(name(need))")
+        for write in writes("clusterrolebindings") + writes("rolebindings") {
+            let written = current?.bindings.first {
+                $0.meta.namespace.isSameBytes(as: write.scope) && write.name.map($0.meta.name.isSameBytes) ?? false
+            }
+            guard let reference = write.roleRef ?? written?.roleRef else {
+                let held = ["clusterroles", "roles"].flatMap { heldAtoms("bind", Self.rbacGroup, $0, in: write.scope) }
+                if held.isEmpty {
+                    warnings.append("it writes \(write.text): it must hold everything in the roles that these bind, or `bind` on them")
                 } else {
-                    warnings.append(
-                        "it writes \(resource) \(name(need)): it must hold everything in \(written.roleRef.kind) `\(written.roleRef.name)`, or `bind` on it"
-                    )
+                    add(held, in: write.scope, "it writes \(write.text) and holds `bind`")
                 }
+                continue
+            }
+            let resource = reference.kind == "Role" ? "roles" : "clusterroles"
+            let bind = RuleAtom(verb: "bind", apiGroup: Self.rbacGroup, resource: resource, resourceName: reference.name)
+            let contents = role(reference.kind, in: write.scope, reference.name)?.effectiveRules.flatMap(\.rule.atoms).uniquedAtoms ?? []
+            let what = "it binds \(reference.kind) `\(reference.name)` by \(write.text)"
+            if !contents.isEmpty, !holdsByName("bind", in: write.scope), holds(contents, in: write.scope) {
+                add(contents, in: write.scope, "\(what) and must hold all that is in there")
+            } else if holds([bind], in: write.scope) {
+                add([bind], in: write.scope, "\(what) and holds `bind`")
+            } else {
+                warnings.append("\(what): it must hold everything in that role, or `bind` on it")
             }
         }
     }
@@ -266,9 +297,6 @@ extension String {
     fileprivate func removingBytePrefix(_ prefix: String) -> String? {
         hasBytePrefix(prefix) ? String(decoding: utf8.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
     }
-
-    /// Without the gap that an absent name leaves.
-    fileprivate var squeezed: String { replacing("  ", with: " ").replacing(" :", with: ":") }
 }
 
 extension [RuleAtom] {

@@ -69,13 +69,12 @@ public struct Need: Hashable, Sendable {
 extension Need {
     /// By scope, path, group, resource, name and verb, in byte order.
     static func precedes(_ left: Need, _ right: Need) -> Bool {
-        func key(_ need: Need) -> [String] {
-            let request = need.request
-            return [
-                request.namespace, request.path ?? "", request.apiGroup, request.resource, request.subresource, need.name ?? "",
-                request.verb,
-            ]
-        }
-        return key(left).lexicographicallyPrecedes(key(right), by: bytesPrecede)
+        let (first, second) = (left.request, right.request)
+        let pairs: [(String, String)] = [
+            (first.namespace, second.namespace), (first.path ?? "", second.path ?? ""), (first.apiGroup, second.apiGroup),
+            (first.resource, second.resource), (first.subresource, second.subresource), (left.name ?? "", right.name ?? ""),
+        ]
+        for (one, other) in pairs where !one.isSameBytes(as: other) { return bytesPrecede(one, other) }
+        return bytesPrecede(first.verb, second.verb)
     }
 }

@@ -1,12 +1,11 @@
 import Foundation
 import Testing
+import WhittleCommands
 import WhittleIngest
 import WhittleModel
 import WhittleRender
 import WhittleStore
 import WhittleTestSupport
-
-import WhittleCommands
 
 @Suite("PatchPlan")
 struct PatchPlanTests {

@@ -150,7 +150,9 @@ struct ProposeTests {
         #expect(!apart.contains("ClusterRole") && apart.matches(of: /\nrules:\n/).count == 3)
         for text in [shared, apart] {
             let proof = whittle("verify", try workspace.write(text, to: "p.yaml"), "--exact", "--db", db)
-            #expect(proof.code == 0 && proof.output.contains("4 of 4 needs allowed, 0 granted beyond them, 0 rules not needed"), "\(proof.output)")
+            #expect(
+                proof.code == 0 && proof.output.contains("4 of 4 needs allowed, 0 granted beyond them, 0 rules not needed"),
+                "\(proof.output)")
         }
     }
 
@@ -199,6 +201,22 @@ struct ProposeTests {
             Set(atoms.map { "\($0["verb"].string ?? "") \($0["resource"].string ?? "") \($0["resourceName"].string ?? "")" }) == [
                 "list services ", "bind clusterroles view",
             ])
+        // What is created has no name in its URI; the event tells it, and bodies tell the role of a binding.
+        let reference = { (resource: String, name: String) in
+            #","objectRef":{"resource":"\#(resource)","namespace":"shop","name":"\#(name)","apiGroup":"rbac.authorization.k8s.io"}"#
+        }
+        let body = #","requestObject":{"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"view"}}"#
+        let creates = [
+            Event("create", "\(rbac)/roles").with { ($0.code, $0.more) = (201, reference("roles", "made")) },
+            Event("create", "\(rbac)/rolebindings").with { ($0.code, $0.more) = (201, reference("rolebindings", "new") + body) },
+        ]
+        let creating = manifests.replacing("verbs: [update]}", with: "verbs: [create]}")
+        _ = whittle("load", try workspace.write(creating, to: "cluster.yaml"), "-o", workspace.file("new.db"))
+        let log = creates.enumerated().map { $1.line(100 + $0) + "\n" }.joined()
+        _ = whittle("usage", "load", try workspace.write(log, to: "creates.log"), "--db", workspace.file("new.db"))
+        let text = propose("sa/cart", "-n", "shop", db: workspace.file("new.db")).output
+        #expect(text.contains("hidden: list services in shop: it writes roles `shop/made` and must hold all that is in there"))
+        #expect(text.contains("hidden: bind clusterroles.rbac.authorization.k8s.io named view in shop"), "\(text)")
         // A role that is not in the input: the permission is named, not guessed.
         let unknown = try database([Event("update", "\(rbac)/roles/other")], manifests, in: workspace)
         let warned = propose("sa/cart", "-n", "shop", db: unknown).output
