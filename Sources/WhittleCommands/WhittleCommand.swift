@@ -1,4 +1,5 @@
 import ArgumentParser
+import WhittleAnalysis
 import WhittleIngest
 import WhittleModel
 import WhittleStore
@@ -46,6 +47,9 @@ package struct WhittleCommand: ParsableCommand {
                 if !failure.message.isEmpty { console.error("whittle: error: \(failure.message)\n") }
                 return failure.code.rawValue
             } catch let error as IngestError {
+                console.error("whittle: error: \(error)\n")
+                return WhittleExitCode.couldNotJudge.rawValue
+            } catch let error as AnalysisError {
                 console.error("whittle: error: \(error)\n")
                 return WhittleExitCode.couldNotJudge.rawValue
             } catch let error as StoreError {

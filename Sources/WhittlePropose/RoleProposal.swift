@@ -185,6 +185,14 @@ public struct RoleProposal: Sendable {
         return (roles, bindings)
     }
 
+    /// Whether the rules allow something that was refused when it was asked for.
+    public func allows(_ need: Need) -> Bool {
+        scopes.contains { scope in
+            (scope.namespace.isEmpty || scope.namespace.isSameBytes(as: need.scope))
+                && scope.rules.contains { RuleCoverage.covers($0, need.atom) }
+        }
+    }
+
     /// The needs and steps that a rule is there for, in canonical order.
     public func reasons(for rule: PolicyRule, in scope: String) -> (needs: [EvidencedNeed], steps: [Generalisation]) {
         let covered = needs.filter { item in

@@ -19,7 +19,10 @@ public enum ProposalText {
         ]
         lines += proposal.generalisations.map { "beyond the needs: \(text($0))" }
         lines += proposal.warnings.map { "not in here: \($0)" }
-        lines += proposal.attempts.map { "refused and left out: \(text($0))" }
+        lines += proposal.attempts.map { item in
+            let isAllowed = proposal.allows(item.need)
+            return "\(isAllowed ? "refused once, and allowed by what is needed now" : "refused and left out"): \(text(item))"
+        }
         lines += proposal.inexpressible.map { "left out, a rule would read the `*` as a wildcard: \(text($0))" }
         return lines
     }
