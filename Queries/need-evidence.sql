@@ -11,6 +11,7 @@
 -- column:  name                text     '' is a request that carried no name
 -- column:  cause               text     'request', or why it is implied
 -- column:  decision            text     'allow', 'forbid', or 'unknown': refused, and nothing tells by whom
+-- column:  impersonated        integer  1 = somebody who impersonated the user asked
 -- column:  pod_namespace       text     namespace of the pod that asked; '' = the credential names no pod, or the need is implied
 -- column:  pod                 text     the pod that asked; '' as above
 -- column:  workload            text?    'Deployment/cart', the top of its owner chain; NULL unknown
@@ -19,14 +20,14 @@
 -- column:  first_seen          integer  microseconds since 1970-01-01 UTC
 -- column:  last_seen           integer  microseconds since 1970-01-01 UTC
 -- source:  docs/proposing.md
-SELECT i.name AS user, t.verb, t.api_group, t.resource, t.url AS path, n.name AS namespace, o.name, q.cause, q.decision,
+SELECT i.name AS user, t.verb, t.api_group, t.resource, t.url AS path, n.name AS namespace, o.name, q.cause, q.decision, q.impersonated,
        c.namespace AS pod_namespace, c.pod, c.workload, g.user_agent,
        sum(q.count) AS count, min(q.first_seen) AS first_seen, max(q.last_seen) AS last_seen
 FROM (
-  SELECT identity_id, atom_id, namespace_id, object_name_id, 'request' AS cause, decision, caller_id, agent_id, count, first_seen, last_seen
+  SELECT identity_id, atom_id, namespace_id, object_name_id, 'request' AS cause, decision, impersonator_id > 0 AS impersonated, caller_id, agent_id, count, first_seen, last_seen
   FROM usage WHERE :user IS NULL OR identity_id = (SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user)
   UNION ALL
-  SELECT identity_id, atom_id, namespace_id, object_name_id, cause, decision, 0, 0, count, first_seen, last_seen
+  SELECT identity_id, atom_id, namespace_id, object_name_id, cause, decision, 0, 0, 0, count, first_seen, last_seen
   FROM implied_need WHERE :user IS NULL OR identity_id = (SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user)
 ) AS q
 CROSS JOIN identity AS i ON i.identity_id = q.identity_id
@@ -35,5 +36,5 @@ CROSS JOIN namespace AS n ON n.namespace_id = q.namespace_id
 CROSS JOIN object_name AS o ON o.object_name_id = q.object_name_id
 CROSS JOIN caller AS c ON c.caller_id = q.caller_id
 CROSS JOIN agent AS g ON g.agent_id = q.agent_id
-GROUP BY q.identity_id, q.atom_id, q.namespace_id, q.object_name_id, q.cause, q.decision, q.caller_id, q.agent_id
-ORDER BY 1, 3, 4, 5, 6, 7, 2, 8, 9, 10, 11, 13
+GROUP BY q.identity_id, q.atom_id, q.namespace_id, q.object_name_id, q.cause, q.decision, q.impersonated, q.caller_id, q.agent_id
+ORDER BY 1, 3, 4, 5, 6, 7, 2, 8, 9, 10, 11, 12, 14

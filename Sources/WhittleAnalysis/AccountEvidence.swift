@@ -11,6 +11,8 @@ public struct AccountEvidence: Sendable {
         public var cause: String
         /// The answer.
         public var decision: UsageKey.Decision
+        /// Whether somebody who impersonated the account asked, with groups that may not be the account's.
+        public var isImpersonated: Bool
         /// The pod that asked, as `shop/cart-7d9c`; `nil` = the credential names none, or the fact is implied.
         public var pod: String?
         /// The workload that the inventory gives for the pod, as `Deployment/cart`; `nil` = unknown.
@@ -25,6 +27,10 @@ public struct AccountEvidence: Sendable {
         public var lastSeen: Int64
     }
 
+    /// The account.
+    public let namespace: String
+    /// The account.
+    public let name: String
     /// In the order of query `need-evidence`.
     public var facts: [Fact]
     /// What the logs hint at, see query `usage-flags`, in byte order.
@@ -34,6 +40,8 @@ public struct AccountEvidence: Sendable {
 
     /// Reads the usage of an account.
     public init(namespace: String, name: String, in database: WhittleDatabase) throws(StoreError) {
+        self.namespace = namespace
+        self.name = name
         let user = ["user": SQLValue.text(ServiceAccountName.username(namespace: namespace, name: name))]
         facts = try database.run("need-evidence", user).named.map(Self.fact)
         hints = try database.run("usage-flags", user).named.compactMap { $0["flag"].string }
@@ -54,7 +62,7 @@ public struct AccountEvidence: Sendable {
         return Fact(
             request: request, cause: row["cause"].string ?? "request",
             decision: UsageKey.Decision(rawValue: row["decision"].string ?? "") ?? .unknown,
-            pod: pod.isEmpty ? nil : "\(row["pod_namespace"].string ?? "")/\(pod)", workload: row["workload"].string,
+            isImpersonated: row["impersonated"].isTrue, pod: pod.isEmpty ? nil : "\(row["pod_namespace"].string ?? "")/\(pod)", workload: row["workload"].string,
             userAgent: row["user_agent"].string ?? "", count: row["count"].integer ?? 0, firstSeen: Int64(row["first_seen"].integer ?? 0),
             lastSeen: Int64(row["last_seen"].integer ?? 0))
     }

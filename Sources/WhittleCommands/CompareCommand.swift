@@ -54,6 +54,11 @@ struct CompareCommand: ParsableCommand {
         let needs = declaration?.items ?? []
         let accounts = try self.accounts(in: database, needs)
         guard !accounts.isEmpty else { throw CommandFailure("no service account is meant") }
+        if let account = accounts.first, !allNamespaces, needs.isEmpty,
+            try !database.exists(kind: "ServiceAccount", namespace: account.namespace, name: account.name)
+        {
+            throw AnalysisError.unknown(kind: "ServiceAccount", namespace: account.namespace, name: account.name)
+        }
         if allNamespaces {
             let homeless = needs.filter { $0.serviceAccount == nil }.count
             if homeless > 0 { reasons.append("\(homeless) declared needs name no service account; with -A they belong to nobody") }

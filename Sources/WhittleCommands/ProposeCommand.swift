@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import WhittleAnalysis
 import WhittleIngest
 import WhittleModel
@@ -111,6 +112,10 @@ struct ProposeCommand: ParsableCommand {
             warn(account, parts, isDeclared: basis.observed.isEmpty)
             made += parts
         }
+        let attempts = made.flatMap(\.basis.denied).map { ProposalText.text($0.need) }
+        for text in generalisations.includeDenied where !attempts.contains(where: Glob(text).matches) {
+            Console.current.error("whittle: warning: no refused request matches --include-denied `\(text)`\n")
+        }
         if patch { try writePatch(made, shared, in: database) } else { try write(made, shared, in: database) }
         if declaration.isIncomplete {
             throw CommandFailure("the declaration could not be read whole; the proposal lacks what could not be read")
@@ -144,7 +149,9 @@ struct ProposeCommand: ParsableCommand {
     private func accounts(in database: WhittleDatabase, _ declaration: DeclaredUsage.Declaration) throws -> [ProposalInput.Account] {
         var used = try ProposalInput.accounts(identity, namespace: namespace, in: database)
         if identity == nil {
-            let stated = Set(declaration.items.compactMap(\.serviceAccount)).map { ProposalInput.Account(namespace: $0.namespace, name: $0.name) }
+            let stated = Set(declaration.items.compactMap(\.serviceAccount)).map {
+                ProposalInput.Account(namespace: $0.namespace, name: $0.name)
+            }
             used += stated.filter { !used.contains($0) }.sorted { bytesPrecede($0.text, $1.text) }
         }
         guard !used.isEmpty else { throw CommandFailure("no usage of any service account; read audit logs with `whittle usage load`") }
@@ -163,21 +170,48 @@ struct ProposeCommand: ParsableCommand {
         return try made.map { try Replacement(of: $0.account, by: $0.proposal, current: current, in: database) }
     }
 
+    /// Where a new manifest of an account goes; a file of an earlier run stays.
+    private static func freePath(of account: ProposalInput.Account) -> String {
+        let base = "whittle/\(PatchPlan.fileName(account.namespace, account.name))"
+        var path = "\(base).yaml"
+        var number = 1
+        while FileManager.default.fileExists(atPath: path) {
+            number += 1
+            path = "\(base)-\(number).yaml"
+        }
+        return path
+    }
+
+    /// Says which of the rights that go the logs could not have shown the use of.
+    private func warnOfGrades(_ account: ProposalInput.Account, _ coverage: Coverage.Shared, in database: WhittleDatabase) throws {
+        guard let statement = try? Coverage(namespace: account.namespace, name: account.name, coverage, in: database) else { return }
+        let unused = try UnusedGrants(statement, coverage, evidence.requirement, in: database)
+        for grade in [UnusedGrants.Grade.notVisible, .tooYoung] where unused.count(grade) > 0 {
+            Console.current.error(
+                "whittle: warning: of the rights of \(account.text) that go, \(unused.count(grade)) are graded `\(grade.rawValue)`; see `whittle unused`\n"
+            )
+        }
+    }
+
     private func writePatch(_ made: [Proposed], _ shared: ProposalInput.Shared, in database: WhittleDatabase) throws {
         guard shared.current != nil else { throw CommandFailure("the input holds no bindings that could be narrowed") }
         guard let replacements = try replacements(made, shared, in: database) else {
             let thin = made.filter { !$0.thinReasons.isEmpty }.map(\.account.text).uniqued()
             throw CommandFailure(
-                "the evidence for \(thin.joined(separator: ", ")) is too thin to narrow anything; --accept-thin-evidence does it all the same")
+                "the evidence for \(thin.joined(separator: ", ")) is too thin to narrow anything; --accept-thin-evidence does it all the same"
+            )
         }
+        let coverage = try evidence.shared(in: database)
+        for item in made { try warnOfGrades(item.account, coverage, in: database) }
         let plan = try PatchPlan(replacements.flatMap(\.narrowing), in: database)
         let console = Console.current
         for sentence in plan.notes + plan.advice + plan.refusals { console.error("whittle: note: \(sentence)\n") }
         var diff = plan.diff
         for (item, replacement) in zip(made, replacements) where !replacement.created.bindings.isEmpty {
-            let text = ProposalText.comments(item.proposal).map(ProposalText.comment).joined()
+            let text =
+                (ProposalText.comments(item.proposal) + item.notes).map(ProposalText.comment).joined()
                 + ManifestRenderer.yaml(replacement.created, digest: item.proposal.digest(inputSHA256: shared.inputSHA256))
-            let path = "whittle/\(PatchPlan.fileName(item.account.namespace, item.account.name)).yaml"
+            let path = Self.freePath(of: item.account)
             diff += UnifiedDiff.text(path: path, from: nil, to: Array(text.utf8))
         }
         console.output(diff)
@@ -245,7 +279,11 @@ extension ProposalInput.Shared {
     /// The basis of one account's proposal.
     func basis(_ usage: AccountEvidence, _ options: GeneralisationOptions, declared: [EvidencedNeed]) -> ProposalBasis {
         var basis = ProposalBasis(staying: staying)
-        basis.observed = ProposalInput.needs(usage.facts.filter { $0.decision == .allow })
+        let (own, doubtful) = divided(usage)
+        basis.observed = ProposalInput.needs(own)
+        basis.doubts = ProposalInput.needs(doubtful).map {
+            "`\(ProposalText.text($0.need))` is no need: it was only asked \($0.evidence.causes.contains("access-review") ? "about in a SubjectAccessReview" : "by who impersonated the account"), and the account does not hold it"
+        }
         basis.denied = ProposalInput.needs(usage.facts.filter { $0.decision != .allow })
         basis.declared = declared
         basis.hints = usage.hints
@@ -258,6 +296,32 @@ extension ProposalInput.Shared {
         }
         return basis
     }
+}
+
+extension ProposalInput.Shared {
+    /// What was allowed to the account, and what was only said or done in its name with rights that it does not hold.
+    ///
+    /// Who impersonates may add groups, and a SubjectAccessReview may name any; neither is kept with the usage.
+    func divided(_ usage: AccountEvidence) -> (own: [AccountEvidence.Fact], doubtful: [AccountEvidence.Fact]) {
+        let allowed = usage.facts.filter { $0.decision == .allow }
+        let user = ServiceAccountName.user(namespace: usage.namespace, name: usage.name)
+        guard let current, current.attachments(of: UserInfo(name: user.name, groups: []), in: nil).isEmpty == false else {
+            return (allowed, [])
+        }
+        let shown = Set(allowed.filter { !$0.isIndirect }.map { Need($0.request) })
+        var doubtful: Set<Need> = []
+        for fact in allowed where fact.isIndirect {
+            let need = Need(fact.request)
+            if !shown.contains(need), !need.isGiven(to: user, by: current) { doubtful.insert(need) }
+        }
+        guard !doubtful.isEmpty else { return (allowed, []) }
+        return (allowed.filter { !doubtful.contains(Need($0.request)) }, allowed.filter { doubtful.contains(Need($0.request)) })
+    }
+}
+
+extension AccountEvidence.Fact {
+    /// Whether others asked in the account's name.
+    fileprivate var isIndirect: Bool { isImpersonated || cause == "access-review" }
 }
 
 /// A text in which `*` stands for any text.

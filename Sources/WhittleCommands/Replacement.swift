@@ -18,7 +18,7 @@ struct Replacement {
         var role: Role?
         /// The account is its only subject.
         var isSole: Bool
-        /// No other binding refers to the role.
+        /// No other binding refers to the role, and no aggregated role takes its rules.
         var isExclusive: Bool
 
         /// Whether the role may be narrowed where it is written.
@@ -35,7 +35,9 @@ struct Replacement {
         var held: [Held] = []
         for attachment in current.attachments(of: user, in: nil) {
             let place = current.bindings[attachment.binding]
-            guard !place.isAssumed, let binding = try database.binding(namespace: place.meta.namespace, name: place.meta.name) else { continue }
+            guard !place.isAssumed, let binding = try database.binding(namespace: place.meta.namespace, name: place.meta.name) else {
+                continue
+            }
             if case .bootstrap = binding.meta.manager { continue }
             let roleNumber = current.roleOfBinding[attachment.binding]
             var role: Role?
@@ -43,13 +45,20 @@ struct Replacement {
                 role = try database.role(namespace: current.roles[roleNumber].meta.namespace, name: current.roles[roleNumber].meta.name)
             }
             let users = current.roleOfBinding.filter { $0 != nil && $0 == roleNumber }.count
+            let isAggregated = role.map { role in
+                role.kind == "ClusterRole"
+                    && current.roles.contains { $0.effectiveRules.contains { $0.aggregatedFrom?.isSameBytes(as: role.meta.name) ?? false } }
+            }
             held.append(
                 Held(
                     binding: binding, role: role,
                     isSole: binding.subjects.allSatisfy { $0.subject.identity(inBindingOf: binding.meta.namespace)?.name == user.name },
-                    isExclusive: users == 1))
+                    isExclusive: users == 1 && !(isAggregated ?? false)))
         }
-        for item in held { remove(item, user, into: &removal) }
+        // What the proposal writes anew under the same name is not taken away.
+        let renewed = Set(proposal.bindings.map(PatchPlan.ObjectName.init) + proposal.roles.map(PatchPlan.ObjectName.init))
+        for item in held where !renewed.contains(PatchPlan.ObjectName(item.binding)) { remove(item, user, into: &removal) }
+        removal.removeAll { renewed.contains($0.object) }
         narrow(held, proposal, user)
     }
 
@@ -59,7 +68,8 @@ struct Replacement {
     ) {
         let binding = PatchPlan.ObjectName(item.binding)
         guard item.isSole else {
-            for written in item.binding.subjects where written.subject.identity(inBindingOf: item.binding.meta.namespace)?.name == user.name {
+            for written in item.binding.subjects where written.subject.identity(inBindingOf: item.binding.meta.namespace)?.name == user.name
+            {
                 changes.append((binding, .removeSubject(written.subject)))
             }
             return

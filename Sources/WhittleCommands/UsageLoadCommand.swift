@@ -83,6 +83,8 @@ final class AuditFolding {
     private let commit: (UsageFold) throws -> Void
     private let rejects: RejectFile?
     private var total = UsageFold.Log(path: "")
+    /// Whether every byte of the logs was read as an event.
+    private(set) var isWhole = true
     private var logCount = 0
 
     init(
@@ -119,6 +121,7 @@ final class AuditFolding {
         let console = Console.current
         let (log, unfinished) = try reader.read(path, commit: commit)
         progress.finish()
+        if unfinished > 0 || log.rejected > 0 { isWhole = false }
         if unfinished > 0 {
             console.error("\(path): the last \(unfinished) bytes are no whole line; they are read when the log has grown\n")
         }

@@ -58,20 +58,22 @@ struct VerifyCommand: ParsableCommand {
         let console = Console.current
         let state = try ManifestLoader(usesDefaults: false).load(files + proposal)
         DiagnosticReport.write(state.diagnostics)
-        guard !state.bindings.isEmpty || allNamespaces || identity != nil else {
+        let expected = (files + proposal).flatMap { ProposalFolder.accounts(of: $0) ?? [] }
+        guard !state.bindings.isEmpty || allNamespaces || identity != nil || !expected.isEmpty else {
             throw CommandFailure("the proposal holds no bindings; name the account with --as")
         }
         let source = try ProofSource(self, state)
-        let accounts = try source.accounts(self, state)
+        let accounts = try source.accounts(self, state, expected: expected)
         guard !accounts.isEmpty else { throw CommandFailure("no usage of any service account that the proposal binds") }
-        var isProven = true
+        let surprises = ProposalSurprises(state, judged: accounts.map(\.account), current: source.shared.current ?? source.shared.staying)
+        var isProven = surprises.findings.isEmpty
         var documents: [JSONValue] = []
         for item in accounts {
             let needs = item.basis.observed + item.basis.declared
             guard !needs.isEmpty else { throw CommandFailure("no usage of \(item.account.text)") }
             let wanted = item.account.proposal(item.basis)
             let proof = ProposalProof(
-                roles: state.roles, bindings: state.bindings, needs: needs.map(\.need), steps: wanted.generalisations,
+                roles: surprises.roles, bindings: state.bindings, needs: needs.map(\.need), steps: wanted.generalisations,
                 namespace: item.account.namespace, name: item.account.name, staying: source.shared.staying,
                 current: source.shared.current, holder: item.basis.holder)
             let isPassed = generalisations.exact ? proof.isExact : proof.isProven
@@ -83,10 +85,29 @@ struct VerifyCommand: ParsableCommand {
             isProven = isProven && isPassed
         }
         if output == .json { console.output(JSONValue.array(documents).indented) }
+        for finding in surprises.findings { console.error("whittle: finding: \(finding)\n") }
         if !isProven { throw CommandFailure("", code: .no) }
+        for folder in files + proposal {
+            guard let accounts = ProposalFolder.accounts(of: folder),
+                let edited = ProposalFolder.editedKustomizations(of: folder, accounts).first
+            else { continue }
+            throw CommandFailure("\(folder)/\(edited) is not as it was written: kustomize would apply something else than what was judged")
+        }
+        if let unknown = surprises.unknownRoles.first {
+            throw CommandFailure("could not judge: \(unknown) is neither in the proposal nor in the input")
+        }
+        if !source.isWhole { throw CommandFailure("the logs could not be read whole; what could be read is proven") }
         if state.diagnostics.contains(where: { $0.severity == .error }) {
             throw CommandFailure("the proposal could not be read whole; what could be read is proven")
         }
+    }
+}
+
+extension [ProposalInput.Account] {
+    /// Each once, in order of first appearance.
+    fileprivate func uniqued() -> [ProposalInput.Account] {
+        var seen: Set<ProposalInput.Account> = []
+        return filter { seen.insert($0).inserted }
     }
 }
 
@@ -94,6 +115,8 @@ struct VerifyCommand: ParsableCommand {
 private struct ProofSource {
     let shared: ProposalInput.Shared
     private let usage: WhittleDatabase
+    /// Whether the logs of `--usage` were read whole.
+    private(set) var isWhole = true
 
     init(_ command: VerifyCommand, _ proposal: ClusterState) throws {
         let path = command.db ?? Console.current.environment["WHITTLE_DB"] ?? "whittle.db"
@@ -108,6 +131,7 @@ private struct ProofSource {
         let replayed = try WhittleDatabase.inMemory(hasDatabase ? ClusterState() : Self.defaults(for: proposal))
         let folding = try AuditFolding(AuditLogReader.Options()) { try replayed.add($0) }
         try folding.read(try AuditLogFiles.expand(command.usage))
+        isWhole = folding.isWhole
         usage = replayed
     }
 
@@ -126,7 +150,11 @@ private struct ProofSource {
     }
 
     /// The accounts to judge, with what each of them needs.
-    func accounts(_ command: VerifyCommand, _ state: ClusterState) throws -> [(account: ProposalInput.Account, basis: ProposalBasis)] {
+    ///
+    /// - Parameter expected: what the proposal's folders were written for; judged even when nothing in them binds it.
+    func accounts(
+        _ command: VerifyCommand, _ state: ClusterState, expected: [ProposalInput.Account]
+    ) throws -> [(account: ProposalInput.Account, basis: ProposalBasis)] {
         let bound = Set(
             state.bindings.flatMap { binding in
                 binding.subjects.compactMap { $0.subject.identity(inBindingOf: binding.meta.namespace) }
@@ -136,8 +164,10 @@ private struct ProofSource {
         }
         let declared = try ProposalInput.declared(command.declared, namespace: command.identity?.namespace)
         var observed = try ProposalInput.accounts(command.identity, namespace: nil, in: usage)
-        observed += declared.items.compactMap(\.serviceAccount).map { ProposalInput.Account(namespace: $0.namespace, name: $0.name) }
-            .filter { !observed.contains($0) }
+        if command.identity == nil {
+            observed += declared.items.compactMap(\.serviceAccount).map { ProposalInput.Account(namespace: $0.namespace, name: $0.name) }
+                .uniqued().filter { !observed.contains($0) }
+        }
         var result: [(ProposalInput.Account, ProposalBasis)] = []
         for account in observed {
             let facts = try AccountEvidence(namespace: account.namespace, name: account.name, in: usage)
@@ -145,11 +175,13 @@ private struct ProofSource {
             var options = command.generalisations
             options.exact = false
             let basis = shared.basis(facts, options, declared: stated)
-            if command.identity != nil || command.allNamespaces || isBound(account) { result.append((account, basis)) }
+            if command.identity != nil || command.allNamespaces || isBound(account) || expected.contains(account) {
+                result.append((account, basis))
+            }
             guard command.identity == nil, !command.allNamespaces else { continue }
             // Accounts that a shared one is divided into need what their workload needs.
             let parts = (try? WorkloadSplit(account, facts, basis, in: usage))?.proposed ?? []
-            result += parts.filter { isBound($0.account) }.map { ($0.account, $0.basis) }
+            result += parts.filter { isBound($0.account) || expected.contains($0.account) }.map { ($0.account, $0.basis) }
         }
         return result
     }

@@ -1,4 +1,5 @@
 import WhittleAnalysis
+import WhittleIngest
 import WhittleModel
 import WhittlePropose
 import WhittleRender
@@ -26,12 +27,17 @@ struct WorkloadSplit {
             )
         }
         let unattributed = attributed.filter { $0.1 == nil && $0.0.decision == .allow }.map(\.0)
+        let others = try database.serviceAccounts().filter { $0.namespace == account.namespace && $0.name != account.name }.map(\.name)
         let names = Dictionary(grouping: workloads, by: { ByteString(Self.newName(for: $0, account)) })
         for workload in workloads {
             let own = attributed.filter { $0.1 == nil || $0.1 == workload.text }.map(\.0)
             var name = Self.newName(for: workload, account)
-            // Workloads of different kinds may have one name.
-            if names[ByteString(name)]?.count ?? 0 > 1 { name += "-\(workload.kind.lowercased())" }
+            // Names that workloads of this or another account would get too, or that are too long for a label, get a hash.
+            let isShared = names[ByteString(name)]?.count ?? 0 > 1 || others.contains { $0 == name || name.hasBytePrefix($0 + "-") }
+            if isShared || name.utf8.count > 63 {
+                let hash = sha256(of: jsonArray([account.namespace, account.name, workload.text])).prefix(8)
+                name = "\(String(decoding: name.utf8.prefix(54), as: UTF8.self).trimmingDashes)-\(hash)"
+            }
             let new = ProposalInput.Account(namespace: account.namespace, name: name)
             proposed.append(Self.proposal(workload, as: new, of: account, own, usage, unattributed, basis, attribution))
         }
@@ -82,9 +88,7 @@ struct WorkloadSplit {
     /// A name that tells both: `cart-worker` for the workload `worker` or `cart-worker` of account `cart`.
     private static func newName(for workload: WorkloadAttribution.Workload, _ account: ProposalInput.Account) -> String {
         let isPrefixed = workload.name == account.name || workload.name.hasBytePrefix(account.name + "-")
-        let name = isPrefixed && workload.name != account.name ? workload.name : "\(account.name)-\(workload.name)"
-        // Names of service accounts have at most 253 bytes, those of pods that carry them in labels 63.
-        return name.utf8.count <= 63 ? name : String(name.prefix(63)).trimmingDashes
+        return isPrefixed && workload.name != account.name ? workload.name : "\(account.name)-\(workload.name)"
     }
 
     /// The strategic merge patch that makes a workload's pods run as an account; `nil` = it has no template that is known.

@@ -125,7 +125,8 @@ package struct AuditNeeds {
             create.verb = "create"
             implied.append(ImpliedNeed(user: subject, request: create, cause: .webSocket, isAllowed: true))
         }
-        if request.apiGroup == "authorization.k8s.io", request.verb == "create", let reviewed = event.body.reviewedRequest,
+        // A review that failed says nothing.
+        if request.apiGroup == "authorization.k8s.io", request.verb == "create", event.code < 400, let reviewed = event.body.reviewedRequest,
             let user = event.body.reviewedUser, request.resource.hasSuffix("subjectaccessreviews")
         {
             implied.append(

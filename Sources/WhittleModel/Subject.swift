@@ -130,7 +130,8 @@ public enum ServiceAccountName {
         return (namespace, name)
     }
 
-    private static func isLabel(_ text: Substring) -> Bool {
+    /// Whether a text is a DNS label, as the name of a namespace is.
+    package static func isLabel(_ text: Substring) -> Bool {
         guard (1...63).contains(text.utf8.count), let first = text.utf8.first, let last = text.utf8.last else { return false }
         return isAlphanumeric(first) && isAlphanumeric(last)
             && text.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }

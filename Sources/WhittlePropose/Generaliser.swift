@@ -7,10 +7,20 @@ struct Generaliser {
     /// Observed needs and what earlier steps added.
     private var needs: Set<Need>
     private(set) var steps: [Generalisation] = []
+    /// Steps that were not taken because they would allow what was refused, one sentence each.
+    private(set) var refusals: [String] = []
+    /// What was refused, and no need allows.
+    private let denied: [Need]
 
-    /// - Parameter needs: observed ones.
-    init(_ needs: Set<Need>, policy: GeneralisationPolicy, universe: ReferenceUniverse) {
+    /// - Parameters:
+    ///   - needs: observed ones.
+    ///   - denied: what was refused; no step may allow it.
+    init(_ needs: Set<Need>, denied: [Need] = [], policy: GeneralisationPolicy, universe: ReferenceUniverse) {
         self.needs = needs
+        let index = Dictionary(grouping: needs, by: { ByteString($0.scope) }).mapValues { AtomIndex($0.map(\.atom)) }
+        self.denied = denied.filter { need in
+            ![index[ByteString(need.scope)], index[ByteString("")]].contains { $0?.covers(need.atom) ?? false }
+        }
         self.policy = policy
         self.universe = universe
     }
@@ -35,6 +45,15 @@ struct Generaliser {
     private mutating func take(_ step: Generalisation.Step, _ atoms: [RuleAtom], in scope: String, _ reason: String) {
         let new = atoms.filter { !isGiven($0, in: scope) }
         guard !new.isEmpty else { return }
+        let refused = denied.first { need in
+            (scope.isEmpty || need.scope.isSameBytes(as: scope)) && new.contains { RuleCoverage.covers($0.rule, need.atom) }
+        }
+        if let refused {
+            let name = refused.name.map { " named \($0)" } ?? ""
+            let target = targetText(resource: refused.atom.resource, apiGroup: refused.atom.apiGroup, url: refused.atom.nonResourceURL)
+            refusals.append("\(step.rawValue) is not taken, as `\(refused.request.verb) \(target)\(name)` was refused: \(reason)")
+            return
+        }
         steps.append(Generalisation(step: step, namespace: scope, atoms: new, reason: reason))
         for atom in new { needs.insert(Need(atom, observedIn: scope)) }
     }

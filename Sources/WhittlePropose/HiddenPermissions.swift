@@ -85,7 +85,8 @@ struct HiddenPermissions {
     }
 
     private mutating func add(_ atoms: [RuleAtom], in scope: String, _ reason: String) {
-        steps.append(Generalisation(step: .hidden, namespace: scope, atoms: atoms, reason: reason))
+        let step = Generalisation(step: .hidden, namespace: scope, atoms: atoms, reason: reason)
+        if !steps.contains(step) { steps.append(step) }
     }
 
     /// Adds what is held of the permissions that go with writing a resource.
@@ -97,16 +98,15 @@ struct HiddenPermissions {
                 verbs.contains($0.request.verb) && $0.request.apiGroup == group && $0.request.combinedResource == resource
             })
         else { return }
-        var isFound = false
         for other in also {
             let atoms = heldAtoms(other.verb, other.group, other.resource, in: "")
-            guard !atoms.isEmpty else { continue }
-            isFound = true
-            add(atoms, in: "", why)
-        }
-        if !isFound {
-            let names = also.map { "`\($0.verb) \(targetText(resource: $0.resource, apiGroup: $0.group, url: nil))`" }
-            warnings.append("\(why): it may need \(names.joined(separator: " or "))")
+            if atoms.isEmpty {
+                warnings.append(
+                    "\(why): `\(other.verb) \(targetText(resource: other.resource, apiGroup: other.group, url: nil))`, which it does not hold, may be asked for"
+                )
+            } else {
+                add(atoms, in: "", why)
+            }
         }
     }
 

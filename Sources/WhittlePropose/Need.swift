@@ -43,7 +43,12 @@ public struct Need: Hashable, Sendable {
     /// Whether a rule can allow it and nothing else.
     ///
     /// A request for a resource literally called `*` (a 404 that a broad grant allowed) cannot be told from a wildcard.
-    public var isExpressible: Bool { isDeclared || !atom.hasPattern }
+    /// Neither can a request in a namespace that no cluster can have (a 404 as well), nor one without verb or resource.
+    public var isExpressible: Bool {
+        guard scope.isEmpty || ServiceAccountName.isLabel(scope[...]), !request.verb.isEmpty else { return false }
+        guard request.path == nil else { return isDeclared || !atom.hasPattern }
+        return isDeclared || !request.resource.isEmpty && !atom.hasPattern && !(atom.resource ?? "").hasSuffix("/*")
+    }
 
     /// Whether an authorizer gives `user` all of it.
     package func isGiven(to user: UserInfo, by authorizer: Authorizer) -> Bool {

@@ -12,6 +12,8 @@ public struct ProposalBasis: Sendable {
     public var includesDenied: @Sendable (Need) -> Bool = { _ in false }
     /// Flags of the usage, see `UsageFlag`.
     public var hints: [String] = []
+    /// What was seen and is not taken as a need, one sentence each.
+    public var doubts: [String] = []
     /// Verbs and resources whose names the usage does not hold, because there were too many.
     public var droppedNames: [RuleAtom] = []
     /// All bindings of the cluster; `nil` = not known.
@@ -101,9 +103,10 @@ public struct RoleProposal: Sendable {
             generalisations += hidden.steps
             warnings = hidden.warnings
         }
-        var generaliser = Generaliser(observed, policy: basis.policy, universe: basis.universe)
+        var generaliser = Generaliser(observed, denied: attempts.map(\.need), policy: basis.policy, universe: basis.universe)
         generaliser.run()
         generalisations += generaliser.steps
+        warnings += basis.doubts + generaliser.refusals
         generalisations += Self.dropped(basis.droppedNames, among: needs)
         let given = Self.index(needs.map(\.need))
         generalisations = generalisations.compactMap { Self.counted($0, beyond: given, basis.universe) }
@@ -176,8 +179,9 @@ public struct RoleProposal: Sendable {
         roles += scopes.filter { !$0.namespace.isEmpty && shared[$0.contents] == nil }.map { role($0.namespace, objectName, $0.rules) }
         let bindings = scopes.map { scope in
             let sharedName = scope.namespace.isEmpty ? nil : shared[scope.contents]?.name
+            // The role of a binding cannot be changed: a binding is named as its role, so that it never has to.
             return Binding(
-                meta: ObjectMeta(namespace: scope.namespace, name: objectName, labels: labels),
+                meta: ObjectMeta(namespace: scope.namespace, name: sharedName ?? objectName, labels: labels),
                 roleRef: RoleRef(
                     kind: scope.namespace.isEmpty || sharedName != nil ? "ClusterRole" : "Role", name: sharedName ?? objectName),
                 subjects: [WrittenSubject(Subject(kind: "ServiceAccount", namespace: namespace, name: name))])

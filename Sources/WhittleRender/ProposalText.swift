@@ -30,7 +30,8 @@ public enum ProposalText {
     /// A comment line of YAML, with its line end; what would end the comment or cannot be seen is spelled out.
     public static func comment(_ text: String) -> String {
         let visible = text.unicodeScalars.map { scalar in
-            let isHidden = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || [0x2028, 0x2029, 0xFEFF].contains(scalar.value)
+            let isHidden = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || scalar.properties.generalCategory == .format
+                || [0x2028, 0x2029].contains(scalar.value)
             return isHidden ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
         }
         return "# \(visible.joined())\n"
