@@ -133,9 +133,7 @@ struct ProposeCommand: ParsableCommand {
     private func accounts(in database: WhittleDatabase, _ declaration: DeclaredUsage.Declaration) throws -> [ProposalInput.Account] {
         var used = try ProposalInput.accounts(identity, namespace: namespace, in: database)
         if identity == nil {
-            let stated = Set(declaration.items.compactMap(\.serviceAccount)).map {
-                ProposalInput.Account(namespace: $0.namespace, name: $0.name)
-            }
+            let stated = Set(declaration.items.compactMap(\.serviceAccount)).map { ProposalInput.Account(namespace: $0.namespace, name: $0.name) }
             used += stated.filter { !used.contains($0) }.sorted { bytesPrecede($0.text, $1.text) }
         }
         guard !used.isEmpty else { throw CommandFailure("no usage of any service account; read audit logs with `whittle usage load`") }
@@ -159,16 +157,14 @@ struct ProposeCommand: ParsableCommand {
         guard let replacements = try replacements(made, shared, in: database) else {
             let thin = made.filter { !$0.thinReasons.isEmpty }.map(\.account.text).uniqued()
             throw CommandFailure(
-                "the evidence for \(thin.joined(separator: ", ")) is too thin to narrow anything; --accept-thin-evidence does it all the same"
-            )
+                "the evidence for \(thin.joined(separator: ", ")) is too thin to narrow anything; --accept-thin-evidence does it all the same")
         }
         let plan = try PatchPlan(replacements.flatMap(\.narrowing), in: database)
         let console = Console.current
         for sentence in plan.notes + plan.advice + plan.refusals { console.error("whittle: note: \(sentence)\n") }
         var diff = plan.diff
         for (item, replacement) in zip(made, replacements) where !replacement.created.bindings.isEmpty {
-            let text =
-                ProposalText.comments(item.proposal).map(ProposalText.comment).joined()
+            let text = ProposalText.comments(item.proposal).map(ProposalText.comment).joined()
                 + ManifestRenderer.yaml(replacement.created, digest: item.proposal.digest(inputSHA256: shared.inputSHA256))
             let path = "whittle/\(PatchPlan.fileName(item.account.namespace, item.account.name)).yaml"
             diff += UnifiedDiff.text(path: path, from: nil, to: Array(text.utf8))

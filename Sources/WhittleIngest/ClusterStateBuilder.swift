@@ -145,9 +145,10 @@ extension Binding: PlacedObject {
 }
 
 extension AdmissionPolicy: PlacedObject {
+    /// Only what it asks counts: of most policies nothing is wanted.
     fileprivate var withoutPlaces: AdmissionPolicy {
         var copy = self
-        copy.meta.location = nil
+        copy.meta = ObjectMeta(name: meta.name)
         for index in copy.checks.indices { copy.checks[index].location = nil }
         return copy
     }

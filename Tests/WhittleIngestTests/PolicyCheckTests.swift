@@ -229,6 +229,20 @@ struct PolicyCheckTests {
         #expect(loader.load(text: text, file: "f").policyChecks == whole.policyChecks)
     }
 
+    @Test("nothing is said of policies that differ in what is not read")
+    func silentDuplicates() {
+        func policy(_ label: String) -> String {
+            """
+            {"apiVersion":"admissionregistration.k8s.io/v1","kind":"ValidatingWebhookConfiguration",
+            "metadata":{"name":"a","uid":"\(label)","labels":{"a":"\(label)"}},"webhooks":[{"name":"\(label)"}]}
+
+            """
+        }
+        let state = ManifestLoader(usesDefaults: false).load(text: policy("b") + policy("c"))
+        #expect(state.diagnostics.isEmpty && state.policyChecks.isEmpty && state.objectCount == 0)
+        #expect(state.skipped.values.reduce(0, +) == 2)
+    }
+
     @Test("a rule with a wrong type does not count and is told, in policies that ask something")
     func wrongType() {
         let state = ManifestLoader(usesDefaults: false).load(
