@@ -147,6 +147,7 @@ private struct LoadedObjects: Equatable {
     private let pods: [Pod]
     private let workloads: [Workload]
     private let secrets: [TokenSecret]
+    private let checks: [PolicyCheck]
     private let resources: [APIResource]
     private let skipped: [String: Int]
     private let notObjects: Int
@@ -188,6 +189,11 @@ private struct LoadedObjects: Equatable {
             return copy
         }
         secrets = state.tokenSecrets
+        checks = state.policyChecks.map { check in
+            var copy = check
+            copy.location = nil
+            return copy
+        }
         resources = state.apiResources
         skipped = state.skipped.filter { $0.value > 0 }
         notObjects = state.notObjects

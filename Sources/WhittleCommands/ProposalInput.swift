@@ -76,6 +76,7 @@ enum ProposalInput {
         let current: Authorizer?
         let resources: [APIResource]
         let universe: ReferenceUniverse
+        let policyChecks: [PolicyCheck]
         /// SHA-256 of the manifests and dumps; `""` = none were loaded.
         let inputSHA256: String
 
@@ -94,6 +95,7 @@ enum ProposalInput {
                     namespace: namespace, owner: row["owner"].string)
             }
             self.universe = universe
+            policyChecks = try database.policyChecks()
             inputSHA256 = try database.inputSHA256()
         }
     }

@@ -289,6 +289,7 @@ extension ProposalInput.Shared {
         basis.hints = usage.hints
         basis.droppedNames = usage.droppedNames
         (basis.current, basis.policy, basis.universe, basis.resources) = (current, options.policy, universe, resources)
+        basis.policyChecks = policyChecks
         let chosen = options.includeDenied.map { Glob($0) }
         basis.includesDenied = { need in
             let text = ProposalText.text(need)

@@ -53,6 +53,9 @@ struct ClusterStateBuilder {
     }
     mutating func add(namespace: ObjectMeta) { note(Self.put(namespace, .namespace, "Namespace", into: &state.namespaces, &places)) }
     mutating func add(node: ObjectMeta) { note(Self.put(node, .node, "Node", into: &state.nodes, &places)) }
+    mutating func add(_ policy: AdmissionPolicy, _ type: ObjectType) {
+        note(Self.put(policy, type, policy.kind, into: &state.admissionPolicies, &places))
+    }
     mutating func add(_ secret: TokenSecret) { state.tokenSecrets.append(secret) }
 
     /// Adds what `later` collected, in its order.
@@ -66,6 +69,7 @@ struct ClusterStateBuilder {
         for node in more.nodes { add(node: node) }
         for pod in more.pods { add(pod) }
         for workload in more.workloads { add(workload, ObjectType(workloadKind: workload.kind)) }
+        for policy in more.admissionPolicies { add(policy, ObjectType(policyKind: policy.kind)) }
         state.tokenSecrets += more.tokenSecrets
         state.apiResources += more.apiResources
         state.serverVersion = more.serverVersion ?? state.serverVersion
@@ -136,6 +140,16 @@ extension Binding: PlacedObject {
         var copy = self
         copy.meta.location = nil
         for index in copy.subjects.indices { copy.subjects[index].location = nil }
+        return copy
+    }
+}
+
+extension AdmissionPolicy: PlacedObject {
+    /// Only what it asks counts: of most policies nothing is wanted.
+    fileprivate var withoutPlaces: AdmissionPolicy {
+        var copy = self
+        copy.meta = ObjectMeta(name: meta.name)
+        for index in copy.checks.indices { copy.checks[index].location = nil }
         return copy
     }
 }

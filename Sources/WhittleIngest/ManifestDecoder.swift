@@ -66,6 +66,8 @@ final class ManifestDecoder {
         case .secret: decodeSecret(object)
         case .deployment, .statefulSet, .daemonSet, .replicaSet, .replicationController, .job, .cronJob, .podTemplate:
             decodeWorkload(object, meta)
+        case .validatingAdmissionPolicy, .mutatingAdmissionPolicy: decodePolicy(object, meta)
+        case .validatingWebhookConfiguration, .mutatingWebhookConfiguration: decodeWebhooks(object, meta)
         case .customResourceDefinition: decodeCustomResourceDefinition(object)
         case .resourceList: decodeResourceList(object)
         case .aggregatedDiscovery: decodeAggregatedDiscovery(object)

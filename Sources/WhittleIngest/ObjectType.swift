@@ -3,6 +3,7 @@ enum ObjectType: UInt8 {
     case role, clusterRole, roleBinding, clusterRoleBinding
     case serviceAccount, namespace, node, pod, secret
     case deployment, statefulSet, daemonSet, replicaSet, replicationController, job, cronJob, podTemplate
+    case validatingAdmissionPolicy, mutatingAdmissionPolicy, validatingWebhookConfiguration, mutatingWebhookConfiguration
     case customResourceDefinition, resourceList, aggregatedDiscovery
     /// Discovery documents that say nothing beyond the others.
     case otherDiscovery
@@ -29,6 +30,10 @@ enum ObjectType: UInt8 {
             case ("batch", "Job"): .job
             case ("batch", "CronJob"): .cronJob
             case ("", "PodTemplate"): .podTemplate
+            case (Self.admissionGroup, "ValidatingAdmissionPolicy"): .validatingAdmissionPolicy
+            case (Self.admissionGroup, "MutatingAdmissionPolicy"): .mutatingAdmissionPolicy
+            case (Self.admissionGroup, "ValidatingWebhookConfiguration"): .validatingWebhookConfiguration
+            case (Self.admissionGroup, "MutatingWebhookConfiguration"): .mutatingWebhookConfiguration
             case ("apiextensions.k8s.io", "CustomResourceDefinition"): .customResourceDefinition
             case ("", "APIResourceList"): .resourceList
             case ("apidiscovery.k8s.io", "APIGroupDiscoveryList"): .aggregatedDiscovery
@@ -41,6 +46,12 @@ enum ObjectType: UInt8 {
     init(workloadKind kind: String) {
         self = ["", "apps", "batch"].lazy.map { ObjectType(group: $0, kind: kind) }.first { $0 != .other } ?? .other
     }
+
+    /// The group of admission policies and webhooks.
+    static let admissionGroup = "admissionregistration.k8s.io"
+
+    /// The type of an admission policy or webhook configuration.
+    init(policyKind kind: String) { self.init(group: Self.admissionGroup, kind: kind) }
 
     /// Whether this is an RBAC object.
     var isRBAC: Bool { rawValue <= Self.clusterRoleBinding.rawValue }

@@ -134,6 +134,8 @@ public struct ClusterState: Sendable {
     public var workloads: [Workload] = []
     /// Token Secrets.
     public var tokenSecrets: [TokenSecret] = []
+    /// Admission policies and webhook configurations; few of them ask the authorizer anything.
+    public var admissionPolicies: [AdmissionPolicy] = []
     /// What CustomResourceDefinitions and discovery documents of the input serve.
     public var apiResources: [APIResource] = []
     /// gitVersion of the API server; `nil` unknown.
@@ -153,7 +155,7 @@ public struct ClusterState: Sendable {
     /// Objects that count.
     public var objectCount: Int {
         roles.count + bindings.count + serviceAccounts.count + namespaces.count + nodes.count + pods.count + workloads.count
-            + tokenSecrets.count
+            + tokenSecrets.count + admissionPolicies.count { !$0.checks.isEmpty }
     }
 
     /// The uid of Namespace kube-system: the cluster's identity.

@@ -1,6 +1,6 @@
 import WhittleModel
 
-/// Permissions that are checked inside a request and leave no event of their own (semantics HID-1).
+/// Permissions that are checked inside a request and leave no event of their own (semantics HID-1 to HID-10).
 ///
 /// Nothing is added that the subject does not hold already: what it worked with must have been enough.
 struct HiddenPermissions {
@@ -9,10 +9,10 @@ struct HiddenPermissions {
     /// What may be needed and cannot be said exactly.
     private(set) var warnings: [String] = []
 
-    private let needs: [Need]
-    private let user: UserInfo
-    private let current: Authorizer?
-    private let resources: [APIResource]
+    let needs: [Need]
+    let user: UserInfo
+    let current: Authorizer?
+    let resources: [APIResource]
     private let created: [Write]
 
     private static let rbacGroup = "rbac.authorization.k8s.io"
@@ -22,7 +22,10 @@ struct HiddenPermissions {
     ///   - needs: observed ones.
     ///   - hints: flags of the usage, see `UsageFlag`.
     ///   - current: all that the subject holds now; `nil` = not known, then permissions are named in warnings only.
-    init(needs: [Need], hints: [String], user: UserInfo, current: Authorizer?, resources: [APIResource]) {
+    ///   - policyChecks: what admission policies ask the authorizer.
+    init(
+        needs: [Need], hints: [String], user: UserInfo, current: Authorizer?, resources: [APIResource], policyChecks: [PolicyCheck] = []
+    ) {
         self.needs = needs.sorted(by: Need.precedes)
         self.user = user
         self.current = current
@@ -52,16 +55,22 @@ struct HiddenPermissions {
                     ("arbitrary-node:\(verb)", "resource.k8s.io", "resourceclaims/driver"),
                 ], why: "allocation and devices of a ResourceClaim are checked apart")
         }
-        warnOfPolicies()
+        addPolicyChecks(policyChecks)
+        warnOfPolicies(policyChecks)
         warnOfHints(hints)
     }
 
     // MARK: What is held now
 
-    private func heldRules(in scope: String) -> [PolicyRule] { current?.rules(for: user, namespace: scope).rules ?? [] }
+    private func heldRules(in scope: String, by other: UserInfo? = nil) -> [PolicyRule] {
+        current?.rules(for: other ?? user, namespace: scope).rules ?? []
+    }
 
-    private func holds(_ atoms: [RuleAtom], in scope: String) -> Bool {
-        RuleCoverage.uncovered(owner: heldRules(in: scope), servant: atoms.map(\.rule)).isEmpty
+    /// Whether all of the atoms are held.
+    ///
+    /// - Parameter other: who holds them, when it is not the subject as it makes requests.
+    func holds(_ atoms: [RuleAtom], in scope: String, by other: UserInfo? = nil) -> Bool {
+        RuleCoverage.uncovered(owner: heldRules(in: scope, by: other), servant: atoms.map(\.rule)).isEmpty
     }
 
     /// Whether a rule spells the verb, rather than including it in a `*`.
@@ -70,7 +79,7 @@ struct HiddenPermissions {
     }
 
     /// The held atoms that give `verb` on a resource, as narrow as they are held; without the patterns `*` around them.
-    private func heldAtoms(_ verb: String, _ apiGroup: String, _ resource: String, in scope: String) -> [RuleAtom] {
+    func heldAtoms(_ verb: String, _ apiGroup: String, _ resource: String, in scope: String) -> [RuleAtom] {
         let wanted = RuleAtom(verb: verb, apiGroup: apiGroup, resource: resource)
         let rules = heldRules(in: scope)
         if rules.contains(where: { RuleCoverage.covers($0, wanted) }) { return [wanted] }
@@ -84,7 +93,7 @@ struct HiddenPermissions {
             .map { RuleAtom(verb: verb, apiGroup: apiGroup, resource: resource, resourceName: $0) }
     }
 
-    private mutating func add(_ atoms: [RuleAtom], in scope: String, _ reason: String) {
+    mutating func add(_ atoms: [RuleAtom], in scope: String, _ reason: String) {
         let step = Generalisation(step: .hidden, namespace: scope, atoms: atoms, reason: reason)
         if !steps.contains(step) { steps.append(step) }
     }
@@ -266,14 +275,19 @@ struct HiddenPermissions {
 
     // MARK: Only named
 
-    private mutating func warnOfPolicies() {
+    mutating func warn(_ text: String) { warnings.append(text) }
+
+    mutating func removeRepeatedWarnings(from first: Int) { warnings = warnings[..<first] + Array(warnings[first...]).uniqued() }
+
+    private mutating func warnOfPolicies(_ checks: [PolicyCheck]) {
         let policies = [
             "validatingadmissionpolicies", "mutatingadmissionpolicies", "validatingadmissionpolicybindings",
             "mutatingadmissionpolicybindings",
         ]
-        let written = needs.filter {
-            $0.request.apiGroup == "admissionregistration.k8s.io" && policies.contains($0.request.resource)
-                && ["create", "update", "patch"].contains($0.request.verb)
+        let written = needs.filter { need in
+            let isRead = checks.contains { $0.target == .parameter && need.name != nil && $0.mayConcern(need.request, name: need.name) }
+            return need.request.apiGroup == "admissionregistration.k8s.io" && policies.contains(need.request.resource)
+                && ["create", "update", "patch"].contains(need.request.verb) && !isRead
         }.map(\.request.resource).uniqued()
         for resource in written {
             let what = resource.hasSuffix("bindings") ? "`get` on the parameter that it names" : "`get` on every object of its paramKind"

@@ -28,6 +28,8 @@ public struct ProposalBasis: Sendable {
     public var universe = ReferenceUniverse()
     /// Resources with their kinds and scopes.
     public var resources: [APIResource] = []
+    /// What the admission policies and webhooks of the cluster ask the authorizer about.
+    public var policyChecks: [PolicyCheck] = []
     /// How rules are grouped.
     public var layout = RoleMinimizer.Layout.compact
     /// So many namespaces with the same rules share one ClusterRole; 0 = none do.
@@ -99,7 +101,8 @@ public struct RoleProposal: Sendable {
         generalisations.sort { bytesPrecede($0.namespace, $1.namespace) }
         if basis.policy.hidden {
             let hidden = HiddenPermissions(
-                needs: Array(observed), hints: basis.hints, user: basis.holder ?? user, current: basis.current, resources: basis.resources)
+                needs: Array(observed), hints: basis.hints, user: basis.holder ?? user, current: basis.current, resources: basis.resources,
+                policyChecks: basis.policyChecks)
             generalisations += hidden.steps
             warnings = hidden.warnings
         }

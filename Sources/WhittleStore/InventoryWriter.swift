@@ -51,6 +51,7 @@ struct InventoryWriter {
         let roles = try writeRoles()
         try writeBindings(roles)
         try writeMemberships()
+        try writePolicyChecks()
         try writeAPIResources()
         try writeStatements()
     }
@@ -335,6 +336,19 @@ struct InventoryWriter {
         }
         let insertSize = writer.insert(into: "group_size", columns: 3)
         for (group, size) in sizes.sorted(by: { $0.key < $1.key }) { try insertSize.run(group, size.accounts, size.pods) }
+    }
+
+    private func writePolicyChecks() throws {
+        let insert = writer.insert(into: "policy_check", columns: 21)
+        for (index, check) in state.policyChecks.enumerated() {
+            var account: (isAsked: Bool, namespace: String?, name: String?) = (false, nil, nil)
+            if case .serviceAccount(let namespace, let name) = check.subject { account = (true, namespace, name) }
+            try insert.run(
+                index + 1, check.policyKind, check.policyName, account.isAsked ? "account" : "requester", account.namespace, account.name,
+                check.target.rawValue, check.verb, check.apiGroup, check.resource, check.subresource, check.namespace, check.name,
+                check.path, check.parameterKind, check.expression, try PolicyCheck.json(check.rules),
+                try PolicyCheck.json(check.excludedRules), place(check.location))
+        }
     }
 
     private func writeAPIResources() throws {

@@ -263,6 +263,29 @@ CREATE TABLE binding_subject (
   column           INTEGER,                          -- place
   PRIMARY KEY (binding_id, ordinal)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE policy_check (                          -- what admission policies and webhooks ask the authorizer while they decide on a request
+  policy_check_id  INTEGER PRIMARY KEY,              -- 1, 2, … in reading order
+  policy_kind      TEXT NOT NULL,                    -- 'ValidatingAdmissionPolicy', 'MutatingAdmissionPolicy', 'ValidatingWebhookConfiguration', 'MutatingWebhookConfiguration'
+  policy_name      TEXT NOT NULL,                    -- metadata.name
+  about            TEXT NOT NULL CHECK (about IN ('requester','account')),  -- whom it is about: who makes the request, or a service account
+  account_namespace TEXT,                            -- of that account; NULL computed, or about the requester
+  account_name     TEXT,                             -- of that account; NULL computed, or about the requester
+  target           TEXT NOT NULL CHECK (target IN ('resource','url','request','parameter','computed')),  -- what it is about: request = the request's own resource, namespace and name; parameter = every object of the policy's paramKind
+  verb             TEXT,                             -- NULL computed
+  api_group        TEXT,                             -- '' core; NULL computed, or not of this target
+  resource         TEXT,                             -- without subresource; NULL computed, or not of this target
+  subresource      TEXT,                             -- '' none; NULL computed, or not of this target
+  namespace        TEXT,                             -- '' cluster-wide; NULL computed, or not of this target
+  name             TEXT,                             -- '' none; NULL computed, or not of this target
+  url              TEXT,                             -- path; NULL computed, or not of this target
+  parameter_kind   TEXT,                             -- kind of a parameter; NULL not of this target
+  expression       TEXT NOT NULL,                    -- the call as written, cut when long
+  rules            TEXT NOT NULL,                    -- JSON array of the rules whose requests it is made for
+  excluded_rules   TEXT NOT NULL,                    -- JSON array of the rules whose requests it is not made for
+  source_id        INTEGER,                          -- place of the expression
+  line             INTEGER,                          -- place
+  column           INTEGER                           -- place
+) STRICT;
 CREATE TABLE api_resource (                          -- what can be asked for
   api_group        TEXT NOT NULL,                    -- '' core
   resource         TEXT NOT NULL,                    -- plural, with subresource: 'pods', 'pods/exec'

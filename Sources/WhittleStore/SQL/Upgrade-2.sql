@@ -1,4 +1,5 @@
--- Schema 2 to schema 3: what a log could show, names that were dropped, the latest events, how much a role holds, who manages an object.
+-- Schema 2 to schema 3: what a log could show, names that were dropped, the latest events, how much a role holds, who manages an object,
+-- what policies ask the authorizer.
 ALTER TABLE checkpoint ADD COLUMN line_count INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE checkpoint ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE checkpoint ADD COLUMN rejects TEXT NOT NULL DEFAULT '{}';
@@ -30,6 +31,29 @@ FROM (SELECT DISTINCT a.role_id, t.atom_id, t.url IS NOT NULL AS is_url,
              '*' IN (t.verb, coalesce(t.api_group, ''), coalesce(t.resource, t.url)) AS is_wildcard
       FROM rule_atom AS a JOIN atom AS t ON t.atom_id = a.atom_id)
 GROUP BY role_id;
+CREATE TABLE policy_check (
+  policy_check_id  INTEGER PRIMARY KEY,
+  policy_kind      TEXT NOT NULL,
+  policy_name      TEXT NOT NULL,
+  about            TEXT NOT NULL CHECK (about IN ('requester','account')),
+  account_namespace TEXT,
+  account_name     TEXT,
+  target           TEXT NOT NULL CHECK (target IN ('resource','url','request','parameter','computed')),
+  verb             TEXT,
+  api_group        TEXT,
+  resource         TEXT,
+  subresource      TEXT,
+  namespace        TEXT,
+  name             TEXT,
+  url              TEXT,
+  parameter_kind   TEXT,
+  expression       TEXT NOT NULL,
+  rules            TEXT NOT NULL,
+  excluded_rules   TEXT NOT NULL,
+  source_id        INTEGER,
+  line             INTEGER,
+  column           INTEGER
+) STRICT;
 -- Annotations and owners were not kept; the labels tell of the API server and of Helm.
 ALTER TABLE role ADD COLUMN managed_by TEXT;
 ALTER TABLE binding ADD COLUMN managed_by TEXT;
