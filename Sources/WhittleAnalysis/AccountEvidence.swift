@@ -62,7 +62,8 @@ public struct AccountEvidence: Sendable {
         return Fact(
             request: request, cause: row["cause"].string ?? "request",
             decision: UsageKey.Decision(rawValue: row["decision"].string ?? "") ?? .unknown,
-            isImpersonated: row["impersonated"].isTrue, pod: pod.isEmpty ? nil : "\(row["pod_namespace"].string ?? "")/\(pod)", workload: row["workload"].string,
+            isImpersonated: row["impersonated"].isTrue, pod: pod.isEmpty ? nil : "\(row["pod_namespace"].string ?? "")/\(pod)",
+            workload: row["workload"].string,
             userAgent: row["user_agent"].string ?? "", count: row["count"].integer ?? 0, firstSeen: Int64(row["first_seen"].integer ?? 0),
             lastSeen: Int64(row["last_seen"].integer ?? 0))
     }

@@ -225,7 +225,9 @@ extension Coverage {
         }
         hints = try database.run("usage-flags", parameters).named.compactMap { row in
             // The pod of every request, and what roles were made, are no hints about what is missing.
-            row["flag"].string.flatMap { $0.hasBytePrefix("pod:") || $0.hasBytePrefix("written:") ? nil : Hint(flag: $0, count: row["count"].integer ?? 0) }
+            row["flag"].string.flatMap {
+                $0.hasBytePrefix("pod:") || $0.hasBytePrefix("written:") ? nil : Hint(flag: $0, count: row["count"].integer ?? 0)
+            }
         }
         hints += try database.run("refused-checks", parameters).named.map { row in
             let target = targetText(resource: row["resource"].string, apiGroup: row["api_group"].string, url: row["path"].string)

@@ -126,7 +126,8 @@ package struct AuditNeeds {
             implied.append(ImpliedNeed(user: subject, request: create, cause: .webSocket, isAllowed: true))
         }
         // A review that failed says nothing.
-        if request.apiGroup == "authorization.k8s.io", request.verb == "create", event.code < 400, let reviewed = event.body.reviewedRequest,
+        if request.apiGroup == "authorization.k8s.io", request.verb == "create", event.code < 400,
+            let reviewed = event.body.reviewedRequest,
             let user = event.body.reviewedUser, request.resource.hasSuffix("subjectaccessreviews")
         {
             implied.append(

@@ -59,7 +59,8 @@ public enum DeclaredRenderer {
     ///   - isComplete: whether the whole input was understood.
     public static func document(_ needs: [DeclaredNeed], roles: [Role], isComplete: Bool, _ diagnostics: [Diagnostic]) -> JSONValue {
         .members([
-            "complete": .bool(isComplete), "needs": .array(needs.map(document)), "roles": .array(roles.map { ManifestRenderer.document($0) }),
+            "complete": .bool(isComplete), "needs": .array(needs.map(document)),
+            "roles": .array(roles.map { ManifestRenderer.document($0) }),
             "diagnostics": .array(diagnostics.map(\.document)),
         ])
     }

@@ -30,7 +30,8 @@ public enum ProposalText {
     /// A comment line of YAML, with its line end; what would end the comment or cannot be seen is spelled out.
     public static func comment(_ text: String) -> String {
         let visible = text.unicodeScalars.map { scalar in
-            let isHidden = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || scalar.properties.generalCategory == .format
+            let isHidden =
+                scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || scalar.properties.generalCategory == .format
                 || [0x2028, 0x2029].contains(scalar.value)
             return isHidden ? "\\u{\(String(scalar.value, radix: 16))}" : String(scalar)
         }
@@ -130,7 +131,8 @@ public enum ProposalText {
             "scopes": .array(
                 proposal.scopes.map { scope in
                     .members([
-                        "namespace": .string(scope.namespace), "rules": .integer(scope.rules.count), "method": .string(scope.method.rawValue),
+                        "namespace": .string(scope.namespace), "rules": .integer(scope.rules.count),
+                        "method": .string(scope.method.rawValue),
                         "provenMinimal": .bool(scope.isProvenMinimal), "certificate": .string(certificate(scope)),
                         "independentNeeds": .array(scope.independentNeeds.map { document($0, in: scope.namespace) }),
                     ])

@@ -2,9 +2,8 @@ import Foundation
 import Testing
 import WhittleIngest
 import WhittleModel
-import WhittleTestSupport
-
 import WhittleRender
+import WhittleTestSupport
 
 @Suite("ManifestEdit")
 struct ManifestEditTests {

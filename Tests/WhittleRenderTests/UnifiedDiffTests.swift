@@ -1,8 +1,7 @@
 import Foundation
 import Testing
-import WhittleTestSupport
-
 import WhittleRender
+import WhittleTestSupport
 
 @Suite("UnifiedDiff")
 struct UnifiedDiffTests {
