@@ -102,7 +102,10 @@ struct ProposeCommand: ParsableCommand {
             var parts: [Proposed] = []
             switch by {
             case .account: parts = [Proposed(account: account, basis: basis, proposal: account.proposal(basis))]
-            case .workload: parts = try WorkloadSplit(account, usage, basis, in: database).proposed
+            case .workload:
+                let split = try WorkloadSplit(account, shared.withoutDoubts(usage), basis, in: database)
+                guard split.isShared || allNamespaces else { throw CommandFailure(split.whyNot) }
+                parts = split.isShared ? split.proposed : [Proposed(account: account, basis: basis, proposal: account.proposal(basis))]
             }
             for index in parts.indices {
                 parts[index].notes = (statement?.comments ?? []) + parts[index].notes
@@ -170,12 +173,12 @@ struct ProposeCommand: ParsableCommand {
         return try made.map { try Replacement(of: $0.account, by: $0.proposal, current: current, in: database) }
     }
 
-    /// Where a new manifest of an account goes; a file of an earlier run stays.
-    private static func freePath(of account: ProposalInput.Account) -> String {
+    /// Where a new manifest of an account goes; a file of an earlier run, or of this one, stays.
+    private static func freePath(of account: ProposalInput.Account, besides used: inout Set<String>) -> String {
         let base = "whittle/\(PatchPlan.fileName(account.namespace, account.name))"
         var path = "\(base).yaml"
         var number = 1
-        while FileManager.default.fileExists(atPath: path) {
+        while FileManager.default.fileExists(atPath: path) || !used.insert(path).inserted {
             number += 1
             path = "\(base)-\(number).yaml"
         }
@@ -207,11 +210,12 @@ struct ProposeCommand: ParsableCommand {
         let console = Console.current
         for sentence in plan.notes + plan.advice + plan.refusals { console.error("whittle: note: \(sentence)\n") }
         var diff = plan.diff
+        var paths: Set<String> = []
         for (item, replacement) in zip(made, replacements) where !replacement.created.bindings.isEmpty {
             let text =
                 (ProposalText.comments(item.proposal) + item.notes).map(ProposalText.comment).joined()
                 + ManifestRenderer.yaml(replacement.created, digest: item.proposal.digest(inputSHA256: shared.inputSHA256))
-            let path = Self.freePath(of: item.account)
+            let path = Self.freePath(of: item.account, besides: &paths)
             diff += UnifiedDiff.text(path: path, from: nil, to: Array(text.utf8))
         }
         console.output(diff)
@@ -281,8 +285,10 @@ extension ProposalInput.Shared {
         var basis = ProposalBasis(staying: staying)
         let (own, doubtful) = divided(usage)
         basis.observed = ProposalInput.needs(own)
-        basis.doubts = ProposalInput.needs(doubtful).map {
-            "`\(ProposalText.text($0.need))` is no need: it was only asked \($0.evidence.causes.contains("access-review") ? "about in a SubjectAccessReview" : "by who impersonated the account"), and the account does not hold it"
+        basis.doubts = ProposalInput.needs(doubtful).map { item in
+            let isReview = item.evidence.causes.contains("access-review")
+            let how = isReview ? "about in a SubjectAccessReview" : "by somebody who impersonated the account"
+            return "`\(ProposalText.text(item.need))` is no need: it was only asked \(how), and the account does not hold it"
         }
         basis.denied = ProposalInput.needs(usage.facts.filter { $0.decision != .allow })
         basis.declared = declared
@@ -297,18 +303,22 @@ extension ProposalInput.Shared {
         }
         return basis
     }
-}
 
-extension ProposalInput.Shared {
+    /// The usage without what was only said or done in the account's name.
+    func withoutDoubts(_ usage: AccountEvidence) -> AccountEvidence {
+        var own = usage
+        own.facts = divided(usage).own + usage.facts.filter { $0.decision != .allow }
+        return own
+    }
+
     /// What was allowed to the account, and what was only said or done in its name with rights that it does not hold.
     ///
     /// Who impersonates may add groups, and a SubjectAccessReview may name any; neither is kept with the usage.
     func divided(_ usage: AccountEvidence) -> (own: [AccountEvidence.Fact], doubtful: [AccountEvidence.Fact]) {
         let allowed = usage.facts.filter { $0.decision == .allow }
         let user = ServiceAccountName.user(namespace: usage.namespace, name: usage.name)
-        guard let current, current.attachments(of: UserInfo(name: user.name, groups: []), in: nil).isEmpty == false else {
-            return (allowed, [])
-        }
+        // An account that nothing binds is one whose bindings are not in the input.
+        guard let current, !current.attachments(of: UserInfo(name: user.name, groups: []), in: nil).isEmpty else { return (allowed, []) }
         let shown = Set(allowed.filter { !$0.isIndirect }.map { Need($0.request) })
         var doubtful: Set<Need> = []
         for fact in allowed where fact.isIndirect {

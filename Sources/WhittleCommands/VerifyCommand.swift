@@ -180,7 +180,7 @@ private struct ProofSource {
             }
             guard command.identity == nil, !command.allNamespaces else { continue }
             // Accounts that a shared one is divided into need what their workload needs.
-            let parts = (try? WorkloadSplit(account, facts, basis, in: usage))?.proposed ?? []
+            let parts = try WorkloadSplit(account, shared.withoutDoubts(facts), basis, in: usage).proposed
             result += parts.filter { isBound($0.account) || expected.contains($0.account) }.map { ($0.account, $0.basis) }
         }
         return result

@@ -10,7 +10,11 @@ struct WorkloadSplit {
     /// One for each workload, by kind and name.
     private(set) var proposed: [Proposed] = []
 
-    /// - Throws: `CommandFailure` when nothing is shared.
+    /// Whether more than one workload runs as the account; otherwise there is nothing to divide.
+    var isShared: Bool { !proposed.isEmpty }
+    /// Why there is nothing to divide.
+    private(set) var whyNot = ""
+
     init(_ account: ProposalInput.Account, _ usage: AccountEvidence, _ basis: ProposalBasis, in database: WhittleDatabase) throws {
         let known = try ProposalInput.workloads(of: account, in: database)
         let attribution = WorkloadAttribution(usage, workloads: known)
@@ -22,9 +26,9 @@ struct WorkloadSplit {
             }
         let workloads = (known + seen).sorted { bytesPrecede($0.text, $1.text) }
         guard workloads.count > 1 else {
-            throw CommandFailure(
+            whyNot =
                 "\(account.text) is not shared: \(workloads.first.map { "only \($0.text) runs as it" } ?? "no workload runs as it"); leave out --by workload"
-            )
+            return
         }
         let unattributed = attributed.filter { $0.1 == nil && $0.0.decision == .allow }.map(\.0)
         let others = try database.serviceAccounts().filter { $0.namespace == account.namespace && $0.name != account.name }.map(\.name)

@@ -172,6 +172,44 @@ struct ProposeTests {
         #expect(!propose("sa/cart", "-n", "shop", "--include-denied", "get secrets", db: db).output.contains("resources: [secrets]"))
     }
 
+    @Test("no step allows what was refused")
+    func refusedStops() throws {
+        let workspace = try Workspace()
+        let refused = Event("list", Self.pods).with { ($0.code, $0.decision) = (403, "forbid") }
+        let secrets = "/api/v1/namespaces/shop/secrets"
+        let db = try database(
+            [
+                Event("watch", "\(Self.pods)?watch=1"), refused, Event("get", "\(secrets)/sh.helm.release.v1.cart.v3"),
+                Event("get", "\(secrets)/root").with { ($0.code, $0.decision) = (403, "forbid") },
+            ], in: workspace)
+        let text = propose("sa/cart", "-n", "shop", db: db).output
+        #expect(text.contains("watch-list is not taken, as `list pods` was refused"))
+        #expect(text.contains("generated-names is not taken, as `get secrets named root` was refused"))
+        #expect(text.contains("verbs: [watch]") && text.contains("resourceNames: [sh.helm.release.v1.cart.v3]"))
+    }
+
+    @Test("rights that others used or asked about in the account's name are no needs unless it holds them")
+    func doubts() throws {
+        let workspace = try Workspace()
+        let manifests = """
+            {apiVersion: v1, kind: ServiceAccount, metadata: {name: cart, namespace: shop}}
+            ---
+            {apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: cart, namespace: shop}, rules: [{apiGroups: [""], resources: [pods], verbs: [get, list]}]}
+            ---
+            {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: cart, namespace: shop}, roleRef: {kind: Role, name: cart, apiGroup: rbac.authorization.k8s.io}, subjects: [{kind: ServiceAccount, name: cart}]}
+
+            """
+        let impersonated =
+            #","impersonatedUser":{"username":"system:serviceaccount:shop:cart","groups":["system:masters","system:authenticated"]}"#
+        let events = [Event("delete", "/api/v1/namespaces/shop/secrets/root"), Event("list", Self.pods)].map { event in
+            event.with { ($0.user, $0.more) = ("admin", impersonated) }
+        }
+        let db = try database(events + [Event("get", "\(Self.pods)/x")], manifests, in: workspace)
+        let text = propose("sa/cart", "-n", "shop", db: db).output
+        #expect(text.contains("`delete secrets named root in shop` is no need: it was only asked by somebody who impersonated the account"))
+        #expect(!text.contains("resources: [secrets]") && text.contains("verbs: [list]"))
+    }
+
     // MARK: Hidden permissions
 
     @Test("who writes a role keeps what is in it; who holds escalate or bind keeps that")
@@ -293,6 +331,26 @@ struct ProposeTests {
         #expect(proof.output.contains("ServiceAccount shop/cart-web: 3 of 3 needs allowed"), "\(proof.output)\(proof.errors)")
     }
 
+    @Test("accounts of divided accounts never share a name")
+    func workloadNames() throws {
+        let workspace = try Workspace()
+        func deployment(_ name: String, _ account: String) -> String {
+            "---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: \(name), namespace: shop}, spec: {template: {spec: {serviceAccountName: \(account), containers: [{name: c, image: i}]}}}}\n"
+        }
+        let long = "kube-prometheus-stack-prometheus-operator"
+        let manifests = [
+            ("b-c", "a"), ("x", "a"), ("c", "a-b"), ("y", "a-b"), ("kube-prometheus-stack-operator-frontend", long),
+            ("kube-prometheus-stack-operator-backend", long),
+        ]
+        .map { deployment($0.0, $0.1) }.joined()
+        let events = ["a", "a-b", long].map { name in Event("list", Self.pods).with { $0.user = "system:serviceaccount:shop:\(name)" } }
+        let db = try database(events, manifests, in: workspace)
+        let result = propose("-A", "--by", "workload", "-o", "json", db: db)
+        let all = try #require(JSON(data: Data(result.output.utf8)), "\(result.errors)")
+        let names = all["proposals"].array.compactMap { $0["serviceAccount"]["name"].string }
+        #expect(names.count == 6 && Set(names).count == 6 && names.allSatisfy { $0.utf8.count <= 63 }, "\(names)")
+    }
+
     // MARK: Proof
 
     @Test("a proof fails for a lost need, an idle rule, a grant beyond; what cannot be read is no proof")
@@ -320,6 +378,37 @@ struct ProposeTests {
         let held = good.replacing("verbs: [list]", with: "verbs: [list, delete]")
         #expect(try verify(held).code == 0)
         #expect(try verify(held, "--exact").code == 1)
+    }
+
+    @Test("what a folder gives to others, or by roles elsewhere, is a finding; what is missing is too")
+    func surprises() throws {
+        let workspace = try Workspace()
+        let db = try database([Event("list", Self.pods)], in: workspace)
+        let out = workspace.file("out")
+        func verify(with more: String) throws -> CommandResult {
+            #expect(propose("-A", "--out", out, db: db).code == 0)
+            if !more.isEmpty { _ = try workspace.write(more, to: "out/shop/cart/more.yaml") }
+            defer { try? FileManager.default.removeItem(atPath: "\(out)/shop/cart/more.yaml") }
+            return whittle("verify", "--proposal", out, "--db", db)
+        }
+        func binding(_ role: String, _ subject: String) -> String {
+            "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: more}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: \(role)}, subjects: [\(subject)]}\n"
+        }
+        let cart = "{kind: ServiceAccount, name: cart, namespace: shop}"
+        #expect(try verify(with: "").code == 0)
+        #expect(try verify(with: binding("admin", cart)).code == 1, "a role of the input, in all namespaces")
+        #expect(try verify(with: binding("nobody-has-it", cart)).code == 2)
+        let others = try verify(with: binding("admin", "{kind: Group, name: system:authenticated, apiGroup: rbac.authorization.k8s.io}"))
+        #expect(others.code == 1 && others.errors.contains("binds Group system:authenticated, of whom nothing is judged"))
+        let aggregated =
+            "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: more, labels: {rbac.authorization.k8s.io/aggregate-to-view: \"true\"}}, rules: []}\n"
+        #expect(try verify(with: aggregated).code == 1)
+        #expect(propose("-A", "--out", out, db: db).code == 0)
+        _ = try workspace.write("resources: []\n", to: "out/kustomization.yaml")
+        #expect(whittle("verify", "--proposal", out, "--db", db).code == 2)
+        #expect(propose("-A", "--out", out, db: db).code == 0)
+        try FileManager.default.removeItem(atPath: "\(out)/shop/cart/rbac.yaml")
+        #expect(whittle("verify", "--proposal", out, "--db", db).code == 1, "the account's needs are covered no longer")
     }
 
     @Test("logs are replayed without a database of their usage")
@@ -449,6 +538,34 @@ struct ProposeTests {
         // With thin evidence nothing is narrowed unasked.
         let thin = whittle("propose", "sa/cart", "-n", "shop", "--patch", "--db", workspace.file("c.db"))
         #expect(thin.code == 2 && thin.output.isEmpty && thin.errors.contains("too thin"))
+    }
+
+    @Test("a role that an aggregated one takes is not narrowed, and a second run keeps its own objects")
+    func aggregatedAndAgain() throws {
+        let workspace = try Workspace()
+        let manifests = """
+            {apiVersion: v1, kind: ServiceAccount, metadata: {name: cart, namespace: shop}}
+            ---
+            {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: parts, labels: {team: acme}}, rules: [{apiGroups: [""], resources: [pods], verbs: [get, list]}]}
+            ---
+            {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: acme}, aggregationRule: {clusterRoleSelectors: [{matchLabels: {team: acme}}]}, rules: []}
+            ---
+            {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: cart}, roleRef: {kind: ClusterRole, name: parts, apiGroup: rbac.authorization.k8s.io}, subjects: [{kind: ServiceAccount, name: cart, namespace: shop}]}
+
+            """
+        let db = try database([Event("list", "/api/v1/pods")], manifests, in: workspace)
+        let diff = propose("sa/cart", "-n", "shop", "--patch", "--accept-thin-evidence", db: db).output
+        #expect(!diff.contains("-{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: parts"))
+        #expect(diff.contains("name: \"whittle:shop:cart\""))
+        let out = workspace.file("out")
+        #expect(propose("-A", "--out", out, "--accept-thin-evidence", db: db).code == 0)
+        #expect(!FileManager.default.fileExists(atPath: "\(out)/replaced/clusterrole-parts.yaml"))
+        let again = workspace.file("again.db")
+        #expect(whittle("load", workspace.file("cluster.yaml"), "\(out)/shop/cart/rbac.yaml", "-o", again).code == 0)
+        #expect(whittle("usage", "load", workspace.file("audit.log"), "--db", again).code == 0)
+        #expect(propose("-A", "--out", out, "--accept-thin-evidence", db: again).code == 0)
+        let names = try FileManager.default.contentsOfDirectory(atPath: "\(out)/replaced").sorted()
+        #expect(names == ["clusterrolebinding-cart.yaml", "kustomization.yaml"])
     }
 
     // MARK: The recorded cluster
