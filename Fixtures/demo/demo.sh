@@ -16,5 +16,5 @@ show permissions pod/orders-7c8d6f5b4-h7tnd -n shop | sed -n 1,6p
 show usage load Fixtures/demo/audit.log
 show usage list sa/cart -n shop
 show propose sa/cart -n shop
-"$whittle" propose sa/cart -n shop > "$folder/cart.yaml"
+"$whittle" propose sa/cart -n shop > "$folder/cart.yaml" 2> /dev/null
 show verify "$folder/cart.yaml" --exact | sed "s|$folder/||"
