@@ -54,10 +54,11 @@ private struct UsageReader {
             sql: """
                 SELECT i.name, m.name, c.namespace, c.pod, c.pod_uid, g.user_agent, a.verb, a.api_group, a.resource, a.url, n.name, o.name,
                   r.reason, u.decision, u.code_class, u.count, u.started, u.first_seen, u.last_seen, u.impersonator_id
-                FROM usage AS u JOIN identity AS i ON i.identity_id = u.identity_id JOIN identity AS m ON m.identity_id = u.impersonator_id
-                JOIN caller AS c ON c.caller_id = u.caller_id JOIN agent AS g ON g.agent_id = u.agent_id
-                JOIN atom AS a ON a.atom_id = u.atom_id JOIN namespace AS n ON n.namespace_id = u.namespace_id
-                JOIN object_name AS o ON o.object_name_id = u.object_name_id JOIN reason AS r ON r.reason_id = u.reason_id
+                FROM usage AS u CROSS JOIN identity AS i ON i.identity_id = u.identity_id
+                CROSS JOIN identity AS m ON m.identity_id = u.impersonator_id
+                CROSS JOIN caller AS c ON c.caller_id = u.caller_id CROSS JOIN agent AS g ON g.agent_id = u.agent_id
+                CROSS JOIN atom AS a ON a.atom_id = u.atom_id CROSS JOIN namespace AS n ON n.namespace_id = u.namespace_id
+                CROSS JOIN object_name AS o ON o.object_name_id = u.object_name_id CROSS JOIN reason AS r ON r.reason_id = u.reason_id
                 ORDER BY u.usage_id
                 """)
         while let row = try rows.next() {
