@@ -51,16 +51,9 @@ public struct AccountEvidence: Sendable {
     }
 
     private static func fact(_ row: QueryResult.Row) -> Fact {
-        let (resource, subresource) = (row["resource"].string ?? "").splitBytes(at: "/")
-        let verb = row["verb"].string ?? ""
-        let request =
-            row["path"].string.map { Request(verb: verb, path: $0) }
-            ?? Request(
-                verb: verb, apiGroup: row["api_group"].string ?? "", resource: resource, subresource: subresource ?? "",
-                namespace: row["namespace"].string ?? "", name: row["name"].string ?? "")
         let pod = row["pod"].string ?? ""
         return Fact(
-            request: request, cause: row["cause"].string ?? "request",
+            request: row.request, cause: row["cause"].string ?? "request",
             decision: UsageKey.Decision(rawValue: row["decision"].string ?? "") ?? .unknown,
             isImpersonated: row["impersonated"].isTrue, pod: pod.isEmpty ? nil : "\(row["pod_namespace"].string ?? "")/\(pod)",
             workload: row["workload"].string,

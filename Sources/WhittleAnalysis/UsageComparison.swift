@@ -135,15 +135,8 @@ public struct UsageComparison: Sendable {
     private static func observations(of account: DeclaredNeed.Account, in database: WhittleDatabase) throws -> [Observation] {
         let user = ServiceAccountName.username(namespace: account.namespace, name: account.name)
         return try database.run("observed-requests", ["user": .text(user)]).named.map { row in
-            let verb = row["verb"].string ?? ""
-            let (resource, subresource) = (row["resource"].string ?? "").splitBytes(at: "/")
-            let request =
-                row["path"].string.map { Request(verb: verb, path: $0) }
-                ?? Request(
-                    verb: verb, apiGroup: row["api_group"].string ?? "", resource: resource, subresource: subresource ?? "",
-                    namespace: row["namespace"].string ?? "", name: row["name"].string ?? "")
-            return Observation(
-                request: request, allowedCount: row["allowed_count"].integer ?? 0, refusedCount: row["refused_count"].integer ?? 0,
+            Observation(
+                request: row.request, allowedCount: row["allowed_count"].integer ?? 0, refusedCount: row["refused_count"].integer ?? 0,
                 lastSeen: row["last_seen"].integer.map(Int64.init), isAllowed: row["allowed"].isTrue, isImplied: row["implied"].isTrue,
                 hasUnknownName: row["names_dropped"].isTrue)
         }

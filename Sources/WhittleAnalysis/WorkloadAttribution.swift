@@ -62,16 +62,13 @@ public struct WorkloadAttribution: Sendable {
 }
 
 extension WorkloadAttribution.Workload {
-    /// Letters of the hashes and suffixes that controllers append.
-    private static let alphabet = Set("bcdfghjklmnpqrstvwxz2456789".utf8)
-
     /// Whether a pod of this workload may be named so.
     func couldName(pod: String) -> Bool {
         if kind == "Pod" { return pod.isSameBytes(as: name) }
         guard pod.hasBytePrefix(name + "-") else { return false }
         let parts = pod.utf8.dropFirst(name.utf8.count + 1).split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
-        func isSuffix(_ part: Substring.UTF8View) -> Bool { part.count == 5 && part.allSatisfy(Self.alphabet.contains) }
-        func isHash(_ part: Substring.UTF8View) -> Bool { (1...10).contains(part.count) && part.allSatisfy(Self.alphabet.contains) }
+        func isSuffix(_ part: Substring.UTF8View) -> Bool { GeneratedSuffix.isOfGenerateName(part) }
+        func isHash(_ part: Substring.UTF8View) -> Bool { (1...10).contains(part.count) && GeneratedSuffix.mayBe(part) }
         func isNumber(_ part: Substring.UTF8View) -> Bool {
             !part.isEmpty && part.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
         }

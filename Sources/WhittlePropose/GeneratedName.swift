@@ -2,9 +2,6 @@ import WhittleModel
 
 /// Whether the name of an object is one that no second object will have: made up by a controller or by `generateName`.
 enum GeneratedName {
-    /// The letters of the suffix that the API server appends to `generateName`: no vowels, no 0, 1 and 3.
-    private static let suffixAlphabet = Set("bcdfghjklmnpqrstvwxz2456789".utf8)
-
     /// Why the name is taken as generated; `nil` = it is not.
     ///
     /// - Parameters:
@@ -22,7 +19,7 @@ enum GeneratedName {
         if name.hasBytePrefix("sh.helm.release.v1.") { return "`\(name)` is a revision of a Helm release" }
         guard parts.count > 1 else { return nil }
         if last.count >= 8, last.count <= 10, last.allSatisfy(isDigit) { return "`\(name)` ends with a time" }
-        guard last.allSatisfy(suffixAlphabet.contains) else { return nil }
+        guard GeneratedSuffix.mayBe(last) else { return nil }
         if last.count >= 8, last.count <= 10, last.contains(where: isDigit) { return "`\(name)` ends with a hash" }
         guard last.count == 5 else { return nil }
         if last.contains(where: isDigit) { return "`\(name)` ends as generateName does" }
@@ -30,7 +27,7 @@ enum GeneratedName {
         let prefix = String(decoding: name.utf8.dropLast(5), as: UTF8.self)
         let twin = siblings.first { other in
             !other.isSameBytes(as: name) && other.utf8.count == name.utf8.count && other.hasBytePrefix(prefix)
-                && other.utf8.suffix(5).allSatisfy(suffixAlphabet.contains)
+                && GeneratedSuffix.mayBe(other.utf8.suffix(5))
         }
         return twin.map { "`\(name)` and `\($0)` end as generateName does" }
     }

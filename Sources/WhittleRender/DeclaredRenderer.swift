@@ -4,28 +4,17 @@ import WhittleModel
 public enum DeclaredRenderer {
     /// One row per resource or URL, scope, account and place, its verbs together.
     public static func table(_ needs: [DeclaredNeed]) -> Table {
-        var rows: [[String]] = []
-        var verbs: [String] = []
-        var last: [String]?
-        func close() {
-            guard var row = last else { return }
-            row[2] = verbs.joined(separator: ",")
-            rows.append(row)
+        let rows = grouped(needs).map { need in
+            (
+                row: [
+                    need.serviceAccount.map { "\($0.namespace)/\($0.name)" } ?? "", scopeText(need), "", targetText(need),
+                    need.atom.resourceName ?? "", need.origin.rawValue, need.location?.description ?? "",
+                ], verb: need.atom.verb
+            )
         }
-        for need in grouped(needs) {
-            let row = [
-                need.serviceAccount.map { "\($0.namespace)/\($0.name)" } ?? "", scopeText(need), "", targetText(need),
-                need.atom.resourceName ?? "", need.origin.rawValue, need.location?.description ?? "",
-            ]
-            if row != last {
-                close()
-                (last, verbs) = (row, [])
-            }
-            verbs.append(need.atom.verb)
-        }
-        close()
         return Table(
-            columns: ["serviceAccount", "scope", "verbs", "resource", "name", "origin", "source"], rows: rows,
+            columns: ["serviceAccount", "scope", "verbs", "resource", "name", "origin", "source"],
+            rows: Table.joiningVerbs(of: rows, inColumn: 2),
             wideColumns: needs.contains { $0.serviceAccount != nil } ? [] : ["serviceAccount"])
     }
 

@@ -124,29 +124,18 @@ extension CanI {
 extension EffectivePermissions {
     /// One row per resource and path, its verbs together.
     public var table: Table {
-        var rows: [[String]] = []
-        var verbs: [String] = []
-        var last: [String]?
-        func close() {
-            guard var row = last else { return }
-            row[2] = verbs.joined(separator: ",")
-            rows.append(row)
-        }
-        for permission in permissions {
+        let rows = permissions.map { permission in
             let grant = permission.grant
-            let row = [
-                permission.actsAs ?? "", grant.scopeText, "", permission.resourceText, grant.subject.description, grant.bindingText,
-                grant.roleText, String(grant.rule), grant.noteText, grant.sourceText,
-            ]
-            if row != last {
-                close()
-                (last, verbs) = (row, [])
-            }
-            verbs.append(permission.verb)
+            return (
+                row: [
+                    permission.actsAs ?? "", grant.scopeText, "", permission.resourceText, grant.subject.description, grant.bindingText,
+                    grant.roleText, String(grant.rule), grant.noteText, grant.sourceText,
+                ], verb: permission.verb
+            )
         }
-        close()
         return Table(
-            columns: ["actsAs", "scope", "verbs", "resource", "subject", "binding", "role", "rule", "note", "source"], rows: rows,
+            columns: ["actsAs", "scope", "verbs", "resource", "subject", "binding", "role", "rule", "note", "source"],
+            rows: Table.joiningVerbs(of: rows, inColumn: 2),
             wideColumns: identities.count > 1 ? ["subject"] : ["actsAs", "subject"])
     }
 

@@ -107,3 +107,21 @@ public enum Output {
         }
     }
 }
+
+extension Table {
+    /// Rows that follow each other and are equal as one, with their verbs in a column of it.
+    static func joiningVerbs(of rows: [(row: [String], verb: String)], inColumn column: Int) -> [[String]] {
+        var joined: [[String]] = []
+        var last: [String]?
+        for (row, verb) in rows {
+            if row == last {
+                joined[joined.count - 1][column] += ",\(verb)"
+            } else {
+                last = row
+                joined.append(row)
+                joined[joined.count - 1][column] = verb
+            }
+        }
+        return joined
+    }
+}
