@@ -7,7 +7,7 @@ public struct EvidenceRequirement: Hashable, Sendable {
     public var minimumDays: Int
     /// Allowed requests of the account that must have been seen.
     public var minimumRequests: Int
-    /// Part of the window, in percent, that gaps may take.
+    /// Part of the window, in percent, that gaps may take before unused grants are graded weak.
     public static let maximumGapPercent = 10
 
     /// Creates a requirement.
@@ -74,7 +74,7 @@ public struct Coverage: Sendable {
         case noLogs
         /// Nothing of the account was seen.
         case noRequests
-        /// The logs without their gaps span less than the days asked for.
+        /// The logs without the days on which they have no event span less than the days asked for.
         case shortWindow(seconds: Int64, minimumDays: Int)
         /// Fewer allowed requests than asked for.
         case fewRequests(Int, minimum: Int)
@@ -142,14 +142,18 @@ public struct Coverage: Sendable {
         return Int((Double(gapLength) / Double(window.length) * 100).rounded(.up))
     }
 
+    /// Whole days (UTC) without any event. A log that was filtered to a few accounts is silent for hours, one that lacks for days.
+    private var silentDays: Int64 {
+        gaps.reduce(0) { $0 + max(0, $1.to / Self.day - ($1.from + Self.day - 1) / Self.day) }
+    }
+
     /// Why the evidence is thin; empty = it is not.
     public func thinness(_ requirement: EvidenceRequirement = EvidenceRequirement()) -> [Thinness] {
         guard let window else { return [.noLogs] }
         var reasons: [Thinness] = []
         if logs.stages.keys.allSatisfy({ $0 == "RequestReceived" }), !logs.stages.isEmpty { reasons.append(.noAnswers) }
-        let needed = Int64(requirement.minimumDays) * 86_400_000_000
-        // Short gaps do not make a week shorter than a week.
-        let observed = gapPercent > EvidenceRequirement.maximumGapPercent ? window.length - gapLength : window.length
+        let needed = Int64(requirement.minimumDays) * Self.day
+        let observed = window.length - silentDays * Self.day
         if observed < needed { reasons.append(.shortWindow(seconds: observed / 1_000_000, minimumDays: requirement.minimumDays)) }
         if requests.allowed == 0, requests.refused == 0, requests.undecided == 0 {
             reasons.append(.noRequests)
@@ -183,14 +187,7 @@ extension Coverage {
             self.policy = policy
             logs = try LogTotals(of: database)
             missingKinds = try database.completeness().missingKinds(forNamespace: nil)
-            let rows = policy == nil ? try database.run("logged-requests").named : []
-            logged = rows.map { row in
-                if let path = row["path"].string { return Request(verb: row["verb"].string ?? "", path: path) }
-                let (resource, subresource) = (row["resource"].string ?? "").splitBytes(at: "/")
-                return Request(
-                    verb: row["verb"].string ?? "", apiGroup: row["api_group"].string ?? "", resource: resource,
-                    subresource: subresource ?? "")
-            }
+            logged = policy == nil ? try database.run("logged-requests").named.map(\.request) : []
         }
     }
 

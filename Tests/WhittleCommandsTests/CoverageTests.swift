@@ -154,10 +154,17 @@ struct CoverageTests {
         let result = try run(
             Self.cluster(Self.reading), hours, "coverage", "sa/cart", "-n", "shop", "-o", "json", "--minimum-requests", "1")
         let json = try document(result)
-        #expect(result.code == 1 && json["thinBecause"].strings == ["the logs span 2 hours, less than 7 days"])
+        #expect(result.code == 1 && json["thinBecause"].strings == ["the logs span 1 day 1 hour, less than 7 days"])
         #expect(json["gapPercent"].int == 100 && json["gaps"].array.count == 1)
         #expect(json["gaps"].array.first?["from"].string == "2026-11-02T01:00:00.000000Z")
         #expect(json["gaps"].array.first?["to"].string == "2026-11-12T00:00:00.000000Z")
+        // Hours of silence on every day, as in a log that was filtered, are no missing days.
+        let sparse = (2...10).flatMap { day in
+            stride(from: 0, to: 1440, by: 90).map {
+                Self.event(Self.time(day: day, minute: $0), "get", "/api/v1/namespaces/shop/configmaps/a")
+            }
+        }.joined()
+        #expect(try run(Self.cluster(Self.reading), sparse, "coverage", "sa/cart", "-n", "shop").code == 0)
         // A log that fills the hole closes it.
         let filled = try run(
             Self.cluster(Self.reading), hours + Self.steady(2...11), "coverage", "sa/cart", "-n", "shop", "-o", "json")
