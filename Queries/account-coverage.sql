@@ -11,6 +11,10 @@
 -- column:  first_seen    integer  microseconds since 1970-01-01 UTC, requestReceivedTimestamp
 -- column:  last_seen     integer  microseconds since 1970-01-01 UTC, requestReceivedTimestamp
 -- source:  docs/coverage.md
+WITH who AS MATERIALIZED (
+  SELECT identity_id, name FROM identity WHERE kind = 'User' AND name = :user
+  UNION ALL SELECT identity_id, name FROM identity WHERE :user IS NULL
+)
 SELECT i.name AS user,
        sum(CASE WHEN u.decision = 'allow' THEN max(u.count, min(u.started, 1)) ELSE 0 END) AS allowed,
        sum(CASE WHEN u.decision = 'forbid' THEN u.count ELSE 0 END) AS refused,
@@ -20,6 +24,5 @@ SELECT i.name AS user,
           SELECT d.day FROM usage AS v JOIN usage_day AS d ON d.usage_id = v.usage_id WHERE v.identity_id = i.identity_id
           UNION SELECT v.first_seen / 86400000000 FROM usage AS v WHERE v.identity_id = i.identity_id AND v.count = 0)) AS days,
        min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen
-FROM identity AS i CROSS JOIN usage AS u ON u.identity_id = i.identity_id   -- by the index of usage
-WHERE :user IS NULL OR (i.kind = 'User' AND i.name = :user)
+FROM who AS i CROSS JOIN usage AS u ON u.identity_id = i.identity_id   -- by the index of usage
 GROUP BY i.identity_id ORDER BY 1

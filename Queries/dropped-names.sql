@@ -7,6 +7,10 @@
 -- column:  api_group    text?    NULL for a URL
 -- column:  resource     text?    with subresource; NULL for a URL
 -- source:  docs/coverage.md
+WITH who AS MATERIALIZED (
+  SELECT identity_id, name FROM identity WHERE kind = 'User' AND name = :user
+  UNION ALL SELECT identity_id, name FROM identity WHERE :user IS NULL
+)
 SELECT i.name AS user, t.verb, t.api_group, t.resource
-FROM identity AS i CROSS JOIN names_dropped AS d ON d.identity_id = i.identity_id CROSS JOIN atom AS t ON t.atom_id = d.atom_id
-WHERE :user IS NULL OR (i.kind = 'User' AND i.name = :user) ORDER BY 1, 3, 4, 2
+FROM who AS i CROSS JOIN names_dropped AS d ON d.identity_id = i.identity_id CROSS JOIN atom AS t ON t.atom_id = d.atom_id
+ORDER BY 1, 3, 4, 2

@@ -20,15 +20,19 @@
 -- column:  first_seen          integer  microseconds since 1970-01-01 UTC
 -- column:  last_seen           integer  microseconds since 1970-01-01 UTC
 -- source:  docs/proposing.md
+WITH who AS MATERIALIZED (
+  SELECT identity_id, name FROM identity WHERE kind = 'User' AND name = :user
+  UNION ALL SELECT identity_id, name FROM identity WHERE :user IS NULL
+)
 SELECT i.name AS user, t.verb, t.api_group, t.resource, t.url AS path, n.name AS namespace, o.name, q.cause, q.decision, q.impersonated,
        c.namespace AS pod_namespace, c.pod, c.workload, g.user_agent,
        sum(q.count) AS count, min(q.first_seen) AS first_seen, max(q.last_seen) AS last_seen
 FROM (
   SELECT identity_id, atom_id, namespace_id, object_name_id, 'request' AS cause, decision, impersonator_id > 0 AS impersonated, caller_id, agent_id, count, first_seen, last_seen
-  FROM usage WHERE :user IS NULL OR identity_id = (SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user)
+  FROM usage WHERE identity_id IN (SELECT identity_id FROM who)
   UNION ALL
   SELECT identity_id, atom_id, namespace_id, object_name_id, cause, decision, 0, 0, 0, count, first_seen, last_seen
-  FROM implied_need WHERE :user IS NULL OR identity_id = (SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user)
+  FROM implied_need WHERE identity_id IN (SELECT identity_id FROM who)
 ) AS q
 CROSS JOIN identity AS i ON i.identity_id = q.identity_id
 CROSS JOIN atom AS t ON t.atom_id = q.atom_id

@@ -13,7 +13,8 @@
 -- column:  last_seen     integer? microseconds since 1970-01-01 UTC; NULL = no request was seen
 -- source:  docs/coverage.md
 WITH who AS MATERIALIZED (
-  SELECT identity_id FROM identity WHERE kind = 'User' AND substr(name, 1, 22) = 'system:serviceaccount:' AND (:user IS NULL OR name = :user)
+  SELECT identity_id, name FROM identity WHERE kind = 'User' AND name = :user AND substr(name, 1, 22) = 'system:serviceaccount:'
+  UNION ALL SELECT identity_id, name FROM identity WHERE :user IS NULL AND kind = 'User' AND substr(name, 1, 22) = 'system:serviceaccount:'
 ), asked AS MATERIALIZED (
   SELECT u.identity_id, c.namespace, c.pod, c.pod_uid, c.workload, min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen
   FROM who CROSS JOIN usage AS u ON u.identity_id = who.identity_id CROSS JOIN caller AS c ON c.caller_id = u.caller_id

@@ -13,9 +13,12 @@
 -- column:  count        integer  count of requests
 -- column:  last_seen    integer  microseconds since 1970-01-01 UTC
 -- source:  docs/coverage.md
+WITH who AS MATERIALIZED (
+  SELECT identity_id, name FROM identity WHERE kind = 'User' AND name = :user
+  UNION ALL SELECT identity_id, name FROM identity WHERE :user IS NULL
+)
 SELECT i.name AS user, t.verb, t.api_group, t.resource, t.url AS path, n.name AS namespace, o.name, q.cause, q.count, q.last_seen
-FROM identity AS i CROSS JOIN implied_need AS q ON q.identity_id = i.identity_id AND q.decision = 'forbid'
+FROM who AS i CROSS JOIN implied_need AS q ON q.identity_id = i.identity_id AND q.decision = 'forbid'
 CROSS JOIN atom AS t ON t.atom_id = q.atom_id CROSS JOIN namespace AS n ON n.namespace_id = q.namespace_id
 CROSS JOIN object_name AS o ON o.object_name_id = q.object_name_id
-WHERE :user IS NULL OR (i.kind = 'User' AND i.name = :user)
 ORDER BY 1, 3, 4, 5, 6, 7, 2, 8

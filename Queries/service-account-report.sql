@@ -23,45 +23,49 @@
 -- column:  last_seen           integer? microseconds since 1970-01-01 UTC of its last request; NULL = none was seen
 -- source:  docs/reports.md
 WITH account AS MATERIALIZED (
-  SELECT identity_id, namespace, name, declared, automount FROM service_account
-  WHERE (:namespace IS NULL OR namespace = :namespace) AND (:service_account IS NULL OR name = :service_account)
+  SELECT identity_id, namespace, name, declared, automount FROM service_account WHERE namespace = :namespace AND name = :service_account
+  UNION ALL SELECT identity_id, namespace, name, declared, automount FROM service_account
+  WHERE (:namespace IS NULL OR :service_account IS NULL) AND namespace = coalesce(:namespace, namespace) AND name = coalesce(:service_account, name)
 ), subject(identity_id) AS MATERIALIZED (       -- accounts, and each group once, whatever the number of its members
   SELECT identity_id FROM account
   UNION ALL
   SELECT DISTINCT group_id FROM group_membership WHERE identity_id IN (SELECT identity_id FROM account)
-), bound AS MATERIALIZED (
-  SELECT s.identity_id, b.binding_id, b.role_id, b.namespace_id
+), held AS MATERIALIZED (                          -- a RoleBinding never gives a URL
+  SELECT s.identity_id, count(*) AS bindings, sum(b.role_id IS NULL) AS dangling,
+         sum(z.atoms - CASE WHEN b.namespace_id > 0 THEN z.urls ELSE 0 END) AS grants,
+         sum(z.wildcards - CASE WHEN b.namespace_id > 0 THEN z.wildcard_urls ELSE 0 END) AS wildcards,
+         sum(CASE WHEN b.namespace_id = 0 THEN z.atoms ELSE 0 END) AS cluster_wide
   FROM (SELECT DISTINCT identity_id, binding_id FROM binding_subject WHERE identity_id IN (SELECT identity_id FROM subject)) AS s
   CROSS JOIN binding AS b ON b.binding_id = s.binding_id
-), reach(identity_id, grants, wildcards, cluster_wide) AS MATERIALIZED (      -- a RoleBinding never gives a URL
-  SELECT bound.identity_id, sum(z.atoms - CASE WHEN bound.namespace_id > 0 THEN z.urls ELSE 0 END),
-         sum(z.wildcards - CASE WHEN bound.namespace_id > 0 THEN z.wildcard_urls ELSE 0 END),
-         sum(CASE WHEN bound.namespace_id = 0 THEN z.atoms ELSE 0 END)
-  FROM bound CROSS JOIN role_size AS z ON z.role_id = bound.role_id
-  GROUP BY bound.identity_id
-), bindings(identity_id, bindings, dangling) AS MATERIALIZED (
-  SELECT identity_id, count(*), sum(role_id IS NULL) FROM bound GROUP BY identity_id
-), through_groups(identity_id, bindings, dangling, grants) AS MATERIALIZED (
-  SELECT a.identity_id, sum(n.bindings), sum(n.dangling), sum(reach.grants)
-  FROM account AS a CROSS JOIN group_membership AS g ON g.identity_id = a.identity_id
-  CROSS JOIN bindings AS n ON n.identity_id = g.group_id
-  LEFT JOIN reach ON reach.identity_id = g.group_id
+  LEFT JOIN role_size AS z ON z.role_id = b.role_id
+  GROUP BY s.identity_id
+), through_groups AS MATERIALIZED (
+  SELECT a.identity_id, sum(h.bindings) AS bindings, sum(h.dangling) AS dangling, sum(h.grants) AS grants
+  FROM account AS a CROSS JOIN group_membership AS g ON g.identity_id = a.identity_id CROSS JOIN held AS h ON h.identity_id = g.group_id
   GROUP BY a.identity_id
+), running AS MATERIALIZED (
+  SELECT k.identity_id, count(DISTINCT k.pod_id) AS pods, count(DISTINCT p.node_id) AS nodes
+  FROM account AS a CROSS JOIN pod_token AS k ON k.identity_id = a.identity_id CROSS JOIN pod AS p ON p.pod_id = k.pod_id
+  WHERE k.audience IS NULL GROUP BY k.identity_id
+), owning AS MATERIALIZED (
+  SELECT w.identity_id, count(DISTINCT w.root_id) AS workloads
+  FROM account AS a CROSS JOIN workload AS w ON w.identity_id = a.identity_id GROUP BY w.identity_id
+), seen AS MATERIALIZED (
+  SELECT u.identity_id, sum(CASE WHEN u.decision = 'allow' THEN u.count ELSE 0 END) AS allowed,
+         sum(CASE WHEN u.decision = 'forbid' THEN u.count ELSE 0 END) AS refused,
+         min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen
+  FROM account AS a CROSS JOIN usage AS u ON u.identity_id = a.identity_id GROUP BY u.identity_id
 )
 SELECT account.namespace, account.name AS service_account, account.declared, account.automount,
-       (SELECT count(DISTINCT k.pod_id) FROM pod_token AS k WHERE k.identity_id = account.identity_id AND k.audience IS NULL) AS pods,
-       (SELECT count(DISTINCT w.root_id) FROM workload AS w WHERE w.identity_id = account.identity_id) AS workloads,
-       (SELECT count(DISTINCT p.node_id) FROM pod_token AS k CROSS JOIN pod AS p ON p.pod_id = k.pod_id
-        WHERE k.identity_id = account.identity_id AND k.audience IS NULL) AS nodes,
-       coalesce(n.bindings, 0) AS own_bindings, coalesce(g.bindings, 0) AS group_bindings,
-       coalesce(n.dangling, 0) + coalesce(g.dangling, 0) AS dangling_bindings,
-       coalesce(reach.grants, 0) AS grants, coalesce(reach.wildcards, 0) AS wildcard_grants,
-       coalesce(reach.cluster_wide, 0) AS cluster_wide_grants, coalesce(g.grants, 0) AS group_grants,
-       (SELECT coalesce(sum(u.count), 0) FROM usage AS u WHERE u.identity_id = account.identity_id AND u.decision = 'allow') AS requests_allowed,
-       (SELECT coalesce(sum(u.count), 0) FROM usage AS u WHERE u.identity_id = account.identity_id AND u.decision = 'forbid') AS requests_refused,
-       (SELECT min(u.first_seen) FROM usage AS u WHERE u.identity_id = account.identity_id) AS first_seen,
-       (SELECT max(u.last_seen) FROM usage AS u WHERE u.identity_id = account.identity_id) AS last_seen
-FROM account LEFT JOIN bindings AS n ON n.identity_id = account.identity_id
-LEFT JOIN through_groups AS g ON g.identity_id = account.identity_id
-LEFT JOIN reach ON reach.identity_id = account.identity_id
+       coalesce(running.pods, 0) AS pods, coalesce(owning.workloads, 0) AS workloads, coalesce(running.nodes, 0) AS nodes,
+       coalesce(held.bindings, 0) AS own_bindings, coalesce(through_groups.bindings, 0) AS group_bindings,
+       coalesce(held.dangling, 0) + coalesce(through_groups.dangling, 0) AS dangling_bindings,
+       coalesce(held.grants, 0) AS grants, coalesce(held.wildcards, 0) AS wildcard_grants,
+       coalesce(held.cluster_wide, 0) AS cluster_wide_grants, coalesce(through_groups.grants, 0) AS group_grants,
+       coalesce(seen.allowed, 0) AS requests_allowed, coalesce(seen.refused, 0) AS requests_refused, seen.first_seen, seen.last_seen
+FROM account LEFT JOIN held ON held.identity_id = account.identity_id
+LEFT JOIN through_groups ON through_groups.identity_id = account.identity_id
+LEFT JOIN running ON running.identity_id = account.identity_id
+LEFT JOIN owning ON owning.identity_id = account.identity_id
+LEFT JOIN seen ON seen.identity_id = account.identity_id
 ORDER BY 1, 2

@@ -12,9 +12,12 @@
 -- column:  count               integer  count of completed requests
 -- column:  last_seen           integer  microseconds since 1970-01-01 UTC
 -- source:  docs/proposing.md
-WITH asked AS MATERIALIZED (
+WITH who AS MATERIALIZED (
+  SELECT identity_id, name FROM identity WHERE kind = 'User' AND name = :user
+  UNION ALL SELECT identity_id, name FROM identity WHERE :user IS NULL
+), asked AS MATERIALIZED (
   SELECT identity_id, atom_id, namespace_id, object_name_id, sum(count) AS count, max(last_seen) AS last_seen FROM usage
-  WHERE decision = 'allow' AND (:user IS NULL OR identity_id = (SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user))
+  WHERE identity_id IN (SELECT identity_id FROM who) AND decision = 'allow'
   GROUP BY 1, 2, 3, 4
 ), pattern AS MATERIALIZED (                     -- the grant atoms that each asked atom can match
   SELECT d.atom_id AS asked_id, p.atom_id

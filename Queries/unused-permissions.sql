@@ -14,12 +14,15 @@
 -- column:  resource            text?    NULL for a URL
 -- column:  url                 text?    NULL for a resource
 -- source:  docs/proposing.md
-WITH seen AS MATERIALIZED (                      -- what each account was allowed, implied checks included
-  SELECT identity_id, atom_id, namespace_id, object_name_id FROM usage WHERE decision = 'allow'
+WITH who AS MATERIALIZED (
+  SELECT identity_id, name FROM identity WHERE kind = 'User' AND name = :user
+  UNION ALL SELECT identity_id, name FROM identity WHERE :user IS NULL
+), asked AS MATERIALIZED (                     -- what each account was allowed, implied checks included
+  SELECT identity_id, atom_id, namespace_id, object_name_id FROM usage
+  WHERE identity_id IN (SELECT identity_id FROM who) AND decision = 'allow'
   UNION
-  SELECT identity_id, atom_id, namespace_id, object_name_id FROM implied_need WHERE decision = 'allow'
-), asked AS MATERIALIZED (
-  SELECT seen.* FROM seen WHERE :user IS NULL OR seen.identity_id = (SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user)
+  SELECT identity_id, atom_id, namespace_id, object_name_id FROM implied_need
+  WHERE identity_id IN (SELECT identity_id FROM who) AND decision = 'allow'
 ), pattern AS MATERIALIZED (                     -- the grant atoms that each asked atom can match
   SELECT d.atom_id AS asked_id, p.atom_id
   FROM (SELECT DISTINCT atom_id FROM asked) AS d CROSS JOIN atom AS q ON q.atom_id = d.atom_id

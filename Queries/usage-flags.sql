@@ -8,6 +8,10 @@
 -- column:  first_seen   integer  microseconds since 1970-01-01 UTC
 -- column:  last_seen    integer  microseconds since 1970-01-01 UTC
 -- source:  docs/coverage.md
+WITH who AS MATERIALIZED (
+  SELECT identity_id, name FROM identity WHERE kind = 'User' AND name = :user
+  UNION ALL SELECT identity_id, name FROM identity WHERE :user IS NULL
+)
 SELECT i.name AS user, f.flag, f.count, f.first_seen, f.last_seen
-FROM identity AS i CROSS JOIN usage_flag AS f ON f.identity_id = i.identity_id
-WHERE :user IS NULL OR (i.kind = 'User' AND i.name = :user) ORDER BY 1, 2
+FROM who AS i CROSS JOIN usage_flag AS f ON f.identity_id = i.identity_id
+ORDER BY 1, 2

@@ -18,6 +18,10 @@
 -- column:  pods                text     JSON array of the names of the pods that asked
 -- column:  names_dropped       integer? 1 = there were too many names to keep any (--max-names); NULL = names are kept
 -- source:  docs/data-model.md#usage
+WITH who AS MATERIALIZED (
+  SELECT identity_id, name FROM identity WHERE kind = 'User' AND name = :user
+  UNION ALL SELECT identity_id, name FROM identity WHERE :user IS NULL
+)
 SELECT user, impersonator AS by, verb, api_group, resource, subresource, CASE WHEN path IS NULL THEN name END AS name,
        CASE WHEN path IS NULL THEN namespace END AS namespace, path, decision,
        sum(f.count) AS count, min(f.first_seen) AS first_seen, max(f.last_seen) AS last_seen,
@@ -25,7 +29,6 @@ SELECT user, impersonator AS by, verb, api_group, resource, subresource, CASE WH
           WHERE u.identity_id = f.identity_id AND u.impersonator_id = f.impersonator_id AND u.atom_id = f.atom_id
             AND u.namespace_id = f.namespace_id AND u.object_name_id = f.object_name_id AND u.decision = f.decision AND c.pod <> '' ORDER BY c.pod)) AS pods,
        (SELECT 1 FROM names_dropped AS d WHERE d.identity_id = f.identity_id AND d.atom_id = f.atom_id) AS names_dropped
-FROM usage_fact AS f
-WHERE :user IS NULL OR f.identity_id = (SELECT identity_id FROM identity WHERE kind = 'User' AND name = :user)
+FROM usage_fact AS f WHERE f.identity_id IN (SELECT identity_id FROM who)
 GROUP BY f.identity_id, f.impersonator_id, f.atom_id, f.namespace_id, f.object_name_id, f.decision
 ORDER BY 1, api_group, resource, subresource, path, f.namespace, f.name, verb, by, decision

@@ -32,9 +32,7 @@ enum GrantNature: Hashable {
             self = isPlain ? .asked : .alsoElsewhere("the wildcard includes rights that no log shows")
         } else if group.isEmpty, resource == "nodes/proxy" {
             self = .alsoElsewhere("kubelets ask for it by access reviews")
-        } else if group != Self.removedGroup,
-            !catalogue.resources.contains(where: { $0.apiGroup.isSameBytes(as: group) && $0.origin != .discovery })
-        {
+        } else if group != Self.removedGroup, !catalogue.servesItself(apiGroup: group) {
             self = .alsoElsewhere("the group `\(group)` may be served by another API server, which can be asked directly")
         } else {
             self = .asked

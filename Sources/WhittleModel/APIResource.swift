@@ -67,9 +67,17 @@ public struct ResourceCatalogue: Sendable {
 
     /// All resources, later origins after earlier ones.
     public let resources: [APIResource]
+    /// Groups that the API server itself serves: its own and those of custom resources, not those only a discovery document names.
+    private let ownGroups: Set<ByteString>
 
     /// Creates a catalogue.
-    public init(_ resources: [APIResource]) { self.resources = resources }
+    public init(_ resources: [APIResource]) {
+        self.resources = resources
+        ownGroups = Set(resources.lazy.filter { $0.origin != .discovery }.map { ByteString($0.apiGroup) })
+    }
+
+    /// Whether the API server itself serves a group, as far as is known.
+    public func servesItself(apiGroup: String) -> Bool { ownGroups.contains(ByteString(apiGroup)) }
 
     /// Finds what `text` means: plural, singular, short name or kind, with `.group` as in kubectl.
     ///
