@@ -154,8 +154,7 @@ final class FactWriter {
             dropped.insert(Group(identity: row[0], atom: row[1]))
         }
         // A resource with a slash, which only a forged event has, may be the same row as a subresource.
-        let hasSlash = fold.facts.contains { $0.apiGroup >= 0 && fold.texts[Int($0.resource)].utf8.contains(UInt8(ascii: "/")) }
-        guard lastUsage > 0 || hasSlash || !dropped.isEmpty else { return }
+        guard lastUsage > 0 || !dropped.isEmpty || Self.hasSlash(fold) else { return }
         var known: [RowKey: Int64] = [:]
         let cursor = try Row.fetchCursor(
             database,
@@ -174,6 +173,16 @@ final class FactWriter {
         rows = known
     }
 
+    private static func hasSlash(_ fold: UsageFold) -> Bool {
+        // Few texts are resources, and each is of many facts.
+        var isLookedAt = ContiguousArray(repeating: false, count: fold.texts.count)
+        for fact in fold.facts where fact.apiGroup >= 0 && !isLookedAt[Int(fact.resource)] {
+            if fold.texts[Int(fact.resource)].utf8.contains(UInt8(ascii: "/")) { return true }
+            isLookedAt[Int(fact.resource)] = true
+        }
+        return false
+    }
+
     private static func callerKey(_ namespace: String, _ pod: String, _ uid: String) -> ByteString {
         ByteString("\(namespace)\0\(pod)\0\(uid)")
     }
@@ -188,20 +197,7 @@ final class FactWriter {
 
     /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold.
     func writeTexts() throws {
-        let sorted = fold.sortedTexts
-        var roles = ContiguousArray<Roles>(repeating: [], count: fold.texts.count)
-        factGroups.reserveCapacity(fold.facts.count + fold.withoutNames.count)
-        for facts in [fold.facts, ContiguousArray(fold.withoutNames)] {
-            for fact in facts {
-                roles[Int(fact.user)].insert(.user)
-                roles[Int(fact.impersonator)].insert(.user)
-                roles[Int(fact.namespace)].insert(.namespace)
-                roles[Int(fact.name)].insert(.name)
-                roles[Int(fact.userAgent)].insert(.agent)
-                roles[Int(fact.reason)].insert(.reason)
-                factGroups.append((callerGroups.number(of: Self.callerKey(fact)), atomGroups.number(of: Self.atomKey(fact))))
-            }
-        }
+        let (sorted, roles) = sideBySide({ [fold] in fold.sortedTexts }, { groupFacts() })
         dictionaries.reserve(names: roles.count { $0.contains(.name) })
         var ranks = ContiguousArray<Int32>(repeating: 0, count: fold.texts.count)
         for (rank, place) in sorted.enumerated() {
@@ -227,6 +223,27 @@ final class FactWriter {
         for group in groups.sorted(by: { ($0.identity, $0.atom) < ($1.identity, $1.atom) }) where dropped.insert(group).inserted {
             try insertDropped.run(group.identity, group.atom)
         }
+    }
+
+    /// Numbers the groups of texts of each fact; what the texts are in the facts.
+    private func groupFacts() -> ContiguousArray<Roles> {
+        var roles = ContiguousArray<Roles>(repeating: [], count: fold.texts.count)
+        var (callers, atoms) = (TextGroups(), TextGroups())
+        var all: ContiguousArray<(caller: Int32, atom: Int32)> = []
+        all.reserveCapacity(fold.facts.count + fold.withoutNames.count)
+        for facts in [fold.facts, ContiguousArray(fold.withoutNames)] {
+            for fact in facts {
+                roles[Int(fact.user)].insert(.user)
+                roles[Int(fact.impersonator)].insert(.user)
+                roles[Int(fact.namespace)].insert(.namespace)
+                roles[Int(fact.name)].insert(.name)
+                roles[Int(fact.userAgent)].insert(.agent)
+                roles[Int(fact.reason)].insert(.reason)
+                all.append((callers.number(of: Self.callerKey(fact)), atoms.number(of: Self.atomKey(fact))))
+            }
+        }
+        (callerGroups, atomGroups, factGroups) = (callers, atoms, all)
+        return roles
     }
 
     /// Gives ids to groups of texts, in the order of the texts.
@@ -339,8 +356,7 @@ final class FactWriter {
                 reason: ids[Int(fact.reason)].reason)
             keys.append((key, Int32(place)))
         }
-        keys.sort { $0.key < $1.key }
-        for (key, place) in keys { try write(key, fold.counts[Int(place)]) }
+        for (key, place) in keys.sortedSideBySide(by: { $0.key < $1.key }) { try write(key, fold.counts[Int(place)]) }
     }
 
     private func write(_ key: RowKey, _ count: UsageCount) throws {

@@ -19,4 +19,3 @@ CREATE INDEX workload_by_identity    ON workload (identity_id);
 CREATE INDEX workload_by_owner       ON workload (owner_id);
 CREATE INDEX pod_token_by_identity   ON pod_token (identity_id, pod_id, audience);
 CREATE INDEX workload_token_by_identity ON workload_token (identity_id, workload_id);
-CREATE INDEX usage_day_by_day        ON usage_day (day);

@@ -3,6 +3,7 @@
 -- Conventions: *_id integer key · time = microseconds since 1970-01-01 UTC · flag = 0 or 1 · '' = the API's empty string
 -- (core group, no name, no namespace) · NULL = absent, unknown or any, as the column says.
 -- Places: source_id, line, column = where an object is written, 1-based; NULL = not an object of the input.
+-- In tables with many rows a CHECK names at most two values after IN: for more SQLite builds a list for each row.
 PRAGMA application_id = 0x57484954;                  -- 'WHIT'
 PRAGMA user_version = 3;
 
@@ -158,7 +159,7 @@ CREATE TABLE pod_token (                             -- credentials for the API 
   pod_id           INTEGER NOT NULL REFERENCES pod,  -- the pod
   ordinal          INTEGER NOT NULL,                 -- 0, 1, … within the pod
   identity_id      INTEGER NOT NULL REFERENCES identity,  -- whom the token speaks for; a token Secret may name another account
-  exposure         TEXT NOT NULL CHECK (exposure IN ('automount','projected','secret-volume','secret-env','csi')),  -- how it gets there
+  exposure         TEXT NOT NULL CHECK (exposure IN ('automount','projected') OR exposure IN ('secret-volume','secret-env') OR exposure = 'csi'),  -- how it gets there
   audience         TEXT,                             -- NULL = the API server
   PRIMARY KEY (pod_id, ordinal)
 ) STRICT, WITHOUT ROWID;
@@ -166,7 +167,7 @@ CREATE TABLE workload_token (                        -- the same for the pods th
   workload_id      INTEGER NOT NULL REFERENCES workload,  -- the workload
   ordinal          INTEGER NOT NULL,                 -- 0, 1, … within the template
   identity_id      INTEGER NOT NULL REFERENCES identity,  -- whom the token speaks for; a token Secret may name another account
-  exposure         TEXT NOT NULL CHECK (exposure IN ('automount','projected','secret-volume','secret-env','csi')),  -- how it gets there
+  exposure         TEXT NOT NULL CHECK (exposure IN ('automount','projected') OR exposure IN ('secret-volume','secret-env') OR exposure = 'csi'),  -- how it gets there
   audience         TEXT,                             -- NULL = the API server
   PRIMARY KEY (workload_id, ordinal)
 ) STRICT, WITHOUT ROWID;
@@ -328,7 +329,7 @@ CREATE TABLE usage (                                 -- one fact: who asked what
   atom_id          INTEGER NOT NULL REFERENCES atom,        -- verb, group and resource[/subresource], or verb and path; all literal
   namespace_id     INTEGER NOT NULL REFERENCES namespace,   -- 0 = cluster-wide or URL
   object_name_id   INTEGER NOT NULL REFERENCES object_name, -- 0 = the authorizer saw no name
-  decision         TEXT NOT NULL CHECK (decision IN ('allow','forbid','unknown')),  -- unknown: completed with 403 and no decision annotation
+  decision         TEXT NOT NULL CHECK (decision IN ('allow','forbid') OR decision = 'unknown'),  -- unknown: completed with 403 and no decision annotation
   code_class       INTEGER NOT NULL,                        -- 2 = 2xx, 4 = 4xx, …; 0 = no status
   reason_id        INTEGER NOT NULL REFERENCES reason,      -- grant named by the server
   count            INTEGER NOT NULL,                        -- requests that completed (ResponseComplete or Panic)

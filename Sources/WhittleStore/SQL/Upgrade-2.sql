@@ -7,6 +7,7 @@ ALTER TABLE checkpoint ADD COLUMN levels TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE checkpoint ADD COLUMN stages TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE checkpoint ADD COLUMN decisions TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE checkpoint ADD COLUMN spans TEXT NOT NULL DEFAULT '[]';
+DROP INDEX IF EXISTS usage_day_by_day;
 CREATE TABLE names_dropped (
   identity_id      INTEGER NOT NULL REFERENCES identity,
   atom_id          INTEGER NOT NULL REFERENCES atom,
