@@ -15,6 +15,7 @@
 -- column:  pod_namespace       text?    namespace of the pod that asked; NULL = the credential names no pod
 -- column:  pod                 text?    the pod that asked; NULL = the credential names no pod
 -- column:  workload            text?    'Deployment/cart', the top of its owner chain; NULL unknown
+-- column:  address             text?    where it came from; NULL = the credential names a pod, or nobody of the cluster asked
 -- column:  count               integer  count of completed requests
 -- column:  first_seen          integer  microseconds since 1970-01-01 UTC, requestReceivedTimestamp
 -- column:  last_seen           integer  microseconds since 1970-01-01 UTC, requestReceivedTimestamp
@@ -25,11 +26,11 @@ WITH who AS MATERIALIZED (
   UNION ALL SELECT identity_id, name FROM identity WHERE :user IS NULL
 )
 SELECT user, impersonator AS by, verb, api_group, resource, subresource, CASE WHEN path IS NULL THEN name END AS name,
-       CASE WHEN path IS NULL THEN namespace END AS namespace, path, decision, pod_namespace, pod, workload,
+       CASE WHEN path IS NULL THEN namespace END AS namespace, path, decision, pod_namespace, pod, workload, address,
        sum(f.count) AS count, min(f.first_seen) AS first_seen, max(f.last_seen) AS last_seen,
        (SELECT json_group_array(pod) FROM (SELECT DISTINCT c.pod FROM usage AS u JOIN caller AS c USING (caller_id)
           WHERE u.identity_id = f.identity_id AND u.impersonator_id = f.impersonator_id AND u.atom_id = f.atom_id
             AND u.namespace_id = f.namespace_id AND u.object_name_id = f.object_name_id AND u.decision = f.decision AND c.pod <> '' ORDER BY c.pod)) AS pods
 FROM usage_fact AS f WHERE f.identity_id IN (SELECT identity_id FROM who)
 GROUP BY f.identity_id, f.impersonator_id, f.atom_id, f.namespace_id, f.object_name_id, f.decision, f.caller_id
-ORDER BY 1, api_group, resource, subresource, path, f.namespace, f.name, verb, by, decision, pod_namespace, pod
+ORDER BY 1, api_group, resource, subresource, path, f.namespace, f.name, verb, by, decision, pod_namespace, pod, address

@@ -13,8 +13,10 @@ public struct AccountEvidence: Sendable {
         public var decision: UsageKey.Decision
         /// Whether somebody who impersonated the account asked, with groups that may not be the account's.
         public var isImpersonated: Bool
-        /// The pod that asked, as `shop/cart-7d9c`; `nil` = the credential names none, or the fact is implied.
+        /// The pod that asked, as `shop/cart-7d9c`; `nil` = nothing tells it, or the fact is implied.
         public var pod: String?
+        /// Whether the credential names no pod, and the pod is the only one of the account that has the address of the request.
+        public var isPodByAddress: Bool
         /// The workload that the inventory gives for the pod, as `Deployment/cart`; `nil` = unknown.
         public var workload: String?
         /// The program; `""` = none told.
@@ -51,12 +53,15 @@ public struct AccountEvidence: Sendable {
     }
 
     private static func fact(_ row: QueryResult.Row) -> Fact {
-        let pod = row["pod"].string ?? ""
+        let isByAddress = row["pod"].string?.isEmpty ?? true
+        let prefix = isByAddress ? "address_" : ""
+        let namespace = row[isByAddress ? "address_namespace" : "pod_namespace"].string ?? ""
+        let pod = row[prefix + "pod"].string.map { "\(namespace)/\($0)" }
         return Fact(
             request: row.request, cause: row["cause"].string ?? "request",
             decision: UsageKey.Decision(rawValue: row["decision"].string ?? "") ?? .unknown,
-            isImpersonated: row["impersonated"].isTrue, pod: pod.isEmpty ? nil : "\(row["pod_namespace"].string ?? "")/\(pod)",
-            workload: row["workload"].string,
+            isImpersonated: row["impersonated"].isTrue, pod: pod, isPodByAddress: isByAddress && pod != nil,
+            workload: row[prefix + "workload"].string,
             userAgent: row["user_agent"].string ?? "", count: row["count"].integer ?? 0, firstSeen: Int64(row["first_seen"].integer ?? 0),
             lastSeen: Int64(row["last_seen"].integer ?? 0))
     }

@@ -25,6 +25,8 @@ public struct WorkloadAttribution: Sendable {
         case pod
         /// The credential names a pod whose name is one that the workload gives its pods.
         case podName = "pod name"
+        /// The credential names no pod, and one pod of the account has the address that the request came from.
+        case sourceIP = "source IP"
         /// The program is one that only pods of this workload were seen to use.
         case userAgent = "user agent"
     }
@@ -53,11 +55,11 @@ public struct WorkloadAttribution: Sendable {
     }
 
     private static func byPod(_ fact: AccountEvidence.Fact, _ workloads: [Workload]) -> (workload: String, means: Means)? {
-        if let workload = fact.workload { return (workload, .pod) }
+        if let workload = fact.workload { return (workload, fact.isPodByAddress ? .sourceIP : .pod) }
         guard let pod = fact.pod?.splitBytes(at: "/").after else { return nil }
         let candidates = workloads.filter { $0.couldName(pod: pod) }
         // `cart-web` rather than `cart`.
-        return candidates.max { $0.name.utf8.count < $1.name.utf8.count }.map { ($0.text, .podName) }
+        return candidates.max { $0.name.utf8.count < $1.name.utf8.count }.map { ($0.text, fact.isPodByAddress ? .sourceIP : .podName) }
     }
 }
 

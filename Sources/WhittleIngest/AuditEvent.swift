@@ -27,19 +27,26 @@ struct AuditEvent {
         /// The service account that the user is.
         var account: (namespace: String, name: String)?
         var pod: (name: String, uid: String)?
+        /// The address that the API server saw the request come from; `""` = not told.
+        var peer = ""
         var impersonatedUser: UserInfo?
         var impersonatedUID = ""
         var impersonatedExtra: [String: [String]] = [:]
         var impersonationConstraint: String?
+
+        /// The address of a service account whose credential names no pod: it may be that of the pod. `""` for all others.
+        var address: String { account != nil && pod == nil ? peer : "" }
 
         /// Whose rights are used.
         var subject: String { impersonatedUser?.name ?? user.name }
 
         init() {}
 
-        /// Reads `user`, `impersonatedUser` and `authenticationMetadata` of an event.
-        init(user value: DocumentValue?, impersonated: DocumentValue?, metadata: DocumentValue?) {
+        /// Reads `user`, `impersonatedUser`, `authenticationMetadata` and `sourceIPs` of an event.
+        init(user value: DocumentValue?, impersonated: DocumentValue?, metadata: DocumentValue?, sourceIPs: DocumentValue?) {
             user = Self.info(value)
+            // Those before it are what the client or a proxy said.
+            peer = Self.address(sourceIPs?.texts.last)
             account = ServiceAccountName.split(user.name)
             if let extra = value?.value("extra"), let name = extra.dotted("authentication.kubernetes.io/pod-name")?.texts.first {
                 pod = (name, extra.dotted("authentication.kubernetes.io/pod-uid")?.texts.first ?? "")
@@ -60,6 +67,19 @@ struct AuditEvent {
             account = other.account
             if user.groups.isEmpty { user.groups = other.user.groups }
             pod = pod ?? other.pod
+        }
+
+        /// `text` if it can be an address.
+        static func address(_ text: String?) -> String {
+            guard let text, text.utf8.count <= 45 else { return "" }
+            let isAddress = text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"), UInt8(ascii: "."), UInt8(ascii: ":"):
+                    true
+                default: false
+                }
+            }
+            return isAddress ? text : ""
         }
 
         private static func info(_ value: DocumentValue?) -> UserInfo {
@@ -99,8 +119,11 @@ struct AuditEvent {
         requestURI = (field("requestURI") ?? http?.value("url"))?.string ?? ""
         userAgent = (field("userAgent") ?? http?.value("useragent"))?.string ?? ""
         caller = Caller(
-            user: field("user"), impersonated: field("impersonatedUser"), metadata: field("authenticationMetadata"))
-        if caller.user.name.isEmpty, let user = field("usr") { caller.complete(with: Caller(user: user, impersonated: nil, metadata: nil)) }
+            user: field("user"), impersonated: field("impersonatedUser"), metadata: field("authenticationMetadata"),
+            sourceIPs: field("sourceIPs"))
+        if caller.user.name.isEmpty, let user = field("usr") {
+            caller.complete(with: Caller(user: user, impersonated: nil, metadata: nil, sourceIPs: nil))
+        }
         if let reference = field("objectRef") {
             var apiGroup = reference.value("apiGroup")?.string
             // In v1alpha1 the version tells the group too.

@@ -76,7 +76,7 @@ struct AuditFolder: ~Copyable {
             let texts = SIMD4(
                 text(value.subject), text(value.pod == nil ? "" : value.account?.namespace ?? ""), text(value.pod?.name ?? ""),
                 text(value.pod?.uid ?? ""))
-            known.callers.append((texts, value.impersonatedUser != nil))
+            known.callers.append((texts, text(value.address), value.impersonatedUser != nil))
         }
         known.callerValues += new.callers
         for agent in new.agents { known.agents.append(text(agent)) }
@@ -100,7 +100,9 @@ struct AuditFolder: ~Copyable {
         signature.clear()
         signature.append(caller.texts)
         signature.append(SIMD4(agent, answer.reason, prepared.code, Int32(decision)))
-        signature.append((isComplete ? 1 : 0) | (caller.isImpersonating ? 2 : 0) | (answer.isPlain ? 4 : 0))
+        signature.append(
+            (isComplete ? 1 : 0) | (caller.isImpersonating ? 2 : 0) | (answer.isPlain ? 4 : 0) | (caller.address == 0 ? 0 : 8))
+        if caller.address != 0 { signature.append(SIMD4(caller.address, 0, 0, 0)) }
         // What texts do not tell counts as it is written.
         if caller.isImpersonating { signature.append(counted: parts.callerValues[Int(prepared.caller)].key) }
         if !answer.isPlain { signature.append(counted: parts.answerValues[Int(prepared.answer)].key) }
@@ -223,6 +225,7 @@ struct AuditFolder: ~Copyable {
         }
         if isAllowed, event.code == 403 || answer.reason == 0 { return nil }
         (fact.user, fact.podNamespace, fact.pod, fact.podUID) = (caller.texts[0], caller.texts[1], caller.texts[2], caller.texts[3])
+        fact.address = caller.address
         fact.userAgent = agent
         fact.verb = text(verb)
         fact.reason = answer.reason
@@ -249,6 +252,7 @@ struct AuditFolder: ~Copyable {
                 fact.pod = text(pod.name)
                 fact.podUID = text(pod.uid)
             }
+            fact.address = text(event.caller.address)
             fact.userAgent = text(event.userAgent)
             fact.verb = text(request.verb)
             if let path = request.path {
@@ -332,6 +336,7 @@ struct AuditFolder: ~Copyable {
             var fact = fact
             (fact.user, fact.impersonator) = (place(fact.user), place(fact.impersonator))
             (fact.podNamespace, fact.pod, fact.podUID) = (place(fact.podNamespace), place(fact.pod), place(fact.podUID))
+            fact.address = place(fact.address)
             (fact.userAgent, fact.verb, fact.reason) = (place(fact.userAgent), place(fact.verb), place(fact.reason))
             if fact.apiGroup >= 0 { fact.apiGroup = place(fact.apiGroup) }
             (fact.resource, fact.subresource) = (place(fact.resource), place(fact.subresource))

@@ -79,6 +79,7 @@ struct AuditLine {
     private(set) var impersonatedUser: ByteSlice?
     private(set) var authenticationMetadata: ByteSlice?
     private(set) var userAgent: ByteSlice?
+    private(set) var sourceIPs: ByteSlice?
     private(set) var message: ByteSlice?
     private(set) var decision: ByteSlice?
     private(set) var reason: ByteSlice?
@@ -106,7 +107,9 @@ struct AuditLine {
                 if key.isText("level") { return cursor.takeString(&level) }
                 if key.isText("items") { return false }
             case 7: if key.isText("auditID") { return cursor.takeString(&auditID) }
-            case 9: if key.isText("userAgent") { return cursor.takeString(&userAgent) }
+            case 9:
+                if key.isText("userAgent") { return cursor.takeString(&userAgent) }
+                if key.isText("sourceIPs") { return cursor.takeList(&sourceIPs) }
             case 10: if key.isText("requestURI") { return cursor.takeString(&requestURI) }
             case 11:
                 if key.isText("annotations") {
@@ -192,6 +195,15 @@ struct AuditLine {
         @inline(__always)
         mutating func takeObject(_ value: inout ByteSlice?) -> Bool {
             guard position < end, position.pointee == UInt8(ascii: "{") else { return false }
+            let start = position
+            guard skipValue() else { return false }
+            value = ByteSlice(start: start, count: position - start)
+            return true
+        }
+
+        @inline(__always)
+        mutating func takeList(_ value: inout ByteSlice?) -> Bool {
+            guard position < end, position.pointee == UInt8(ascii: "[") else { return skipValue() }
             let start = position
             guard skipValue() else { return false }
             value = ByteSlice(start: start, count: position - start)

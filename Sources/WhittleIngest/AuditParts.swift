@@ -65,7 +65,7 @@ struct NewParts {
 /// What the numbers of one `AuditParts` stand for, as places of texts in one `AuditFolder`.
 struct KnownParts {
     /// Texts: user, and namespace, name and uid of the pod.
-    typealias Caller = (texts: SIMD4<Int32>, isImpersonating: Bool)
+    typealias Caller = (texts: SIMD4<Int32>, address: Int32, isImpersonating: Bool)
     /// The decision as a place in `AuditTally`.
     typealias Answer = (decision: Int, reason: Int32, isPlain: Bool)
 
@@ -82,8 +82,8 @@ struct AuditParts: ~Copyable {
     private let memoryLimit: Int
     private let seed: UInt64
     private var callers = ByteTable()
-    /// Hashes of the names of those who really asked, by caller.
-    private var users: ContiguousArray<(hash: UInt64, isNamed: Bool)> = []
+    /// Hashes of the names of those who really asked, by caller, and whether only an address can tell their pod.
+    private var users: ContiguousArray<(hash: UInt64, isNamed: Bool, needsAddress: Bool)> = []
     private var agents = ByteTable()
     private var answers = ByteTable()
     private var new = NewParts()
@@ -190,11 +190,17 @@ struct AuditParts: ~Copyable {
     }
 
     private mutating func caller(_ event: AuditLine) -> Int32? {
-        guard let user = event.user else { return nil }
+        guard let user = event.user, let caller = caller(event, user, sourceIPs: nil) else { return nil }
+        guard users[Int(caller)].needsAddress, let addresses = event.sourceIPs else { return caller }
+        return self.caller(event, user, sourceIPs: addresses)
+    }
+
+    private mutating func caller(_ event: AuditLine, _ user: ByteSlice, sourceIPs: ByteSlice?) -> Int32? {
         var key = user
-        if let impersonated = event.impersonatedUser {
+        if event.impersonatedUser != nil || sourceIPs != nil {
             scratch.clear()
-            for part in [user, impersonated] + (event.authenticationMetadata.map { [$0] } ?? []) {
+            for part in [user, event.impersonatedUser, event.impersonatedUser == nil ? nil : event.authenticationMetadata, sourceIPs] {
+                guard let part else { continue }
                 scratch.append(part)
                 scratch.append(0)
             }
@@ -202,14 +208,15 @@ struct AuditParts: ~Copyable {
         }
         let (known, place) = callers.find(key)
         if let known { return known }
-        let parts = [user, event.impersonatedUser, event.impersonatedUser == nil ? nil : event.authenticationMetadata]
+        let parts = [user, event.impersonatedUser, event.impersonatedUser == nil ? nil : event.authenticationMetadata, sourceIPs]
         let trees = parts.map { $0.flatMap(Self.tree) }
         guard !zip(parts, trees).contains(where: { $0 != nil && $1 == nil }) else { return nil }
         let number = Int32(users.count)
-        let value = AuditEvent.Caller(user: trees[0]?.root, impersonated: trees[1]?.root, metadata: trees[2]?.root)
+        let value = AuditEvent.Caller(
+            user: trees[0]?.root, impersonated: trees[1]?.root, metadata: trees[2]?.root, sourceIPs: trees[3]?.root)
         withExtendedLifetime(trees) {}
         callers.insert(key, number, at: place)
-        users.append((Self.hash(of: value.user.name, seed), !value.user.name.isEmpty))
+        users.append((Self.hash(of: value.user.name, seed), !value.user.name.isEmpty, value.account != nil && value.pod == nil))
         new.callers.append(NewParts.Caller(value: value, key: value.impersonatedUser == nil ? [] : Array(key.buffer)))
         return number
     }

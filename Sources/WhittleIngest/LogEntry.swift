@@ -19,6 +19,7 @@ extension AuditEvent {
         stage = isOpen ? "ResponseStarted" : "ResponseComplete"
         caller.user = UserInfo(name: payload.value("authenticationInfo")?.value("principalEmail")?.string ?? "", groups: [])
         caller.account = ServiceAccountName.split(caller.user.name)
+        caller.peer = AuditEvent.Caller.address(payload.value("requestMetadata")?.value("callerIp")?.string)
         userAgent = payload.value("requestMetadata")?.value("callerSuppliedUserAgent")?.string ?? ""
         receivedAt = (entry.value("timestamp") ?? entry.value("receiveTimestamp"))?.string.flatMap { Timestamp.microseconds($0) }
         let status = payload.value("status")

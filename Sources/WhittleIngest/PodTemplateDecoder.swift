@@ -3,10 +3,12 @@ import WhittleModel
 extension ManifestDecoder {
     func decodePod(_ object: DocumentValue) {
         guard let meta = meta(of: object, "Pod", isNamespaced: true) else { return }
-        let metadata = object.value("metadata")
+        let (metadata, status) = (object.value("metadata"), object.value("status"))
+        let addresses = (status?.value("podIPs")).elements.compactMap { $0.value("ip")?.string }
         builder.add(
             Pod(
-                meta: meta, spec: podSpec(object.value("spec")), phase: object.value("status")?.value("phase")?.string,
+                meta: meta, spec: podSpec(object.value("spec")), phase: status?.value("phase")?.string,
+                addresses: addresses.isEmpty ? (status?.value("podIP")?.string).map { [$0] } ?? [] : addresses,
                 isMirror: metadata?.value("annotations")?.value("kubernetes.io/config.mirror") != nil,
                 owner: owner(metadata)))
     }

@@ -153,6 +153,7 @@ public enum UsageExportReader {
             (fact.podNamespace, fact.pod, fact.podUID) = (
                 text(value.value("podNamespace")), text(value.value("pod")), text(value.value("podUID"))
             )
+            fact.address = text(value.value("address"))
             fact.userAgent = text(value.value("userAgent"))
             fact.reason = text(value.value("reason"))
             fact.decision = Int32(UsageKey.Decision.allCases.firstIndex(of: decision) ?? 2)

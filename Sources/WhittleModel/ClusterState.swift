@@ -37,16 +37,24 @@ public struct Pod: Hashable, Sendable {
     public var spec: PodSpec
     /// status.phase; `nil` in a manifest.
     public var phase: String?
+    /// status.podIPs; empty in a manifest.
+    public var addresses: [String]
+    /// Whether it will never run again, and another pod may have its address.
+    public var isFinished: Bool { phase == "Succeeded" || phase == "Failed" }
     /// Whether it mirrors a static pod.
     public var isMirror: Bool
     /// Its controller; `nil` for a bare pod.
     public var owner: OwnerReference?
 
     /// Creates a pod.
-    public init(meta: ObjectMeta, spec: PodSpec, phase: String? = nil, isMirror: Bool = false, owner: OwnerReference? = nil) {
+    public init(
+        meta: ObjectMeta, spec: PodSpec, phase: String? = nil, addresses: [String] = [], isMirror: Bool = false,
+        owner: OwnerReference? = nil
+    ) {
         self.meta = meta
         self.spec = spec
         self.phase = phase
+        self.addresses = addresses
         self.isMirror = isMirror
         self.owner = owner
     }

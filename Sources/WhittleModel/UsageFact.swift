@@ -20,6 +20,8 @@ public struct UsageKey: Hashable, Sendable {
     public var pod: String
     /// The pod's uid; `""` = not known.
     public var podUID: String
+    /// The address that a service account asked from whose credential names no pod; `""` = not known, or not needed.
+    public var address: String
     /// The user agent; `""` = none.
     public var userAgent: String
     /// The attributes as the authorizer saw them.
@@ -34,13 +36,14 @@ public struct UsageKey: Hashable, Sendable {
     /// Creates a key.
     public init(
         user: String, impersonator: String = "", podNamespace: String = "", pod: String = "", podUID: String = "",
-        userAgent: String = "", request: Request, decision: Decision, codeClass: Int = 0, reason: String = ""
+        address: String = "", userAgent: String = "", request: Request, decision: Decision, codeClass: Int = 0, reason: String = ""
     ) {
         self.user = user
         self.impersonator = impersonator
         self.podNamespace = podNamespace
         self.pod = pod
         self.podUID = podUID
+        self.address = address
         self.userAgent = userAgent
         self.request = request
         self.decision = decision
@@ -60,7 +63,7 @@ public struct UsageKey: Hashable, Sendable {
         for text in texts { hasher.combine(ByteString(text)) }
     }
 
-    private var texts: [String] { [user, impersonator, podNamespace, pod, podUID, userAgent, reason] }
+    private var texts: [String] { [user, impersonator, podNamespace, pod, podUID, address, userAgent, reason] }
 }
 
 /// One kind of request in full detail; its texts are places in `UsageFold.texts`.
@@ -75,6 +78,8 @@ public struct UsageFact: Hashable, Sendable {
     public var pod: Int32 = 0
     /// See `podNamespace`.
     public var podUID: Int32 = 0
+    /// The address that a service account asked from whose credential names no pod.
+    public var address: Int32 = 0
     /// The user agent; `""` = none.
     public var userAgent: Int32 = 0
     /// The verb.

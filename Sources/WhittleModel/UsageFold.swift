@@ -99,7 +99,7 @@ public struct UsageFold: Sendable {
         func text(_ place: Int32) -> String { texts[Int(place)] }
         return UsageKey(
             user: text(fact.user), impersonator: text(fact.impersonator), podNamespace: text(fact.podNamespace),
-            pod: text(fact.pod), podUID: text(fact.podUID), userAgent: text(fact.userAgent),
+            pod: text(fact.pod), podUID: text(fact.podUID), address: text(fact.address), userAgent: text(fact.userAgent),
             request: fact.apiGroup < 0
                 ? Request(verb: text(fact.verb), path: text(fact.resource))
                 : Request(

@@ -50,6 +50,7 @@ public enum UsageExport {
             [("request", request(key.request, user: key.user))]
             + texts([
                 ("impersonator", key.impersonator), ("podNamespace", key.podNamespace), ("pod", key.pod), ("podUID", key.podUID),
+                ("address", key.address),
                 ("userAgent", key.userAgent), ("reason", key.reason), ("decision", key.decision.rawValue),
             ]) + [
                 ("codeClass", String(key.codeClass)), ("started", String(count.started)), ("firstSeen", String(count.firstSeen)),

@@ -121,7 +121,7 @@ final class FactWriter {
         self.dictionaries = dictionaries
         self.fold = fold
         ids = ContiguousArray(repeating: TextIDs(), count: fold.texts.count)
-        insertCaller = writer.statement("INSERT INTO caller (caller_id, namespace, pod, pod_uid) VALUES (?, ?, ?, ?)")
+        insertCaller = writer.statement("INSERT INTO caller (caller_id, namespace, pod, pod_uid, address) VALUES (?, ?, ?, ?, ?)")
         insertAgent = writer.insert(into: "agent", columns: 2)
         insertReason = writer.insert(into: "reason", columns: 5)
         insertUsage = writer.insert(into: "usage", columns: 15)
@@ -145,8 +145,8 @@ final class FactWriter {
         insertDropped = writer.statement("INSERT OR IGNORE INTO names_dropped VALUES (?, ?)")
 
         lastUsage = try Int64.fetchOne(database, sql: "SELECT coalesce(max(usage_id), 0) FROM usage") ?? 0
-        for row in try Row.fetchAll(database, sql: "SELECT namespace, pod, pod_uid, caller_id FROM caller") {
-            callers[Self.callerKey(row[0], row[1], row[2])] = row[3]
+        for row in try Row.fetchAll(database, sql: "SELECT namespace, pod, pod_uid, address, caller_id FROM caller") {
+            callers[Self.callerKey(row[0], row[1], row[2], row[3])] = row[4]
         }
         for row in try Row.fetchAll(database, sql: "SELECT user_agent, agent_id FROM agent") { agents[ByteString(row[0])] = row[1] }
         for row in try Row.fetchAll(database, sql: "SELECT reason, reason_id FROM reason") { reasons[ByteString(row[0])] = row[1] }
@@ -183,8 +183,8 @@ final class FactWriter {
         return false
     }
 
-    private static func callerKey(_ namespace: String, _ pod: String, _ uid: String) -> ByteString {
-        ByteString("\(namespace)\0\(pod)\0\(uid)")
+    private static func callerKey(_ namespace: String, _ pod: String, _ uid: String, _ address: String) -> ByteString {
+        ByteString("\(namespace)\0\(pod)\0\(uid)\0\(address)")
     }
 
     /// Whether some verb on some resource may have more names than `limit`, or lost them in this fold.
@@ -319,14 +319,14 @@ final class FactWriter {
         return id
     }
 
-    private static func callerKey(_ fact: UsageFact) -> SIMD4<Int32> { SIMD4(fact.podNamespace, fact.pod, fact.podUID, 0) }
+    private static func callerKey(_ fact: UsageFact) -> SIMD4<Int32> { SIMD4(fact.podNamespace, fact.pod, fact.podUID, fact.address) }
 
     private func caller(_ key: SIMD4<Int32>) throws -> Int64 {
-        let (namespace, pod, uid) = (text(key[0]), text(key[1]), text(key[2]))
-        let place = Self.callerKey(namespace, pod, uid)
+        let (namespace, pod, uid, address) = (text(key[0]), text(key[1]), text(key[2]), text(key[3]))
+        let place = Self.callerKey(namespace, pod, uid, address)
         if let id = callers[place] { return id }
         let id = Int64(callers.count)
-        try insertCaller.run(id, namespace, pod, uid)
+        try insertCaller.run(id, namespace, pod, uid, address)
         callers[place] = id
         return id
     }

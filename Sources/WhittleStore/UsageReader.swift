@@ -53,7 +53,7 @@ private struct UsageReader {
             database,
             sql: """
                 SELECT i.name, m.name, c.namespace, c.pod, c.pod_uid, g.user_agent, a.verb, a.api_group, a.resource, a.url, n.name, o.name,
-                  r.reason, u.decision, u.code_class, u.count, u.started, u.first_seen, u.last_seen, u.impersonator_id
+                  r.reason, u.decision, u.code_class, u.count, u.started, u.first_seen, u.last_seen, c.address
                 FROM usage AS u CROSS JOIN identity AS i ON i.identity_id = u.identity_id
                 CROSS JOIN identity AS m ON m.identity_id = u.impersonator_id
                 CROSS JOIN caller AS c ON c.caller_id = u.caller_id CROSS JOIN agent AS g ON g.agent_id = u.agent_id
@@ -66,6 +66,7 @@ private struct UsageReader {
             fact.user = text(row[0])
             fact.impersonator = text(row[1])
             (fact.podNamespace, fact.pod, fact.podUID) = (text(row[2]), text(row[3]), text(row[4]))
+            fact.address = text(row[19])
             fact.userAgent = text(row[5])
             fact.verb = text(row[6])
             target(&fact, row[7], row[8], row[9])

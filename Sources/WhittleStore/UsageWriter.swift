@@ -18,7 +18,7 @@ struct UsageWriter {
     static func writeEmptyRows(_ database: Database) throws {
         try database.execute(
             sql: """
-                INSERT INTO caller VALUES (0, '', '', '', NULL);
+                INSERT INTO caller VALUES (0, '', '', '', NULL, '');
                 INSERT INTO agent VALUES (0, '');
                 INSERT INTO reason VALUES (0, '', NULL, NULL, NULL);
                 """)
@@ -107,7 +107,7 @@ struct UsageWriter {
                   JOIN workload AS r ON r.workload_id = w.root_id
                   WHERE p.namespace = caller.namespace AND p.name = caller.pod
                     AND (caller.pod_uid = '' OR p.uid IS NULL OR p.uid = caller.pod_uid))
-                WHERE workload IS NULL AND caller_id > 0
+                WHERE workload IS NULL AND pod <> ''
                 """)
     }
 

@@ -67,6 +67,8 @@ public final class WhittleDatabase: Sendable {
     private static func upgrade(_ path: String, from found: Int) throws {
         do {
             var configuration = Configuration()
+            // A script may replace a table that others refer to.
+            configuration.foreignKeysEnabled = false
             configuration.busyMode = .timeout(10)
             try DatabaseQueue(path: path, configuration: configuration).inDatabase { database in
                 try database.inTransaction(.immediate) {

@@ -331,6 +331,58 @@ struct ProposeTests {
         #expect(proof.output.contains("ServiceAccount shop/cart-web: 3 of 3 needs allowed"), "\(proof.output)\(proof.errors)")
     }
 
+    @Test("a credential without pod is attributed by the address that the request came from, if one pod of the account has it")
+    func sourceIP() throws {
+        let workspace = try Workspace()
+        func pod(_ name: String, _ owner: String, _ status: String, _ more: String = "", spec: String = "") -> String {
+            "---\n{apiVersion: v1, kind: Pod, metadata: {name: \(name), namespace: shop, \(owner)\(more)}, spec: {serviceAccountName: cart, \(spec)containers: [{name: c, image: i}]}, status: {\(status)}}\n"
+        }
+        let (replicas, job) = (
+            "ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web-a, uid: u, controller: true}]",
+            "ownerReferences: [{apiVersion: batch/v1, kind: Job, name: report-1, uid: u, controller: true}]"
+        )
+        let manifests =
+            Self.shared
+            + "---\n{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: web-a, namespace: shop, ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: web, uid: u, controller: true}]}, spec: {template: {spec: {serviceAccountName: cart, containers: [{name: c, image: i}]}}}}\n"
+            + "---\n{apiVersion: batch/v1, kind: Job, metadata: {name: report-1, namespace: shop, ownerReferences: [{apiVersion: batch/v1, kind: CronJob, name: report, uid: u, controller: true}]}, spec: {template: {spec: {serviceAccountName: cart, containers: [{name: c, image: i}]}}}}\n"
+            + pod("one", replicas, "phase: Running, podIP: 10.0.0.7, podIPs: [{ip: 10.0.0.7}]")
+            + pod("two", job, "phase: Running, podIP: 10.0.0.8, podIPs: [{ip: 10.0.0.8}, {ip: \"fd00::8\"}]")
+            + pod("host", replicas, "phase: Running, podIP: 10.0.0.1", spec: "hostNetwork: true, ")
+            + pod("done", job, "phase: Succeeded, podIP: 10.0.0.9")
+            + pod("young", replicas, "phase: Running, podIP: 10.0.0.10", ", creationTimestamp: \"2027-01-01T00:00:00Z\"")
+        func event(_ resource: String, _ addresses: String...) -> Event {
+            Event("list", "/api/v1/namespaces/shop/\(resource)").with {
+                $0.more = #","sourceIPs":["\#(addresses.joined(separator: #"",""#))"]"#
+            }
+        }
+        let db = try database(
+            [
+                event("pods", "203.0.113.9", "10.0.0.7"), event("configmaps", "fd00::8"), event("services", "10.0.0.1"),
+                event("secrets", "10.0.0.9"), event("endpoints", "10.0.0.10"), event("events", "10.0.0.7", "10.0.0.99"),
+                event("limitranges"),
+            ], manifests, in: workspace)
+        func needs(_ db: String) throws -> [String: Set<String>] {
+            let all = try #require(JSON(data: Data(propose("sa/cart", "-n", "shop", "--by", "workload", "-o", "json", db: db).output.utf8)))
+            return Dictionary(
+                uniqueKeysWithValues: all["proposals"].array.map { proposal in
+                    (proposal["serviceAccount"]["name"].string ?? "", Set(proposal["needs"].array.compactMap { $0["resource"].string }))
+                })
+        }
+        let nobodys: Set = ["services", "secrets", "endpoints", "events", "limitranges"]
+        let expected = ["cart-web": nobodys.union(["pods"]), "cart-report": nobodys.union(["configmaps"])]
+        #expect(try needs(db) == expected)
+        #expect(propose("sa/cart", "-n", "shop", "--by", "workload", db: db).output.contains("# 5 requests could not be attributed"))
+        // A load keeps addresses, and so does what is carried elsewhere.
+        let cluster = try workspace.write(manifests, to: "again.yaml")
+        #expect(whittle("load", cluster, "-o", db).code == 0)
+        #expect(try needs(db) == expected)
+        let (part, other) = (workspace.file("part.zst"), workspace.file("other.db"))
+        #expect(whittle("usage", "export", "-o", part, "--db", db).code == 0)
+        #expect(whittle("load", cluster, "-o", other).code == 0)
+        #expect(whittle("usage", "merge", part, "--db", other).code == 0)
+        #expect(try needs(other) == expected)
+    }
+
     @Test("accounts of divided accounts never share a name")
     func workloadNames() throws {
         let workspace = try Workspace()

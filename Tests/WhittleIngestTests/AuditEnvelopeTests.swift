@@ -228,7 +228,7 @@ struct AuditEnvelopeTests {
         _ namespace: String, _ name: String
     ) throws {
         func entry(_ more: String) -> String {
-            #"{"insertId":"i1","timestamp":"2026-03-01T10:00:00Z","operation":{"id":"a1"},\#(more)"protoPayload":{"@type":"type.googleapis.com/google.cloud.audit.AuditLog","methodName":"\#(method)","resourceName":"\#(resourceName)","authenticationInfo":{"principalEmail":"system:serviceaccount:shop:ops"},"authorizationInfo":[{"granted":true}],"requestMetadata":{"callerSuppliedUserAgent":"ops/1"},"status":{}}}"#
+            #"{"insertId":"i1","timestamp":"2026-03-01T10:00:00Z","operation":{"id":"a1"},\#(more)"protoPayload":{"@type":"type.googleapis.com/google.cloud.audit.AuditLog","methodName":"\#(method)","resourceName":"\#(resourceName)","authenticationInfo":{"principalEmail":"system:serviceaccount:shop:ops"},"authorizationInfo":[{"granted":true}],"requestMetadata":{"callerSuppliedUserAgent":"ops/1","callerIp":"10.0.0.7"},"status":{}}}"#
         }
         let allowed = try fold("[" + entry(#""labels":{"authorization.k8s.io/decision":"allow"},"#) + "]\n")
         let fact = try #require(allowed.usage.first?.key)
@@ -237,6 +237,7 @@ struct AuditEnvelopeTests {
                 == Request(
                     verb: verb, apiGroup: apiGroup, resource: resource, subresource: subresource, namespace: namespace, name: name))
         #expect(fact.user == "system:serviceaccount:shop:ops" && fact.userAgent == "ops/1" && fact.decision == .allow)
+        #expect(fact.address == "10.0.0.7")
         #expect(allowed.logs[0].envelopes == ["gke": 1])
         let refused = try fold(entry(#""labels":{"authorization.k8s.io/decision":"forbid"},"#) + "\n")
         #expect(refused.usage.keys.map(\.decision) == [.forbid])

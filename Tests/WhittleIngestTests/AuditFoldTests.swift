@@ -44,6 +44,24 @@ struct AuditFoldTests {
         #expect(!quick.facts.isEmpty, sourceLocation: sourceLocation)
     }
 
+    @Test("the address counts when the credential names no pod, and only then")
+    func addresses() throws {
+        let user = #"{"username":"system:serviceaccount:shop:cart","groups":["system:authenticated"]}"#
+        let podded = #"{"username":"system:serviceaccount:shop:cart","extra":{"authentication.kubernetes.io/pod-name":["a"]}}"#
+        func from(_ number: Int, _ addresses: String, as other: String? = nil) -> String {
+            let line = Self.event(number, more: #""sourceIPs":\#(addresses),"#)
+            return other.map { line.replacingOccurrences(of: user, with: $0) } ?? line
+        }
+        let lines =
+            from(1, #"["10.0.0.1"]"#) + from(2, #"["10.0.0.2"]"#) + from(3, #"["203.0.113.1", "10.0.0.1"]"#) + from(4, "[]")
+            + from(5, "null")
+            + from(6, #"["no address"]"#) + from(7, #"["10.0.0.3"]"#, as: podded) + from(8, #"["10.0.0.4"]"#, as: #"{"username":"jane"}"#)
+            + Self.event(9)
+        try expectSame(lines)
+        let counts = try fold(lines).usage.map { "\($0.user.split(separator: ":").last ?? "") \($0.pod) \($0.address) \($1.count)" }
+        #expect(Set(counts) == ["cart  10.0.0.1 2", "cart  10.0.0.2 1", "cart   4", "cart a  1", "jane   1"])
+    }
+
     @Test("the recorded log, and the demo's")
     func recorded() throws {
         for path in ["clusters/recorded/audit.log.gz", "demo/audit.log"] {

@@ -155,6 +155,11 @@ CREATE TABLE pod (
   line             INTEGER,                          -- place
   column           INTEGER                           -- place
 ) STRICT;
+CREATE TABLE pod_address (                           -- addresses that no other pod has: of running pods with a network of their own
+  pod_id           INTEGER NOT NULL REFERENCES pod,  -- the pod
+  address          TEXT NOT NULL,                    -- status.podIPs
+  PRIMARY KEY (pod_id, address)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE pod_token (                             -- credentials for the API that a pod's containers can read
   pod_id           INTEGER NOT NULL REFERENCES pod,  -- the pod
   ordinal          INTEGER NOT NULL,                 -- 0, 1, … within the pod
@@ -302,12 +307,13 @@ CREATE TABLE api_resource (                          -- what can be asked for
 
 -- ───────────── usage: survives loads; refers to dictionaries only, never to state ─────────────
 CREATE TABLE caller (                                -- the process behind a request, as its token says
-  caller_id        INTEGER PRIMARY KEY,              -- 0 = a credential without pod
-  namespace        TEXT NOT NULL,                    -- of the pod; '' for id 0
-  pod              TEXT NOT NULL,                    -- pod name; '' for id 0
+  caller_id        INTEGER PRIMARY KEY,              -- 0 = a credential without pod, and no address
+  namespace        TEXT NOT NULL,                    -- of the pod; '' = the credential names none
+  pod              TEXT NOT NULL,                    -- pod name; '' as above
   pod_uid          TEXT NOT NULL,                    -- '' unknown
   workload         TEXT,                             -- 'Deployment/cart', resolved through the inventory; NULL unknown
-  UNIQUE (namespace, pod, pod_uid)
+  address          TEXT NOT NULL,                    -- where a service account asked from whose credential names no pod; '' = all others
+  UNIQUE (namespace, pod, pod_uid, address)
 ) STRICT;
 CREATE TABLE agent (
   agent_id         INTEGER PRIMARY KEY,              -- 0 = none

@@ -55,6 +55,42 @@ CREATE TABLE policy_check (
   line             INTEGER,
   column           INTEGER
 ) STRICT;
+CREATE TABLE pod_address (
+  pod_id           INTEGER NOT NULL REFERENCES pod,
+  address          TEXT NOT NULL,
+  PRIMARY KEY (pod_id, address)
+) STRICT, WITHOUT ROWID;
+-- What makes a row distinct cannot be altered.
+DROP VIEW usage_fact;
+CREATE TABLE new_caller (
+  caller_id        INTEGER PRIMARY KEY,
+  namespace        TEXT NOT NULL,
+  pod              TEXT NOT NULL,
+  pod_uid          TEXT NOT NULL,
+  workload         TEXT,
+  address          TEXT NOT NULL,
+  UNIQUE (namespace, pod, pod_uid, address)
+) STRICT;
+INSERT INTO new_caller SELECT caller_id, namespace, pod, pod_uid, workload, '' FROM caller;
+DROP TABLE caller;
+ALTER TABLE new_caller RENAME TO caller;
+CREATE VIEW usage_fact AS                            -- usage with everything spelled out
+SELECT u.usage_id, i.kind AS identity_kind, i.name AS user, nullif(m.name, '') AS impersonator, nullif(c.namespace, '') AS pod_namespace,
+       nullif(c.pod, '') AS pod, c.workload, nullif(c.address, '') AS address, nullif(a.user_agent, '') AS user_agent, t.verb, t.api_group,
+       CASE WHEN instr(t.resource, '/') > 0 THEN substr(t.resource, 1, instr(t.resource, '/') - 1) ELSE t.resource END AS resource,
+       CASE WHEN instr(t.resource, '/') > 0 THEN substr(t.resource, instr(t.resource, '/') + 1) WHEN t.resource IS NOT NULL THEN '' END AS subresource,
+       o.name AS name, n.name AS namespace, t.url AS path, u.decision, u.code_class, r.reason,
+       r.binding_kind, r.binding_namespace, r.binding_name, u.count, u.started, u.first_seen, u.last_seen,
+       u.identity_id, u.impersonator_id, u.caller_id, u.agent_id, u.atom_id, u.namespace_id, u.object_name_id, u.reason_id
+FROM usage AS u
+CROSS JOIN identity AS i    ON i.identity_id = u.identity_id
+CROSS JOIN identity AS m    ON m.identity_id = u.impersonator_id
+CROSS JOIN caller AS c      ON c.caller_id = u.caller_id
+CROSS JOIN agent AS a       ON a.agent_id = u.agent_id
+CROSS JOIN atom AS t        ON t.atom_id = u.atom_id
+CROSS JOIN namespace AS n   ON n.namespace_id = u.namespace_id
+CROSS JOIN object_name AS o ON o.object_name_id = u.object_name_id
+CROSS JOIN reason AS r      ON r.reason_id = u.reason_id;
 -- Annotations and owners were not kept; the labels tell of the API server and of Helm.
 ALTER TABLE role ADD COLUMN managed_by TEXT;
 ALTER TABLE binding ADD COLUMN managed_by TEXT;

@@ -23,7 +23,7 @@ JOIN effective_grant AS g ON g.identity_id = w.subject_id;
 
 CREATE VIEW usage_fact AS                            -- usage with everything spelled out
 SELECT u.usage_id, i.kind AS identity_kind, i.name AS user, nullif(m.name, '') AS impersonator, nullif(c.namespace, '') AS pod_namespace,
-       nullif(c.pod, '') AS pod, c.workload, nullif(a.user_agent, '') AS user_agent, t.verb, t.api_group,
+       nullif(c.pod, '') AS pod, c.workload, nullif(c.address, '') AS address, nullif(a.user_agent, '') AS user_agent, t.verb, t.api_group,
        CASE WHEN instr(t.resource, '/') > 0 THEN substr(t.resource, 1, instr(t.resource, '/') - 1) ELSE t.resource END AS resource,
        CASE WHEN instr(t.resource, '/') > 0 THEN substr(t.resource, instr(t.resource, '/') + 1) WHEN t.resource IS NOT NULL THEN '' END AS subresource,
        o.name AS name, n.name AS namespace, t.url AS path, u.decision, u.code_class, r.reason,
