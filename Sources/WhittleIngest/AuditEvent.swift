@@ -96,6 +96,8 @@ struct AuditEvent {
         var reviewedUser: String?
         var reviewedRequest: Request?
         var reviewAllowed: Bool?
+        /// Of the options of a deletion.
+        var ignoresReadErrors = false
         var blockingOwners: [(apiGroup: String, kind: String, name: String)] = []
         /// Of a binding.
         var roleRef: (kind: String, name: String)?
@@ -151,6 +153,7 @@ struct AuditEvent {
     var isTold: Bool { !auditID.isEmpty || !requestURI.isEmpty || !verb.isEmpty }
 
     private mutating func readBody(_ object: DocumentValue, response: DocumentValue?) {
+        body.ignoresReadErrors = object.dotted(AuditNeeds.unsafeDeleteOption)?.bool ?? false
         if let spec = object.value("spec"), objectRef?.apiGroup == "authorization.k8s.io" {
             body.reviewedUser = spec.value("user")?.string
             body.reviewAllowed = response?.value("status")?.value("allowed")?.bool

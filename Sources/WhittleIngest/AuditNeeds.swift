@@ -125,6 +125,11 @@ package struct AuditNeeds {
             create.verb = "create"
             implied.append(ImpliedNeed(user: subject, request: create, cause: .webSocket, isAllowed: true))
         }
+        if request.verb == "delete", event.code < 400, event.body.ignoresReadErrors || Self.ignoresReadErrors(event.requestURI) {
+            var unsafe = request
+            unsafe.verb = "unsafe-delete-ignore-read-errors"
+            implied.append(ImpliedNeed(user: subject, request: unsafe, cause: .unsafeDelete, isAllowed: true))
+        }
         // A review that failed says nothing.
         if request.apiGroup == "authorization.k8s.io", request.verb == "create", event.code < 400,
             let reviewed = event.body.reviewedRequest,
@@ -133,6 +138,14 @@ package struct AuditNeeds {
             implied.append(
                 ImpliedNeed(user: user, request: reviewed, cause: .accessReview, isAllowed: event.body.reviewAllowed ?? true))
         }
+    }
+
+    /// The option of a deletion that is a right of its own (semantics HID-8).
+    static let unsafeDeleteOption: StaticString = "ignoreStoreReadErrorWithClusterBreakingPotential"
+
+    private static func ignoresReadErrors(_ uri: String) -> Bool {
+        guard let query = uri.splitBytes(at: "?").after else { return false }
+        return RequestURI.parameter(unsafeDeleteOption.description, in: query[...]) == "true"
     }
 
     private mutating func addFlags(_ event: AuditEvent, _ request: Request, _ forbidden: ForbiddenMessage?) {

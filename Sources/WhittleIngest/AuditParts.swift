@@ -134,6 +134,11 @@ struct AuditParts: ~Copyable {
             let mayReview = uri.contains("authorization.k8s.io") || uri.hasEscapes || uri.contains(UInt8(ascii: "%"))
             if mayReview || body.contains("blockOwnerDeletion") || body.contains("\\u") { return nil }
         }
+        if verb.isText("delete") {
+            let isOption =
+                uri.contains(UInt8(ascii: "?")) && (uri.contains(UInt8(ascii: "%")) || uri.contains(AuditNeeds.unsafeDeleteOption))
+            if isOption || event.requestObject?.contains(AuditNeeds.unsafeDeleteOption) ?? false { return nil }
+        }
         guard let caller = caller(event), users[Int(caller)].isNamed else { return nil }
         var prepared = PreparedEvent(verb: verb, requestURI: uri, caller: caller, time: time, phase: phase, level: level, stage: stage)
         if let id = event.auditID, !id.isEmpty {

@@ -207,6 +207,8 @@ public struct ImpliedNeed: Hashable, Sendable {
         case impersonation
         /// Another server asked on behalf of this user (semantics AUD-22).
         case accessReview = "access-review"
+        /// Deleting an object that cannot be read (semantics HID-8).
+        case unsafeDelete = "unsafe-delete"
     }
 
     /// The user who needs it.

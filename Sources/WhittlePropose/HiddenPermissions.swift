@@ -1,6 +1,6 @@
 import WhittleModel
 
-/// Permissions that are checked inside a request and leave no event of their own (semantics HID-1 to HID-10).
+/// Permissions that are checked inside a request and leave no event of their own (semantics HID-1 to HID-14).
 ///
 /// Nothing is added that the subject does not hold already: what it worked with must have been enough.
 struct HiddenPermissions {
@@ -46,6 +46,10 @@ struct HiddenPermissions {
         addHeld(
             "clustertrustbundles", ["create", "update", "patch"], group: Self.certificatesGroup,
             also: [("attest", Self.certificatesGroup, "signers")], why: "a ClusterTrustBundle of a signer is checked for that signer")
+        addHeld(
+            "certificatesigningrequests", ["create"], group: Self.certificatesGroup,
+            also: ["nodeclient", "selfnodeclient"].map { ("create", Self.certificatesGroup, "certificatesigningrequests/\($0)") },
+            why: "the approver of node certificates asks whether the requester may have them", warnsOfMissing: false)
         for verb in ["update", "patch"] {
             addHeld(
                 "resourceclaims/status", [verb], group: "resource.k8s.io",
@@ -99,8 +103,11 @@ struct HiddenPermissions {
     }
 
     /// Adds what is held of the permissions that go with writing a resource.
+    ///
+    /// - Parameter warnsOfMissing: whether the request fails without them.
     private mutating func addHeld(
-        _ resource: String, _ verbs: [String], group: String, also: [(verb: String, group: String, resource: String)], why: String
+        _ resource: String, _ verbs: [String], group: String, also: [(verb: String, group: String, resource: String)], why: String,
+        warnsOfMissing: Bool = true
     ) {
         guard
             needs.contains(where: {
@@ -109,7 +116,9 @@ struct HiddenPermissions {
         else { return }
         for other in also {
             let atoms = heldAtoms(other.verb, other.group, other.resource, in: "")
-            if atoms.isEmpty {
+            if atoms.isEmpty, !warnsOfMissing {
+                continue
+            } else if atoms.isEmpty {
                 warnings.append(
                     "\(why): `\(other.verb) \(targetText(resource: other.resource, apiGroup: other.group, url: nil))`, which it does not hold, may be asked for"
                 )

@@ -271,6 +271,7 @@ struct ProposeTests {
             {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: cart}, rules: [
               {apiGroups: [certificates.k8s.io], resources: [certificatesigningrequests/approval], verbs: [update]},
               {apiGroups: [certificates.k8s.io], resources: [signers], verbs: [approve], resourceNames: [example.test/a]},
+              {apiGroups: [certificates.k8s.io], resources: [certificatesigningrequests, certificatesigningrequests/nodeclient], verbs: [create]},
               {apiGroups: [apps], resources: [deployments/finalizers], verbs: [update]}, {apiGroups: [""], resources: [configmaps], verbs: [create]}]}
             ---
             {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: cart}, roleRef: {kind: ClusterRole, name: cart, apiGroup: rbac.authorization.k8s.io}, subjects: [{kind: ServiceAccount, name: cart, namespace: shop}]}
@@ -281,10 +282,14 @@ struct ProposeTests {
         let db = try database(
             [
                 Event("update", "/apis/certificates.k8s.io/v1/certificatesigningrequests/c/approval"),
+                Event("create", "/apis/certificates.k8s.io/v1/certificatesigningrequests"),
                 Event("create", Self.maps).with { ($0.code, $0.more) = (201, owner) },
             ], manifests, in: workspace)
         let result = propose("sa/cart", "-n", "shop", db: db)
         #expect(result.output.contains("resources: [signers]\n  resourceNames: [example.test/a]\n  verbs: [approve]"))
+        // What the approver asks for is kept where it is held.
+        #expect(result.output.contains("resources: [certificatesigningrequests, certificatesigningrequests/nodeclient]\n  verbs: [create]"))
+        #expect(!result.output.contains("selfnodeclient") && !result.errors.contains("selfnodeclient"))
         #expect(result.output.contains("resources: [deployments/finalizers]\n  resourceNames: [web]\n  verbs: [update]"))
         let proof = whittle("verify", try workspace.write(result.output, to: "p.yaml"), "--exact", "--db", db)
         #expect(proof.code == 0, "\(proof.output)")

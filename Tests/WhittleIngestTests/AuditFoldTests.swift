@@ -97,6 +97,23 @@ struct AuditFoldTests {
         #expect(try fold(lines).flags.keys.contains { $0.flag.hasPrefix("hidden:update apps Deployment/finalizers d") })
     }
 
+    @Test("deleting what cannot be read is a right of its own")
+    func unsafeDeletes() throws {
+        let (uri, option) = ("/api/v1/namespaces/shop/secrets/broken", AuditFoldTests.option)
+        let lines =
+            Self.event(1, uri: uri, verb: "delete", more: #""requestObject":{"kind":"DeleteOptions","\#(option)":true},"#)
+            + Self.event(2, uri: uri + "?gracePeriodSeconds=0\\u0026\(option)=true", verb: "delete")
+            + Self.event(3, uri: uri + "?\(option)=false", verb: "delete", more: #""requestObject":{"kind":"DeleteOptions"},"#)
+            + Self.event(4, uri: uri, verb: "get", more: #""requestObject":{"\#(option)":true},"#)
+        try expectSame(lines)
+        let implied = try fold(lines).implied
+        #expect(implied.count == 1)
+        let request = Request(verb: "unsafe-delete-ignore-read-errors", resource: "secrets", namespace: "shop", name: "broken")
+        #expect(implied.first?.key.request == request && implied.first?.value.count == 2)
+    }
+
+    private static let option = "ignoreStoreReadErrorWithClusterBreakingPotential"
+
     @Test(
         "a bad line is counted and loses nothing else",
         arguments: [

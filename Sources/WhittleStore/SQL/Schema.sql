@@ -355,7 +355,7 @@ CREATE TABLE implied_need (                          -- rights that a request pr
   atom_id          INTEGER NOT NULL REFERENCES atom,        -- literal
   namespace_id     INTEGER NOT NULL REFERENCES namespace,   -- 0 = cluster-wide or URL
   object_name_id   INTEGER NOT NULL REFERENCES object_name, -- 0 = without name
-  cause            TEXT NOT NULL,                           -- 'apply-created', 'websocket', 'impersonation', 'access-review'
+  cause            TEXT NOT NULL,                           -- 'apply-created', 'websocket', 'impersonation', 'access-review', 'unsafe-delete'
   decision         TEXT NOT NULL CHECK (decision IN ('allow','forbid')),  -- forbid: attempted and refused
   count            INTEGER NOT NULL,                        -- requests that prove it
   first_seen       INTEGER NOT NULL,                        -- time
