@@ -33,12 +33,23 @@ struct GeneralisationOptions: ParsableArguments {
     @Flag(help: "Add delete to create.")
     var lifecycle = false
 
+    @Option(
+        help: ArgumentHelp(
+            "What is needed in two or more namespaces with these labels is needed in all of them: team=shop,env!=test.",
+            valueName: "selector"))
+    var namespaceSelector: String?
+
     @Option(help: "Allow this refused request too, as its line says: 'get secrets in shop'; a * stands for any text.")
     var includeDenied: [String] = []
 
     func validate() throws {
         if maxResourceNames < 0 { throw ValidationError("--max-resource-names is at least 0") }
-        if exact, readClosure || writeClosure || lifecycle { throw ValidationError("--exact takes no step beyond the needs") }
+        if let namespaceSelector, LabelSelector(text: namespaceSelector) == nil {
+            throw ValidationError("`\(namespaceSelector)` is no label selector")
+        }
+        if exact, readClosure || writeClosure || lifecycle || namespaceSelector != nil {
+            throw ValidationError("--exact takes no step beyond the needs")
+        }
     }
 
     /// The steps.
@@ -48,6 +59,7 @@ struct GeneralisationOptions: ParsableArguments {
         (policy.generatedNames, policy.createThenUse, policy.maximumNames) = (generatedNames, createThenUse, maxResourceNames)
         (policy.watchList, policy.hidden) = (watchList, hidden)
         (policy.readClosure, policy.writeClosure, policy.lifecycle) = (readClosure, writeClosure, lifecycle)
+        policy.namespaceSelector = namespaceSelector.flatMap { LabelSelector(text: $0) }
         return policy
     }
 }

@@ -94,6 +94,9 @@ enum ProposalInput {
                     of: ReferenceUniverse.Target(apiGroup: row["api_group"].string ?? "", resource: row["resource"].string ?? ""),
                     namespace: namespace, owner: row["owner"].string)
             }
+            for row in try database.run("labelled-objects", ["kind": .text("Namespace")]).named {
+                universe.namespaceLabels[ByteString(row["name"].string ?? "")] = Labels(json: row["labels"].string ?? "{}")
+            }
             self.universe = universe
             policyChecks = try database.policyChecks()
             inputSHA256 = try database.inputSHA256()

@@ -20,6 +20,8 @@ public struct Generalisation: Hashable, Sendable {
         case writeClosure = "write-closure"
         /// `delete` of what is created.
         case lifecycle
+        /// What is needed in some namespaces of a label selector is needed in all of them.
+        case namespaces
         /// A check inside a request that leaves no event of its own.
         case hidden
         /// A refused request that the user chose to allow.
@@ -56,6 +58,8 @@ public struct GeneralisationPolicy: Hashable, Sendable {
     public var writeClosure = false
     /// See `Generalisation.Step.lifecycle`.
     public var lifecycle = false
+    /// See `Generalisation.Step.namespaces`; `nil` = not taken.
+    public var namespaceSelector: LabelSelector?
     /// See `Generalisation.Step.hidden`.
     public var hidden = true
 

@@ -40,6 +40,7 @@ struct Generaliser {
         if policy.lifecycle {
             add(.lifecycle, "delete", "is created") { $0.request.verb == "create" && $0.request.subresource.isEmpty }
         }
+        if let selector = policy.namespaceSelector { fill(selector) }
     }
 
     private mutating func take(_ step: Generalisation.Step, _ atoms: [RuleAtom], in scope: String, _ reason: String) {
@@ -111,6 +112,30 @@ struct Generaliser {
             return (.manyNames, "\(names.count) names, more than \(policy.maximumNames)")
         }
         return nil
+    }
+
+    // MARK: Namespaces
+
+    /// Needs in so many namespaces of a selector are needs in all of them.
+    private static let alikeNamespaces = 2
+
+    private mutating func fill(_ selector: LabelSelector) {
+        let selected = universe.namespaceLabels.filter { selector.matches($0.value) }.keys.map(\.string).sorted(by: bytesPrecede)
+        var scopes: [RuleAtom: Set<ByteString>] = [:]
+        for need in needs where selected.contains(where: need.scope.isSameBytes(as:)) {
+            scopes[need.atom, default: []].insert(ByteString(need.scope))
+        }
+        let wide = scopes.filter { $0.value.count >= Self.alikeNamespaces }.keys
+            .sorted { Need.precedes(Need($0, observedIn: ""), Need($1, observedIn: "")) }
+        for namespace in selected {
+            for atom in wide where !(scopes[atom]?.contains(ByteString(namespace)) ?? true) {
+                let seen = scopes[atom]?.count ?? 0
+                let target = targetText(resource: atom.resource, apiGroup: atom.apiGroup, url: nil)
+                take(
+                    .namespaces, [atom], in: namespace,
+                    "`\(atom.verb) \(target)` is needed in \(seen) of the \(selected.count) namespaces that the selector matches")
+            }
+        }
     }
 
     // MARK: Verbs

@@ -30,6 +30,8 @@ public struct ReferenceUniverse: Sendable {
 
     /// Namespaces present.
     public var namespaces: Set<String> = []
+    /// Labels of those whose object is known.
+    public var namespaceLabels: [ByteString: Labels] = [:]
     private var clusterScoped: Set<Target> = []
     private var names: [Object: Set<ByteString>] = [:]
     private var owners: [Object: [ByteString: String]] = [:]

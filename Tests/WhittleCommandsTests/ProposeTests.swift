@@ -138,6 +138,30 @@ struct ProposeTests {
         #expect(try steps("--read-closure") == ["watch-list: list pods", "read-closure: get pods"])
     }
 
+    @Test("a label selector of namespaces spreads what two of them need over all of them, and nothing else")
+    func namespaceSelector() throws {
+        let workspace = try Workspace()
+        let namespaces = [("a", "shop"), ("b", "shop"), ("c", "shop"), ("d", "shop"), ("e", "bank")].map {
+            "---\n{apiVersion: v1, kind: Namespace, metadata: {name: \($0.0), labels: {team: \($0.1)}}}\n"
+        }
+        let events = ["a", "b", "e"].map { Event("list", "/api/v1/namespaces/\($0)/pods") }
+        let single = Event("get", "/api/v1/namespaces/a/configmaps/c")
+        let refused = Event("list", "/api/v1/namespaces/d/pods").with { ($0.decision, $0.code) = ("forbid", 403) }
+        let db = try database(events + [single, refused], Self.account + namespaces.joined(), in: workspace)
+        let result = propose("sa/cart", "-n", "shop", "--namespace-selector", "team=shop", "-o", "json", db: db)
+        let steps = try document(result)["generalisations"].array
+        #expect(steps.map { $0["step"].string } == ["namespaces"])
+        #expect(steps.first?["namespace"].string == "c" && steps.first?["requests"].int == 1)
+        #expect(
+            steps.first?["reason"].string == "`list pods` is needed in 2 of the 4 namespaces that the selector matches")
+        let text = propose("sa/cart", "-n", "shop", "--namespace-selector", "team=shop", db: db)
+        #expect((text.output + text.errors).contains("namespaces is not taken, as `list pods` was refused"))
+        let proposal = try workspace.write(text.output, to: "p.yaml")
+        #expect(whittle("verify", proposal, "--namespace-selector", "team=shop", "--db", db).code == 0)
+        #expect(whittle("verify", proposal, "--exact", "--db", db).code == 1)
+        #expect(propose("sa/cart", "-n", "shop", "--namespace-selector", "team=(", db: db).code == 64)
+    }
+
     @Test("the same rules in several namespaces are one ClusterRole with RoleBindings, never bound to the cluster")
     func sharedNamespaces() throws {
         let workspace = try Workspace()
