@@ -28,11 +28,11 @@ WITH who AS MATERIALIZED (
   SELECT identity_id, name FROM identity WHERE kind = 'User' AND name = :user
   UNION ALL SELECT identity_id, name FROM identity WHERE :user IS NULL
 ), address_pod AS MATERIALIZED (                 -- pods that run as the user, or hold a token of it
-  SELECT k.identity_id, d.address, max(k.pod_id) AS pod_id
+  SELECT k.identity_id, d.value AS address, max(k.pod_id) AS pod_id
   FROM (SELECT identity_id, pod_id FROM pod WHERE identity_id IN (SELECT identity_id FROM who)
         UNION SELECT identity_id, pod_id FROM pod_token WHERE identity_id IN (SELECT identity_id FROM who)) AS k
-  CROSS JOIN pod_address AS d ON d.pod_id = k.pod_id
-  GROUP BY k.identity_id, d.address HAVING count(*) = 1
+  CROSS JOIN pod AS p ON p.pod_id = k.pod_id CROSS JOIN json_each(p.addresses) AS d
+  GROUP BY k.identity_id, d.value HAVING count(DISTINCT k.pod_id) = 1
 )
 SELECT i.name AS user, t.verb, t.api_group, t.resource, t.url AS path, n.name AS namespace, o.name, q.cause, q.decision, q.impersonated,
        c.namespace AS pod_namespace, c.pod, c.workload, c.address,

@@ -226,9 +226,8 @@ struct InventoryWriter {
     }
 
     private mutating func writePods(_ workloads: [WorkloadKey: Int], _ nodes: [ByteString: Int64]) throws {
-        let insert = writer.insert(into: "pod", columns: 17)
+        let insert = writer.insert(into: "pod", columns: 18)
         let insertToken = writer.insert(into: "pod_token", columns: 5)
-        let insertAddress = writer.insert(into: "pod_address", columns: 2)
         for (index, pod) in state.pods.enumerated() {
             let meta = pod.meta
             let identity = identity(of: pod.spec, namespace: meta.namespace, isMirror: pod.isMirror)
@@ -237,10 +236,8 @@ struct InventoryWriter {
                 index + 1, try dictionaries.namespace(meta.namespace), meta.namespace, meta.name, meta.uid, time(meta.creationTimestamp),
                 pod.spec.nodeName.flatMap { nodes[ByteString($0)] }, owner.map { $0 + 1 },
                 try identity.serviceAccountName.map { try account(meta.namespace, $0) }, pod.spec.automount, pod.phase,
-                pod.spec.hostNetwork, pod.spec.privileged, meta.labels.json, place(meta.location))
-            if !pod.spec.hostNetwork, !pod.isFinished {
-                for address in pod.addresses.uniqued() { try insertAddress.run(index + 1, address) }
-            }
+                pod.spec.hostNetwork, pod.spec.privileged, meta.labels.json, place(meta.location),
+                pod.addresses.isEmpty || pod.spec.hostNetwork || pod.isFinished ? "[]" : jsonArray(pod.addresses))
             var holders: [Int64] = []
             for (ordinal, token) in identity.tokens.enumerated() {
                 let holder = try account(meta.namespace, token.serviceAccountName)

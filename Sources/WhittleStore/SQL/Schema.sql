@@ -153,13 +153,9 @@ CREATE TABLE pod (
   labels           TEXT NOT NULL,                    -- JSON object
   source_id        INTEGER,                          -- place
   line             INTEGER,                          -- place
-  column           INTEGER                           -- place
+  column           INTEGER,                          -- place
+  addresses        TEXT NOT NULL                     -- JSON array of status.podIPs; '[]' = unknown, or others have them too: host network, finished
 ) STRICT;
-CREATE TABLE pod_address (                           -- addresses that no other pod has: of running pods with a network of their own
-  pod_id           INTEGER NOT NULL REFERENCES pod,  -- the pod
-  address          TEXT NOT NULL,                    -- status.podIPs
-  PRIMARY KEY (pod_id, address)
-) STRICT, WITHOUT ROWID;
 CREATE TABLE pod_token (                             -- credentials for the API that a pod's containers can read
   pod_id           INTEGER NOT NULL REFERENCES pod,  -- the pod
   ordinal          INTEGER NOT NULL,                 -- 0, 1, … within the pod

@@ -55,11 +55,7 @@ CREATE TABLE policy_check (
   line             INTEGER,
   column           INTEGER
 ) STRICT;
-CREATE TABLE pod_address (
-  pod_id           INTEGER NOT NULL REFERENCES pod,
-  address          TEXT NOT NULL,
-  PRIMARY KEY (pod_id, address)
-) STRICT, WITHOUT ROWID;
+ALTER TABLE pod ADD COLUMN addresses TEXT NOT NULL DEFAULT '[]';
 -- What makes a row distinct cannot be altered.
 DROP VIEW usage_fact;
 CREATE TABLE new_caller (
