@@ -154,7 +154,7 @@ CREATE TABLE pod (
   source_id        INTEGER,                          -- place
   line             INTEGER,                          -- place
   column           INTEGER,                          -- place
-  addresses        TEXT NOT NULL                     -- JSON array of status.podIPs; '[]' = unknown, or others have them too: host network, finished
+  addresses        TEXT NOT NULL DEFAULT '[]'        -- JSON array of status.podIPs; '[]' = unknown, or others have them too: host network, finished
 ) STRICT;
 CREATE TABLE pod_token (                             -- credentials for the API that a pod's containers can read
   pod_id           INTEGER NOT NULL REFERENCES pod,  -- the pod
