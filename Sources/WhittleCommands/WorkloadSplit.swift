@@ -63,7 +63,7 @@ struct WorkloadSplit {
             "apiVersion": .string("v1"), "kind": .string("ServiceAccount"),
             "metadata": .members([
                 "name": .string(new.name), "namespace": .string(new.namespace),
-                "labels": .members(["app.kubernetes.io/managed-by": .string("whittle")]),
+                "labels": .members([RoleProposal.managedByLabel: .string(RoleProposal.manager)]),
             ]),
         ])
         let all = Set(ProposalInput.needs(usage.facts.filter { $0.decision == .allow }).map(\.need))

@@ -64,6 +64,11 @@ public struct RoleProposal: Sendable {
     /// One binding per scope, in the order of `scopes`.
     public var bindings: [Binding]
 
+    /// The label that says whose an object is.
+    public static let managedByLabel = "app.kubernetes.io/managed-by"
+    /// Its value on everything proposed.
+    public static let manager = "whittle"
+
     /// Whether fewer rules are proven impossible.
     public var isProvenMinimal: Bool { scopes.allSatisfy(\.isProvenMinimal) }
     /// Rules in all roles.
@@ -110,7 +115,7 @@ public struct RoleProposal: Sendable {
         generaliser.run()
         generalisations += generaliser.steps
         warnings += basis.doubts + generaliser.refusals
-        generalisations += Self.dropped(basis.droppedNames, among: needs)
+        generalisations += Self.dropped(basis.droppedNames, among: needs, basis.universe)
         let given = Self.index(needs.map(\.need))
         generalisations = generalisations.compactMap { Self.counted($0, beyond: given, basis.universe) }
 
@@ -146,13 +151,17 @@ public struct RoleProposal: Sendable {
         return step
     }
 
-    private static func dropped(_ names: [RuleAtom], among needs: [EvidencedNeed]) -> [Generalisation] {
+    private static func dropped(
+        _ names: [RuleAtom], among needs: [EvidencedNeed], _ universe: ReferenceUniverse
+    ) -> [Generalisation] {
         let dropped = Set(names)
-        return needs.filter { dropped.contains($0.need.atom) }.map {
-            Generalisation(
-                step: .droppedNames, namespace: $0.need.scope, atoms: [],
-                reason:
-                    "`\($0.need.request.verb) \(targetText(resource: $0.need.atom.resource, apiGroup: $0.need.atom.apiGroup, url: nil))` was seen with more names than the usage keeps",
+        return needs.map(\.need).filter { dropped.contains($0.atom) }.map { need in
+            // Nobody knows which of the names were seen: every one counts, so this is the most that it can be.
+            let size = universe.size(of: need.atom, scope: need.scope) { $0.name == nil }
+            let target = targetText(resource: need.atom.resource, apiGroup: need.atom.apiGroup, url: nil)
+            return Generalisation(
+                step: .droppedNames, namespace: need.scope, atoms: [],
+                reason: "`\(need.request.verb) \(target)` was seen with more names than the usage keeps", size: size.requests,
                 isUnbounded: true)
         }
     }
@@ -163,7 +172,7 @@ public struct RoleProposal: Sendable {
         _ scopes: [RoleMinimizer.Scope], namespace: String, name: String, sharedRoleMinimum: Int
     ) -> (roles: [Role], bindings: [Binding]) {
         let objectName = "whittle:\(namespace):\(name)"
-        let labels: Labels = ["app.kubernetes.io/managed-by": "whittle"]
+        let labels = Labels(dictionaryLiteral: (managedByLabel, manager))
         var roles: [Role] = []
         /// Names of the roles that namespaces share, by what is in them.
         var shared: [ByteString: (name: String, rules: [PolicyRule])] = [:]

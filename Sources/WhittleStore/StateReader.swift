@@ -29,12 +29,13 @@ extension WhittleDatabase {
             let roles = try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT r.role_id, r.namespace, r.name, r.assumed, f.path, r.line, r.column, r.uid, r.managed_by FROM role AS r
+                    SELECT r.role_id, r.namespace, r.name, r.assumed, f.path, r.line, r.column, r.uid, r.managed_by, r.labels FROM role AS r
                     LEFT JOIN source AS f ON f.source_id = r.source_id ORDER BY r.role_id
                     """
             ).map { row in
                 Role(
-                    meta: Self.meta(namespace: row[1], name: row[2], uid: row[7], manager: row[8], at: Self.location(row, from: 4)),
+                    meta: Self.meta(
+                        namespace: row[1], name: row[2], uid: row[7], labels: row[9], manager: row[8], at: Self.location(row, from: 4)),
                     rules: rules[row[0]] ?? [], isAssumed: row[3])
             }
             var subjects: [Int64: [WrittenSubject]] = [:]
@@ -47,22 +48,26 @@ extension WhittleDatabase {
                 database,
                 sql: """
                     SELECT b.binding_id, b.namespace, b.name, b.role_ref_kind, b.role_ref_name, b.assumed, f.path, b.line, b.column,
-                           b.uid, b.managed_by
+                           b.uid, b.managed_by, b.labels
                     FROM binding AS b LEFT JOIN source AS f ON f.source_id = b.source_id
                     WHERE b.bootstrap OR NOT ? ORDER BY b.binding_id
                     """, arguments: [onlyBootstrap]
             ).map { row in
                 Binding(
-                    meta: Self.meta(namespace: row[1], name: row[2], uid: row[9], manager: row[10], at: Self.location(row, from: 6)),
+                    meta: Self.meta(
+                        namespace: row[1], name: row[2], uid: row[9], labels: row[11], manager: row[10], at: Self.location(row, from: 6)),
                     roleRef: RoleRef(kind: row[3], name: row[4]), subjects: subjects[row[0]] ?? [], isAssumed: row[5])
             }
             return Authorizer(roles: roles, bindings: bindings)
         }
     }
 
-    static func meta(namespace: String, name: String, uid: String?, manager: String?, at location: SourceLocation?) -> ObjectMeta {
+    static func meta(
+        namespace: String, name: String, uid: String?, labels: String = "{}", manager: String?, at location: SourceLocation?
+    ) -> ObjectMeta {
         ObjectMeta(
-            namespace: namespace, name: name, uid: uid, manager: manager.flatMap { ObjectManager(json: $0) }, location: location)
+            namespace: namespace, name: name, uid: uid, labels: Labels(json: labels), manager: manager.flatMap { ObjectManager(json: $0) },
+            location: location)
     }
 
     static func location(_ row: Row, from first: Int) -> SourceLocation? {

@@ -138,6 +138,37 @@ struct ProposeTests {
         #expect(try steps("--read-closure") == ["watch-list: list pods", "read-closure: get pods"])
     }
 
+    @Test("an object of others that has the name of a proposed one is told of with its place, one of ours is not")
+    func takenNames() throws {
+        let workspace = try Workspace()
+        func role(_ more: String) -> String {
+            Self.account
+                + "---\n{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: 'whittle:shop:cart', namespace: shop\(more)}, rules: []}\n"
+        }
+        let event = Event("list", Self.pods)
+        let foreign = propose("sa/cart", "-n", "shop", db: try database([event], role(""), in: workspace)).errors
+        #expect(foreign.contains("cluster.yaml:7:1: "))
+        #expect(foreign.contains("warning: Role shop/whittle:shop:cart is not managed by whittle, and applying the proposal replaces it"))
+        let own = role(", labels: {app.kubernetes.io/managed-by: whittle}")
+        let other = try Workspace()
+        #expect(!propose("sa/cart", "-n", "shop", db: try database([event], own, in: other)).errors.contains("not managed by whittle"))
+    }
+
+    @Test("names that were not kept are told with the most that they can be")
+    func droppedNameSize() throws {
+        let workspace = try Workspace()
+        let pods = ["a", "b", "c"].map {
+            "---\n{apiVersion: v1, kind: Pod, metadata: {name: \($0), namespace: shop}, spec: {containers: [{name: c, image: i}]}}\n"
+        }.joined()
+        let db = workspace.file("c.db")
+        try #require(whittle("load", try workspace.write(Self.account + pods, to: "cluster.yaml"), "-o", db).code == 0)
+        let log = ["a", "b", "x"].enumerated().map { Event("get", "\(Self.pods)/\($1)").line($0) + "\n" }.joined()
+        try #require(whittle("usage", "load", try workspace.write(log, to: "a.log"), "--max-names", "2", "--db", db).code == 0)
+        let step = try document(propose("sa/cart", "-n", "shop", "-o", "json", db: db))["generalisations"].array.first ?? .null
+        #expect(step["step"].string == "dropped-names" && step["unbounded"].bool == true)
+        #expect(step["requests"].int == 3)
+    }
+
     @Test("a label selector of namespaces spreads what two of them need over all of them, and nothing else")
     func namespaceSelector() throws {
         let workspace = try Workspace()

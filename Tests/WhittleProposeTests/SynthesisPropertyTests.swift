@@ -96,6 +96,64 @@ struct SynthesisPropertyTests {
         }
     }
 
+    /// P14.
+    @Test(
+        "what a proposal allows beyond the needs is what its steps report, and a step that is off adds nothing",
+        arguments: RandomNeeds.batches(1_200))
+    func accounting(_ seeds: [Int]) {
+        // What is written with `*` is declared, and never widened.
+        for seed in seeds where seed % 12 != 10 {
+            var instance = RandomNeeds(seed: seed)
+            let needs = instance.needs.filter(\.isExpressible)
+            let staying = Authorizer(roles: [], bindings: [])
+            func proposal(_ policy: GeneralisationPolicy) -> RoleProposal {
+                var basis = ProposalBasis(staying: staying)
+                basis.observed = needs.map { EvidencedNeed($0, Evidence()) }
+                basis.policy = policy
+                return RoleProposal(namespace: "shop", name: "cart", basis)
+            }
+            func reported(_ proposal: RoleProposal) -> [Need] {
+                proposal.generalisations.flatMap { step in
+                    step.atoms.map {
+                        let (resource, subresource) = ($0.resource ?? "").splitBytes(at: "/")
+                        return Need(
+                            Request(
+                                verb: $0.verb, apiGroup: $0.apiGroup ?? "", resource: resource, subresource: subresource ?? "",
+                                namespace: step.namespace, name: $0.resourceName ?? ""))
+                    }
+                }
+            }
+            var policy = GeneralisationPolicy()
+            policy.maximumNames = instance.number(below: 4)
+            for place in Self.switches { policy[keyPath: place] = instance.number(below: 4) > 0 }
+            let whole = proposal(policy)
+            let beyond = reported(whole)
+            let proof = ProposalProof(
+                roles: whole.roles, bindings: whole.bindings, needs: needs + beyond, namespace: "shop", name: "cart", staying: staying)
+            expect(proof.isExact, "P14: \(proof.refused.count) refused, \(proof.excess.count) unreported", instance)
+            let bare = Rules(needs)
+            for step in whole.generalisations {
+                let owner = bare.rules(in: "") + bare.rules(in: step.namespace)
+                for atom in step.atoms {
+                    let isBeyond = !RuleCoverage.uncovered(owner: owner, servant: [atom.rule]).isEmpty
+                    expect(isBeyond, "P14: \(atom) is reported, and needed", instance)
+                }
+            }
+            for place in Self.switches where policy[keyPath: place] {
+                var less = policy
+                less[keyPath: place] = false
+                let rest = proposal(less)
+                let left = Rules(needs + reported(whole)).covers(Rules(needs + reported(rest)))
+                expect(left, "P14: more is allowed with a step off", instance)
+            }
+            expect(reported(proposal(.exact)).isEmpty, "P14: steps of an exact proposal", instance)
+        }
+    }
+
+    private static let switches: [WritableKeyPath<GeneralisationPolicy, Bool> & Sendable] = [
+        \.generatedNames, \.createThenUse, \.watchList, \.readClosure, \.writeClosure, \.lifecycle,
+    ]
+
     /// P15.
     @Test("what is written as YAML reads back the same", arguments: RandomNeeds.batches(600))
     func roundTrip(_ seeds: [Int]) {
