@@ -77,8 +77,13 @@ enum ProposalInput {
         let resources: [APIResource]
         let universe: ReferenceUniverse
         let policyChecks: [PolicyCheck]
+        /// Roles and bindings of others that have a name as proposals have, by `key`.
+        let takenNames: [ByteString: ObjectMeta]
         /// SHA-256 of the manifests and dumps; `""` = none were loaded.
         let inputSHA256: String
+
+        /// What tells an object from others.
+        static func key(_ kind: String, _ meta: ObjectMeta) -> ByteString { ByteString("\(kind)\0\(meta.namespace)\0\(meta.name)") }
 
         init(_ database: WhittleDatabase) throws {
             staying = try database.authorizer(onlyBootstrap: true)
@@ -98,6 +103,12 @@ enum ProposalInput {
                 universe.namespaceLabels[ByteString(row["name"].string ?? "")] = Labels(json: row["labels"].string ?? "{}")
             }
             self.universe = universe
+            let objects = all.roles.map { ($0.kind, $0.meta) } + all.bindings.map { ($0.kind, $0.meta) }
+            takenNames = Dictionary(
+                objects.filter { _, meta in
+                    meta.name.hasBytePrefix(RoleProposal.namePrefix) && meta.labels[RoleProposal.managedByLabel] != RoleProposal.manager
+                }
+                .map { (Self.key($0, $1), $1) }, uniquingKeysWith: { first, _ in first })
             policyChecks = try database.policyChecks()
             inputSHA256 = try database.inputSHA256()
         }

@@ -113,7 +113,7 @@ struct ProposeCommand: ParsableCommand {
                 parts[index].thinReasons = statement?.thinReasons ?? ["neither the input nor the logs know the account"]
             }
             warn(account, parts, isDeclared: basis.observed.isEmpty)
-            for part in parts { warnOfTakenNames(part.proposal, shared.current) }
+            for part in parts { warnOfTakenNames(part.proposal, shared) }
             made += parts
         }
         let attempts = made.flatMap(\.basis.denied).map { ProposalText.text($0.need) }
@@ -151,16 +151,10 @@ struct ProposeCommand: ParsableCommand {
     }
 
     /// Says which objects of others the proposal would replace, as they have its names.
-    private func warnOfTakenNames(_ proposal: RoleProposal, _ current: Authorizer?) {
-        guard let current else { return }
-        let ours = proposal.roles.map { ($0.kind, $0.meta) } + proposal.bindings.map { ($0.kind, $0.meta) }
-        let present = current.roles.map { ($0.kind, $0.meta) } + current.bindings.map { ($0.kind, $0.meta) }
-        for (kind, meta) in ours {
-            let other = present.first {
-                $0.0 == kind && $0.1.namespace.isSameBytes(as: meta.namespace) && $0.1.name.isSameBytes(as: meta.name)
-            }
-            guard let other, other.1.labels[RoleProposal.managedByLabel] != RoleProposal.manager else { continue }
-            let place = other.1.location.map { "\($0): " } ?? "whittle: "
+    private func warnOfTakenNames(_ proposal: RoleProposal, _ shared: ProposalInput.Shared) {
+        for (kind, meta) in proposal.roles.map({ ($0.kind, $0.meta) }) + proposal.bindings.map({ ($0.kind, $0.meta) }) {
+            guard let other = shared.takenNames[ProposalInput.Shared.key(kind, meta)] else { continue }
+            let place = other.location.map { "\($0): " } ?? "whittle: "
             let name = meta.namespace.isEmpty ? meta.name : "\(meta.namespace)/\(meta.name)"
             Console.current.error(
                 "\(place)warning: \(kind) \(name) is not managed by whittle, and applying the proposal replaces it; rename or delete it first\n"

@@ -68,6 +68,8 @@ public struct RoleProposal: Sendable {
     public static let managedByLabel = "app.kubernetes.io/managed-by"
     /// Its value on everything proposed.
     public static let manager = "whittle"
+    /// What the names of everything proposed begin with.
+    public static let namePrefix = "whittle:"
 
     /// Whether fewer rules are proven impossible.
     public var isProvenMinimal: Bool { scopes.allSatisfy(\.isProvenMinimal) }
@@ -171,7 +173,7 @@ public struct RoleProposal: Sendable {
     private static func objects(
         _ scopes: [RoleMinimizer.Scope], namespace: String, name: String, sharedRoleMinimum: Int
     ) -> (roles: [Role], bindings: [Binding]) {
-        let objectName = "whittle:\(namespace):\(name)"
+        let objectName = "\(namePrefix)\(namespace):\(name)"
         let labels = Labels(dictionaryLiteral: (managedByLabel, manager))
         var roles: [Role] = []
         /// Names of the roles that namespaces share, by what is in them.
