@@ -150,6 +150,80 @@ struct SynthesisPropertyTests {
         }
     }
 
+    /// P10 and P17, with what stays, what was refused and steps.
+    @Test(
+        "replayed, a proposal refuses what was refused and nothing else, whatever steps are on",
+        arguments: RandomNeeds.batches(2_400))
+    func replay(_ seeds: [Int]) {
+        for seed in seeds {
+            var instance = RandomNeeds(seed: seed)
+            let all = instance.needs.filter { $0.isExpressible && !$0.isDeclared }
+            guard !all.isEmpty else { continue }
+            // Each request has one outcome or, now and then, both: refused at first and allowed later.
+            var allowed: [Need] = []
+            var refused: [Need] = []
+            for need in all {
+                let dice = instance.number(below: 10)
+                if dice < 7 { allowed.append(need) }
+                if dice > 5 { refused.append(need) }
+            }
+            for _ in 0..<4 {
+                // Near what is needed: another verb of it, another name, no name.
+                var near = all[instance.number(below: all.count)]
+                if near.request.path == nil {
+                    near.request.verb = ["get", "list", "watch", "update", "patch", "delete"][instance.number(below: 6)]
+                    near.name = [near.name, nil, "other"][instance.number(below: 3)]
+                }
+                refused.append(near)
+            }
+            let staying = Self.staying(allowed.filter { _ in instance.number(below: 5) == 0 })
+            var basis = ProposalBasis(staying: staying)
+            basis.observed = allowed.map { EvidencedNeed($0, Evidence()) }
+            basis.denied = refused.map { EvidencedNeed($0, Evidence()) }
+            basis.policy.maximumNames = instance.number(below: 4)
+            for place in Self.switches { basis.policy[keyPath: place] = instance.number(below: 4) > 0 }
+            basis.policy.hidden = instance.number(below: 4) > 0
+            let proposal = RoleProposal(namespace: "shop", name: "cart", basis)
+
+            let user = ServiceAccountName.user(namespace: "shop", name: "cart")
+            let proposed = Authorizer(roles: proposal.roles, bindings: proposal.bindings)
+            func isAllowed(_ need: Need, _ authorizers: Authorizer...) -> Bool {
+                var request = need.request
+                request.name = need.name ?? ""
+                return authorizers.contains { !$0.grants(for: request, by: user).isEmpty }
+            }
+            for need in allowed { expect(isAllowed(need, proposed, staying), "P17: \(need.request) is refused", instance) }
+            // What some need allows is no attempt any more.
+            let bare = Rules(allowed, allowed.map { ($0.scope, $0.atom.rule) })
+            for need in refused {
+                var request = need.request
+                request.name = need.name ?? ""
+                let isNeeded = bare.allows(request)
+                expect(isNeeded || !isAllowed(need, proposed), "P17: \(request) was refused, and is granted", instance)
+            }
+            let proof = ProposalProof(
+                roles: proposal.roles, bindings: proposal.bindings, needs: allowed, steps: proposal.generalisations, namespace: "shop",
+                name: "cart", staying: staying)
+            expect(proof.isExact, "P17: \(proof.refused.count) refused, \(proof.redundantRules) idle, \(proof.excess) beyond", instance)
+        }
+    }
+
+    /// Grants that remain beside a proposal.
+    private static func staying(_ needs: [Need]) -> Authorizer {
+        var roles: [Role] = []
+        var bindings: [Binding] = []
+        for (scope, group) in Dictionary(grouping: needs, by: \.scope).sorted(by: { $0.key < $1.key }) {
+            let meta = ObjectMeta(namespace: scope, name: "stays")
+            let role = Role(meta: meta, rules: group.map { WrittenRule($0.atom.rule) })
+            roles.append(role)
+            bindings.append(
+                Binding(
+                    meta: meta, roleRef: RoleRef(kind: role.kind, name: "stays"),
+                    subjects: [WrittenSubject(Subject(kind: "ServiceAccount", namespace: "shop", name: "cart"))]))
+        }
+        return Authorizer(roles: roles, bindings: bindings)
+    }
+
     private static let switches: [WritableKeyPath<GeneralisationPolicy, Bool> & Sendable] = [
         \.generatedNames, \.createThenUse, \.watchList, \.readClosure, \.writeClosure, \.lifecycle,
     ]
