@@ -78,12 +78,21 @@ enum ProposalInput {
         let universe: ReferenceUniverse
         let policyChecks: [PolicyCheck]
         /// Roles and bindings of others that have a name as proposals have, by `key`.
-        let takenNames: [ByteString: ObjectMeta]
+        private let takenNames: [ByteString: ObjectMeta]
         /// SHA-256 of the manifests and dumps; `""` = none were loaded.
         let inputSHA256: String
 
+        /// Objects of others that applying these would replace: `Role shop/cart` and where each is written.
+        func taken(by roles: [Role], _ bindings: [Binding]) -> [(object: String, place: SourceLocation?)] {
+            (roles.map { ($0.kind, $0.meta) } + bindings.map { ($0.kind, $0.meta) }).compactMap { kind, meta in
+                takenNames[Self.key(kind, meta)].map { other in
+                    ("\(kind) \(meta.namespace.isEmpty ? "" : meta.namespace + "/")\(meta.name)", other.location)
+                }
+            }
+        }
+
         /// What tells an object from others.
-        static func key(_ kind: String, _ meta: ObjectMeta) -> ByteString { ByteString("\(kind)\0\(meta.namespace)\0\(meta.name)") }
+        private static func key(_ kind: String, _ meta: ObjectMeta) -> ByteString { ByteString("\(kind)\0\(meta.namespace)\0\(meta.name)") }
 
         init(_ database: WhittleDatabase) throws {
             staying = try database.authorizer(onlyBootstrap: true)

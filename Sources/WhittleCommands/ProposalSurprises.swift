@@ -9,9 +9,10 @@ struct ProposalSurprises {
     /// The proposal's roles, and roles of the input that its bindings refer to.
     private(set) var roles: [Role]
 
-    /// - Parameter current: roles and bindings of the input.
-    init(_ proposal: ClusterState, judged: [ProposalInput.Account], current: Authorizer) {
+    /// - Parameter shared: what is known of the input.
+    init(_ proposal: ClusterState, judged: [ProposalInput.Account], _ shared: ProposalInput.Shared) {
         roles = proposal.roles
+        let current = shared.current ?? shared.staying
         let users = Set(judged.map { Identity(.user, ServiceAccountName.username(namespace: $0.namespace, name: $0.name)) })
         for binding in proposal.bindings {
             let scope = binding.roleRef.kind == "Role" ? binding.meta.namespace : ""
@@ -30,6 +31,9 @@ struct ProposalSurprises {
                 guard let identity, !users.contains(identity) else { continue }
                 findings.append("\(Self.text(binding)) binds \(written.subject.kind) \(written.subject.name), of whom nothing is judged")
             }
+        }
+        findings += shared.taken(by: proposal.roles, proposal.bindings).map { object, place in
+            "\(object)\(place.map { " of \($0)" } ?? "") is not managed by whittle, and applying the proposal replaces it; rename or delete it first"
         }
         for role in proposal.roles {
             if role.aggregationSelectors != nil { findings.append("\(Self.text(role)) takes rules of other roles by its aggregationRule") }

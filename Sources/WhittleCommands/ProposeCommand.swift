@@ -152,12 +152,9 @@ struct ProposeCommand: ParsableCommand {
 
     /// Says which objects of others the proposal would replace, as they have its names.
     private func warnOfTakenNames(_ proposal: RoleProposal, _ shared: ProposalInput.Shared) {
-        for (kind, meta) in proposal.roles.map({ ($0.kind, $0.meta) }) + proposal.bindings.map({ ($0.kind, $0.meta) }) {
-            guard let other = shared.takenNames[ProposalInput.Shared.key(kind, meta)] else { continue }
-            let place = other.location.map { "\($0): " } ?? "whittle: "
-            let name = meta.namespace.isEmpty ? meta.name : "\(meta.namespace)/\(meta.name)"
+        for (object, place) in shared.taken(by: proposal.roles, proposal.bindings) {
             Console.current.error(
-                "\(place)warning: \(kind) \(name) is not managed by whittle, and applying the proposal replaces it; rename or delete it first\n"
+                "\(place.map { "\($0): " } ?? "whittle: ")warning: \(object) is not managed by whittle, and applying the proposal replaces it; rename or delete it first\n"
             )
         }
     }

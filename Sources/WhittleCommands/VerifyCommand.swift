@@ -65,7 +65,7 @@ struct VerifyCommand: ParsableCommand {
         let source = try ProofSource(self, state)
         let accounts = try source.accounts(self, state, expected: expected)
         guard !accounts.isEmpty else { throw CommandFailure("no usage of any service account that the proposal binds") }
-        let surprises = ProposalSurprises(state, judged: accounts.map(\.account), current: source.shared.current ?? source.shared.staying)
+        let surprises = ProposalSurprises(state, judged: accounts.map(\.account), source.shared)
         var isProven = surprises.findings.isEmpty
         var documents: [JSONValue] = []
         for item in accounts {

@@ -146,12 +146,36 @@ struct ProposeTests {
                 + "---\n{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: 'whittle:shop:cart', namespace: shop\(more)}, rules: []}\n"
         }
         let event = Event("list", Self.pods)
-        let foreign = propose("sa/cart", "-n", "shop", db: try database([event], role(""), in: workspace)).errors
-        #expect(foreign.contains("cluster.yaml:7:1: "))
-        #expect(foreign.contains("warning: Role shop/whittle:shop:cart is not managed by whittle, and applying the proposal replaces it"))
+        let db = try database([event], role(""), in: workspace)
+        let foreign = propose("sa/cart", "-n", "shop", db: db)
+        let sentence = "is not managed by whittle, and applying the proposal replaces it; rename or delete it first"
+        #expect(foreign.errors.contains("cluster.yaml:7:1: warning: Role shop/whittle:shop:cart \(sentence)\n"))
+        let judged = whittle("verify", try workspace.write(foreign.output, to: "p.yaml"), "--db", db)
+        #expect(judged.code == 1 && judged.output.hasPrefix("proven: "))
+        #expect(judged.errors.contains("finding: Role shop/whittle:shop:cart of \(workspace.file("cluster.yaml")):7:1 \(sentence)\n"))
         let own = role(", labels: {app.kubernetes.io/managed-by: whittle}")
         let other = try Workspace()
-        #expect(!propose("sa/cart", "-n", "shop", db: try database([event], own, in: other)).errors.contains("not managed by whittle"))
+        let ownDB = try database([event], own, in: other)
+        let again = propose("sa/cart", "-n", "shop", db: ownDB)
+        #expect(!again.errors.contains("not managed by whittle"))
+        #expect(whittle("verify", try other.write(again.output, to: "p.yaml"), "--db", ownDB).code == 0)
+    }
+
+    @Test("a binding of others that has the name of a proposed one is told of too, also by --out and --patch")
+    func takenBindings() throws {
+        let workspace = try Workspace()
+        let foreign =
+            "---\n{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: 'whittle:shop:cart'}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}, subjects: []}\n"
+        let db = try database([Event("list", "/api/v1/pods")], Self.account + foreign, in: workspace)
+        let sentence = "cluster.yaml:7:1: warning: ClusterRoleBinding whittle:shop:cart is not managed by whittle"
+        for more in [[], ["--out", workspace.file("out")], ["--patch", "--accept-thin-evidence"]] {
+            let errors = whittle(["propose", "sa/cart", "-n", "shop", "--db", db] + more).errors
+            #expect(errors.contains(sentence), "\(more): \(errors)")
+        }
+        // A RoleBinding of that name is another object.
+        let other = try Workspace()
+        let local = try database([Event("list", Self.pods)], Self.account + foreign, in: other)
+        #expect(!propose("sa/cart", "-n", "shop", db: local).errors.contains("not managed by whittle"))
     }
 
     @Test("names that were not kept are told with the most that they can be")
