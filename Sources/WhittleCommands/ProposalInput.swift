@@ -79,6 +79,8 @@ enum ProposalInput {
         let policyChecks: [PolicyCheck]
         /// Roles and bindings of others that have a name as proposals have, by `key`.
         private let takenNames: [ByteString: ObjectMeta]
+        /// ClusterRoles of the input with an aggregationRule.
+        let aggregatingRoles: [AggregatingRole]
         /// SHA-256 of the manifests and dumps; `""` = none were loaded.
         let inputSHA256: String
 
@@ -119,6 +121,7 @@ enum ProposalInput {
                 }
                 .map { (Self.key($0, $1), $1) }, uniquingKeysWith: { first, _ in first })
             policyChecks = try database.policyChecks()
+            aggregatingRoles = try AggregatingRole.all(in: database)
             inputSHA256 = try database.inputSHA256()
         }
     }

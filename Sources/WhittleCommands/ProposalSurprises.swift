@@ -37,7 +37,10 @@ struct ProposalSurprises {
         }
         for role in proposal.roles {
             if role.aggregationSelectors != nil { findings.append("\(Self.text(role)) takes rules of other roles by its aggregationRule") }
-            if role.meta.labels.pairs.contains(where: { $0.key.hasBytePrefix("rbac.authorization.k8s.io/aggregate-to-") }) {
+            let takers = shared.aggregatingRoles.filter { $0.takes(role) }
+            findings += takers.map { "\(Self.text(role)) is aggregated into \($0.text) by its labels" }
+            // Labels for roles that the input does not have.
+            if takers.isEmpty, role.meta.labels.pairs.contains(where: { $0.key.hasBytePrefix("rbac.authorization.k8s.io/aggregate-to-") }) {
                 findings.append("\(Self.text(role)) is aggregated into other roles by its labels")
             }
             findings += Self.othersBound(to: role, users, proposal, current)

@@ -547,6 +547,41 @@ struct ProposeTests {
         #expect(whittle("verify", "--proposal", out, "--db", db).code == 1, "the account's needs are covered no longer")
     }
 
+    @Test(
+        "a role that an aggregationRule of the input selects is a finding, one that none selects is not",
+        arguments: [
+            ("{matchLabels: {team: acme}}", true), ("{matchLabels: {team: bank}}", false), ("{}", true), ("null", false),
+            ("{matchLabels: {team: acme, tier: web}}", false),
+            ("{matchExpressions: [{key: team, operator: In, values: [bank, acme]}]}", true),
+            ("{matchExpressions: [{key: team, operator: In, values: [bank]}]}", false),
+            ("{matchExpressions: [{key: team, operator: NotIn, values: [bank]}]}", true),
+            ("{matchExpressions: [{key: team, operator: Exists}]}", true),
+            ("{matchExpressions: [{key: team, operator: DoesNotExist}]}", false),
+            ("{matchLabels: {team: acme}, matchExpressions: [{key: app.kubernetes.io/managed-by, operator: DoesNotExist}]}", false),
+            ("{matchLabels: {team: bank}}, {matchLabels: {team: acme}}", true),
+            // One invalid selector stops the whole rule.
+            ("{matchLabels: {team: acme}}, {matchExpressions: [{key: team, operator: In, values: []}]}", false),
+        ])
+    func customAggregation(_ selectors: String, _ isTaken: Bool) throws {
+        let workspace = try Workspace()
+        // Held everywhere, so that nothing else is a finding.
+        let wide = Self.account.replacing(
+            "kind: RoleBinding, metadata: {name: cart, namespace: shop}", with: "kind: ClusterRoleBinding, metadata: {name: cart}")
+        let manifests =
+            wide
+            + "---\n{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: acme}, aggregationRule: {clusterRoleSelectors: [\(selectors)]}, rules: []}\n"
+        let db = try database([Event("list", "/api/v1/pods")], manifests, in: workspace)
+        let plain = propose("sa/cart", "-n", "shop", db: db).output
+        let labelled = plain.replacing(
+            "    app.kubernetes.io/managed-by: whittle\n", with: "    app.kubernetes.io/managed-by: whittle\n    team: acme\n")
+        #expect(labelled.contains("kind: ClusterRole\n") && labelled != plain)
+        let judged = whittle("verify", try workspace.write(labelled, to: "p.yaml"), "--db", db)
+        let place = "\(workspace.file("cluster.yaml")):7:1"
+        let finding = "finding: ClusterRole whittle:shop:cart is aggregated into ClusterRole acme of \(place) by its labels"
+        #expect(judged.output.hasPrefix("proven: "), "\(judged.output)")
+        #expect(judged.code == (isTaken ? 1 : 0) && judged.errors.contains(finding) == isTaken, "\(judged.errors)")
+    }
+
     @Test("logs are replayed without a database of their usage")
     func replayOfLogs() throws {
         let workspace = try Workspace()
