@@ -31,8 +31,13 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: "Audit logs to replay instead of the usage of the database.")
     var usage: [String] = []
 
-    @Option(name: .customLong("as"), help: "Only this account: sa/NS/NAME.")
+    @Option(name: .customLong("as"), help: "Only this account: sa/NAME or sa/NS/NAME.")
     var identity: IdentityArgument?
+
+    @Option(
+        name: [.short, .customLong("namespace")],
+        help: "Namespace of what is written without one (default: default); without --as, only the accounts of this namespace.")
+    var namespace: String?
 
     @Flag(name: [.customShort("A"), .customLong("all-namespaces")], help: "Every service account that usage was seen of.")
     var allNamespaces = false
@@ -51,20 +56,30 @@ struct VerifyCommand: ParsableCommand {
 
     func validate() throws {
         if let identity, identity.name.isEmpty { throw ValidationError("--as needs a name: sa/NS/NAME") }
+        if allNamespaces, namespace != nil { throw ValidationError("give either -A or -n, not both") }
+        if namespace == "" { throw ValidationError("-n needs a namespace") }
         if files.isEmpty, proposal.isEmpty { throw ValidationError("needs a proposal: files, or --proposal DIR") }
     }
 
     func run() throws {
         let console = Console.current
-        let state = try ManifestLoader(usesDefaults: false).load(files + proposal)
+        var state = try ManifestLoader(defaultNamespace: namespace ?? "default", usesDefaults: false).load(files + proposal)
         DiagnosticReport.write(state.diagnostics)
         let expected = (files + proposal).flatMap { ProposalFolder.accounts(of: $0) ?? [] }
         guard !state.bindings.isEmpty || allNamespaces || identity != nil || !expected.isEmpty else {
             throw CommandFailure("the proposal holds no bindings; name the account with --as")
         }
         let source = try ProofSource(self, state)
-        let accounts = try source.accounts(self, state, expected: expected)
-        guard !accounts.isEmpty else { throw CommandFailure("no usage of any service account that the proposal binds") }
+        var accounts = try source.accounts(self, state, expected: expected)
+        if let namespace, identity == nil {
+            let isOther = { (account: ProposalInput.Account) in !account.namespace.isSameBytes(as: namespace) }
+            state.leaveOut(accounts.map(\.account).filter(isOther))
+            accounts.removeAll { isOther($0.account) }
+        }
+        guard !accounts.isEmpty else {
+            let place = namespace.flatMap { identity == nil ? " in namespace `\($0)`" : nil } ?? ""
+            throw CommandFailure("no usage of any service account\(place) that the proposal binds")
+        }
         let surprises = ProposalSurprises(state, judged: accounts.map(\.account), source.shared)
         var isProven = surprises.findings.isEmpty
         var documents: [JSONValue] = []
@@ -100,6 +115,30 @@ struct VerifyCommand: ParsableCommand {
         if state.diagnostics.contains(where: { $0.severity == .error }) {
             throw CommandFailure("the proposal could not be read whole; what could be read is proven")
         }
+    }
+}
+
+extension ClusterState {
+    /// Drops the bindings of these accounts only, and the roles that nothing but such bindings refers to.
+    fileprivate mutating func leaveOut(_ accounts: [ProposalInput.Account]) {
+        let users = Set(accounts.map { Identity(.user, ServiceAccountName.username(namespace: $0.namespace, name: $0.name)) })
+        func isOthers(_ binding: Binding) -> Bool {
+            !binding.subjects.isEmpty
+                && binding.subjects.allSatisfy { written in
+                    written.subject.identity(inBindingOf: binding.meta.namespace).map(users.contains) ?? false
+                }
+        }
+        func roles(of bindings: [Binding]) -> Set<ByteString> {
+            Set(
+                bindings.map { binding in
+                    let space = binding.roleRef.kind == "Role" ? binding.meta.namespace : ""
+                    return ByteString("\(space)\0\(binding.roleRef.name)")
+                })
+        }
+        let others = bindings.filter(isOthers)
+        bindings.removeAll(where: isOthers)
+        let left = roles(of: others).subtracting(roles(of: bindings))
+        self.roles.removeAll { left.contains(ByteString("\($0.meta.namespace)\0\($0.meta.name)")) }
     }
 }
 
@@ -162,8 +201,9 @@ private struct ProofSource {
         func isBound(_ account: ProposalInput.Account) -> Bool {
             bound.contains(Identity(.user, ServiceAccountName.username(namespace: account.namespace, name: account.name)))
         }
-        let declared = try ProposalInput.declared(command.declared, namespace: command.identity?.namespace)
-        var observed = try ProposalInput.accounts(command.identity, namespace: nil, in: usage)
+        let space = command.identity?.namespace(or: command.namespace) ?? command.namespace
+        let declared = try ProposalInput.declared(command.declared, namespace: space)
+        var observed = try ProposalInput.accounts(command.identity, namespace: command.namespace, in: usage)
         if command.identity == nil {
             observed += declared.items.compactMap(\.serviceAccount).map { ProposalInput.Account(namespace: $0.namespace, name: $0.name) }
                 .uniqued().filter { !observed.contains($0) }

@@ -582,6 +582,46 @@ struct ProposeTests {
         #expect(judged.code == (isTaken ? 1 : 0) && judged.errors.contains(finding) == isTaken, "\(judged.errors)")
     }
 
+    @Test("-n judges the proposals of one namespace, and is the namespace of what is written without one")
+    func verifiedNamespace() throws {
+        let workspace = try Workspace()
+        let other = Self.account.replacing("name: shop}", with: "name: bank}").replacing("namespace: shop", with: "namespace: bank")
+        let bank = Event("get", "/api/v1/namespaces/bank/configmaps/a").with { $0.user = "system:serviceaccount:bank:cart" }
+        let db = try database([Event("list", Self.pods), bank], Self.account + "---\n" + other, in: workspace)
+        let good = propose("-A", db: db).output
+        func verify(_ text: String, _ more: String...) throws -> CommandResult {
+            whittle(["verify", try workspace.write(text, to: "p.yaml"), "--db", db] + more)
+        }
+        func lines(_ result: CommandResult) -> [String] {
+            result.output.split(separator: "\n").filter { !$0.hasPrefix(" ") }.map { String($0.prefix { $0 != "," }) }
+        }
+        #expect(try lines(verify(good)).count == 2)
+        let shop = try verify(good, "-n", "shop")
+        #expect(shop.code == 0 && lines(shop) == ["proven: ServiceAccount shop/cart: 1 of 1 needs allowed"], "\(shop.errors)")
+        // What is wrong with one namespace is nothing to the other.
+        let broken = good.replacing("resources: [configmaps]", with: "resources: [secrets]")
+        #expect(try verify(broken).code == 1)
+        #expect(try verify(broken, "-n", "shop").code == 0)
+        #expect(try verify(broken, "--namespace", "bank").code == 1)
+        let none = try verify(good, "-n", "nowhere")
+        #expect(none.code == 2 && none.errors.contains("no usage of any service account in namespace `nowhere`"))
+        // Nor does it hide what anybody else is given.
+        let group =
+            "---\n{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: more, namespace: bank}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}, subjects: [{kind: Group, name: all, apiGroup: rbac.authorization.k8s.io}]}\n"
+        let given = try verify(good + group, "-n", "shop")
+        #expect(given.code == 1 && given.errors.contains("binds Group all, of whom nothing is judged"))
+        // Names and objects without a namespace.
+        let alone = propose("sa/cart", "-n", "bank", db: db).output
+        #expect(try verify(alone, "--as", "sa/cart", "-n", "bank").code == 0)
+        #expect(try verify(alone, "--as", "sa/bank/cart", "-n", "shop").code == 0, "the written namespace counts")
+        #expect(try verify(alone, "--as", "sa/cart").code == 2)
+        let bare = alone.replacing("  namespace: bank\n", with: "")
+        #expect(bare != alone)
+        #expect(try verify(bare, "--as", "sa/cart", "-n", "bank").code == 0)
+        #expect(try verify(good, "-A", "-n", "shop").code == 64)
+        #expect(try verify(good, "-n", "").code == 64)
+    }
+
     @Test("logs are replayed without a database of their usage")
     func replayOfLogs() throws {
         let workspace = try Workspace()
