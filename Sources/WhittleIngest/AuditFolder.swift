@@ -369,7 +369,7 @@ struct AuditFolder: ~Copyable {
     /// What was counted.
     func result() -> UsageFold {
         var fold = UsageFold()
-        fold.texts = (0..<texts.count).map { texts.bytes(at: $0).text }
+        fold.texts = texts.pool
         fold.withoutNames = withoutNames
         if fold.withoutNames.isEmpty {
             (fold.facts, fold.counts) = (facts.all, counts)

@@ -1,6 +1,4 @@
-import Dispatch
 import Foundation
-import Synchronization
 import WhittleModel
 
 /// A run of whole lines, or a piece of a line that is longer than a block.
@@ -29,9 +27,6 @@ final class AuditBlock: @unchecked Sendable {
     init() { start.initialize(repeating: 0, count: Self.size + Self.padding) }
 
     deinit { start.deallocate() }
-
-    /// Whether it is whole lines, and each is the usual event.
-    var isUsual: Bool { !isPiece && unusual.isEmpty }
 
     var bytes: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: UnsafePointer(start), count: count) }
 }
@@ -96,7 +91,7 @@ final class AuditLane: @unchecked Sendable {
 }
 
 /// Counts the events that lanes have found, one block after the other.
-final class AuditCounter: @unchecked Sendable {
+final class AuditCounter {
     private(set) var folder: AuditFolder
 
     init(maxNames: Int, memoryLimit: Int) { folder = AuditFolder(maxNames: maxNames, memoryLimit: memoryLimit) }
@@ -149,20 +144,18 @@ final class AuditCounter: @unchecked Sendable {
     func absorb(_ other: borrowing AuditFolder) { folder.absorb(other) }
 }
 
-/// The window of all lanes; one at a time looks at it.
-final class SharedWindow: Sendable {
-    private let window: Mutex<EventWindow>
-    let seed: UInt64
+/// The window of the counter and the session.
+final class SharedWindow {
+    private var window: EventWindow
 
-    init(_ state: EventWindowState) {
-        window = Mutex(EventWindow(state))
-        seed = state.seed
-    }
+    init(_ state: EventWindowState) { window = EventWindow(state) }
 
-    var state: EventWindowState { window.withLock { $0.state } }
+    var seed: UInt64 { window.seed }
 
-    func insert(_ hash: UInt64) -> Bool { window.withLock { $0.insert(hash) } }
+    var state: EventWindowState { window.state }
+
+    func insert(_ hash: UInt64) -> Bool { window.insert(hash) }
 
     /// For many events at once.
-    func withWindow(_ body: (inout EventWindow) -> Void) { window.withLock { body(&$0) } }
+    func withWindow(_ body: (inout EventWindow) -> Void) { body(&window) }
 }

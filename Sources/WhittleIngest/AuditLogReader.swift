@@ -129,10 +129,7 @@ public final class AuditLogReader {
             if !isAtKnownCount { next = block(from: source) }
             let isAtPartEnd = sinceTaken >= options.partSize && next != nil
             while pipeline.count >= (isAtKnownCount || isAtPartEnd || next == nil ? 1 : pipeline.depth) {
-                pipeline.takeOldest { block in
-                    take(block, session, source)
-                    return session.isIdle
-                }
+                if let block = pipeline.takeOldest() { take(block, session, source) }
             }
             progress.bytes = stream.consumed
             if isAtKnownCount {

@@ -63,6 +63,11 @@ struct ByteTable: ~Copyable {
     /// The count of entries.
     var count: Int { entries.count }
 
+    /// All entries by their numbers.
+    var pool: TextPool {
+        TextPool(UnsafeBufferPointer(start: bytes, count: byteCount), ends: entries.lazy.map { $0.offset + Int($0.count) })
+    }
+
     /// The bytes of the entry that was put in as number `index`, valid until the next change.
     func bytes(at index: Int) -> ByteSlice { ByteSlice(start: bytes + entries[index].offset, count: Int(entries[index].count)) }
 }

@@ -69,8 +69,8 @@ public struct UsageFold: Sendable {
         public init(path: String) { self.path = path }
     }
 
-    /// Distinct texts; the first is `""`.
-    public var texts: [String] = [""]
+    /// Distinct texts.
+    public var texts = TextPool()
     /// Primary facts, each once.
     public var facts: ContiguousArray<UsageFact> = []
     /// How often and when, side by side with `facts`.

@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import WhittleModel
 
@@ -5,19 +6,26 @@ extension UsageFold {
     /// Places of the texts in the order of their bytes.
     fileprivate var sortedTexts: ContiguousArray<Int32> {
         // Most texts differ in their first bytes.
-        var keys: ContiguousArray<(first: UInt64, second: UInt64, place: Int32)> = []
-        keys.reserveCapacity(texts.count)
-        for (place, text) in texts.enumerated() {
-            var text = text
-            let (first, second) = text.withUTF8 { (Self.head(of: $0[...]), Self.head(of: $0.dropFirst(8))) }
-            keys.append((first, second, Int32(place)))
+        texts.withBytes { bytes, bounds in
+            var keys: ContiguousArray<(first: UInt64, second: UInt64, place: Int32)> = []
+            keys.reserveCapacity(texts.count)
+            for place in 0..<texts.count {
+                let text = bytes[bounds[place]..<bounds[place + 1]]
+                keys.append((Self.head(of: text), Self.head(of: text.dropFirst(8)), Int32(place)))
+            }
+            func rest(_ place: Int32) -> UnsafeBufferPointer<UInt8> {
+                UnsafeBufferPointer(rebasing: bytes[bounds[Int(place)]..<bounds[Int(place) + 1]].dropFirst(16))
+            }
+            keys.sort { left, right in
+                if left.first != right.first { return left.first < right.first }
+                if left.second != right.second { return left.second < right.second }
+                let (left, right) = (rest(left.place), rest(right.place))
+                guard let start = left.baseAddress, let other = right.baseAddress else { return left.count < right.count }
+                let order = memcmp(start, other, min(left.count, right.count))
+                return order < 0 || order == 0 && left.count < right.count
+            }
+            return ContiguousArray(keys.lazy.map(\.place))
         }
-        keys.sort { left, right in
-            if left.first != right.first { return left.first < right.first }
-            if left.second != right.second { return left.second < right.second }
-            return bytesPrecede(texts[Int(left.place)], texts[Int(right.place)])
-        }
-        return ContiguousArray(keys.lazy.map(\.place))
     }
 
     /// The first eight bytes as a number, which has their order; zeros follow those that there are.
