@@ -37,6 +37,8 @@ struct AuditFolder: ~Copyable {
     private var groups = FactTable()
     private var groupNames = HashSet64()
     private var nameCounts: ContiguousArray<Int32> = []
+    /// The group of each fact that has a name; -1 = it has none.
+    private var groupOfFact: ContiguousArray<Int32> = []
 
     private var judgements: ContiguousArray<Judgement> = []
     private var extras: ContiguousArray<Extra> = []
@@ -291,9 +293,13 @@ struct AuditFolder: ~Copyable {
     /// The place of a fact among the counts; without its name when there are too many.
     private mutating func place(of fact: UsageFact) -> Int32 {
         var fact = fact
-        if fact.name != 0, !keepsName(of: fact) { fact.name = 0 }
+        let group = fact.name == 0 ? -1 : groups.place(of: Self.group(fact))
+        if group >= 0, !keepsName(fact.name, in: group) { fact.name = 0 }
         let number = facts.place(of: fact)
-        if number == counts.count { counts.append(UsageCount()) }
+        if number == counts.count {
+            counts.append(UsageCount())
+            groupOfFact.append(fact.name == 0 ? -1 : Int32(group))
+        }
         return Int32(number)
     }
 
@@ -305,12 +311,11 @@ struct AuditFolder: ~Copyable {
         return group
     }
 
-    private mutating func keepsName(of fact: UsageFact) -> Bool {
-        let group = groups.place(of: Self.group(fact))
+    private mutating func keepsName(_ name: Int32, in group: Int) -> Bool {
         if group == nameCounts.count { nameCounts.append(0) }
         guard Int(nameCounts[group]) <= maxNames else { return false }
         // Spread over all bits, no two pairs to the same number.
-        let pair = (UInt64(group) << 32 | UInt64(UInt32(bitPattern: fact.name))) &* 0x9E37_79B9_7F4A_7C15
+        let pair = (UInt64(group) << 32 | UInt64(UInt32(bitPattern: name))) &* 0x9E37_79B9_7F4A_7C15
         if groupNames.insert(pair ^ pair >> 32) { nameCounts[group] += 1 }
         return Int(nameCounts[group]) <= maxNames
     }
@@ -379,8 +384,9 @@ struct AuditFolder: ~Copyable {
             var mergedCounts: ContiguousArray<UsageCount> = []
             fold.facts.reserveCapacity(facts.all.count)
             fold.counts.reserveCapacity(facts.all.count)
-            for (fact, count) in zip(facts.all, counts) {
-                guard let group = groups.find(Self.group(fact)), Int(nameCounts[group]) > maxNames else {
+            for (place, (fact, count)) in zip(facts.all, counts).enumerated() {
+                let group = groupOfFact[place] < 0 ? groups.find(Self.group(fact)) : Int(groupOfFact[place])
+                guard let group, Int(nameCounts[group]) > maxNames else {
                     fold.facts.append(fact)
                     fold.counts.append(count)
                     continue

@@ -41,7 +41,9 @@ public enum UsageExportReader {
         func error(_ reason: String) -> IngestError { .notAnExport(path: path, line: line, reason: reason) }
 
         private mutating func text(_ value: DocumentValue?) -> Int32 {
-            let text = value?.string ?? ""
+            var text = value?.string ?? ""
+            // As in a log: the mark that the database puts in its place.
+            if text.utf8.contains(0) { text = text.replacing("\0", with: "\u{FFFD}") }
             if let place = places[ByteString(text)] { return place }
             let place = Int32(fold.texts.count)
             fold.texts.append(text)
@@ -149,6 +151,7 @@ public enum UsageExportReader {
                 throw error("the fact has no request or no known decision")
             }
             try target(&fact, request)
+            guard fact.user != 0 else { throw error("the fact names no user") }
             fact.impersonator = text(value.value("impersonator"))
             (fact.podNamespace, fact.pod, fact.podUID) = (
                 text(value.value("podNamespace")), text(value.value("pod")), text(value.value("podUID"))

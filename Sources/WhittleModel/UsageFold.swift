@@ -69,7 +69,7 @@ public struct UsageFold: Sendable {
         public init(path: String) { self.path = path }
     }
 
-    /// Distinct texts.
+    /// Distinct texts without NUL.
     public var texts = TextPool()
     /// Primary facts, each once.
     public var facts: ContiguousArray<UsageFact> = []

@@ -80,6 +80,8 @@ final class FactWriter {
     /// Ids of these groups, in their order.
     private var callerIDs: ContiguousArray<Int64> = []
     private var atomIDs: ContiguousArray<Int64> = []
+    /// Names that get a row, in the order of their ids.
+    private var newNames: ContiguousArray<Int32> = []
     /// The groups of each fact.
     private var factGroups: ContiguousArray<(caller: Int32, atom: Int32)> = []
 
@@ -129,6 +131,8 @@ final class FactWriter {
         self.dictionaries = dictionaries
         self.fold = fold
         ids = ContiguousArray(repeating: TextIDs(), count: fold.texts.count)
+        // Nobody.
+        ids[0].user = 0
         insertCaller = writer.statement("INSERT INTO caller (caller_id, namespace, pod, pod_uid, address) VALUES (?, ?, ?, ?, ?)")
         insertAgent = writer.insert(into: "agent", columns: 2)
         insertReason = writer.insert(into: "reason", columns: 5)
@@ -203,17 +207,16 @@ final class FactWriter {
     /// What was folded elsewhere knows no window.
     private var countsNames: Bool { rows != nil || fold.window == nil }
 
-    /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold.
+    /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold. Names are not written yet.
     func writeTexts() throws {
-        let (sorted, roles) = sideBySide({ [fold] in fold.sortedTexts }, { groupFacts() })
-        dictionaries.reserve(names: roles.count { $0.contains(.name) })
+        let roles = groupFacts()
         var ranks = ContiguousArray<Int32>(repeating: 0, count: fold.texts.count)
-        for (rank, place) in sorted.enumerated() {
+        for (rank, place) in fold.sortedTexts.enumerated() {
             ranks[Int(place)] = Int32(rank)
             let role = roles[Int(place)]
-            if role.contains(.user), place != 0 { _ = try user(place) }
+            if role.contains(.user) { _ = try user(place) }
             if role.contains(.namespace) { _ = try namespace(place) }
-            if role.contains(.name) { _ = try name(place) }
+            if role.contains(.name) { numberName(place) }
             if role.contains(.agent) { _ = try agent(place) }
             if role.contains(.reason) { _ = try reason(place) }
         }
@@ -291,9 +294,20 @@ final class FactWriter {
         return ids[Int(place)].namespace
     }
 
-    private func name(_ place: Int32) throws -> Int64 {
-        if ids[Int(place)].name < 0 { ids[Int(place)].name = try dictionaries.objectName(text(place)) }
-        return ids[Int(place)].name
+    private func numberName(_ place: Int32) {
+        if let known = dictionaries.knownName(text(place)) {
+            ids[Int(place)].name = known
+        } else {
+            ids[Int(place)].name = Int64(dictionaries.nameCount + newNames.count)
+            newNames.append(place)
+        }
+    }
+
+    private func writeNames() throws {
+        dictionaries.reserve(names: newNames.count)
+        for place in newNames where try dictionaries.objectName(text(place)) != ids[Int(place)].name {
+            throw StoreError.sql(code: 0, message: "the texts of the usage are not distinct")
+        }
     }
 
     private func part(_ place: Int32) -> Dictionaries.Part {
@@ -348,23 +362,47 @@ final class FactWriter {
 
     // MARK: Rows
 
-    /// Writes every fact; rows follow each other as in the index that makes them distinct, so that SQLite only appends to it.
+    /// Writes every name and fact; rows follow each other as in the index that makes them distinct, so that SQLite only appends to it.
     func writeFacts() throws {
-        var keys: ContiguousArray<(key: RowKey, place: Int32)> = []
-        keys.reserveCapacity(fold.facts.count)
+        try writeNames()
         // What does not change meanwhile need not be asked of the object, which costs a check each time.
-        let (ids, atomIDs, callerIDs, dropped) = (ids, atomIDs, callerIDs, dropped)
-        for (place, (fact, groups)) in zip(fold.facts, factGroups).enumerated() {
-            let group = Group(identity: ids[Int(fact.user)].user, atom: atomIDs[Int(groups.atom)])
-            let key = RowKey(
-                group, decision: Int64(fact.decision), namespace: ids[Int(fact.namespace)].namespace,
-                name: !dropped.isEmpty && dropped.contains(group) ? 0 : ids[Int(fact.name)].name,
-                impersonator: fact.impersonator == 0 ? 0 : ids[Int(fact.impersonator)].user,
-                caller: callerIDs[Int(groups.caller)], agent: ids[Int(fact.userAgent)].agent, codeClass: Int64(fact.codeClass),
-                reason: ids[Int(fact.reason)].reason)
-            keys.append((key, Int32(place)))
+        let (facts, factGroups, ids, atomIDs, callerIDs, dropped) = (fold.facts, factGroups, ids, atomIDs, callerIDs, dropped)
+        // One identity after the other, so that SQLite can begin before all are sorted.
+        let (places, ends) = placesByIdentity()
+        var keys: ContiguousArray<(key: RowKey, place: Int32)> = []
+        var start = 0
+        for end in ends {
+            for place in places[start..<end] {
+                let (fact, groups) = (facts[Int(place)], factGroups[Int(place)])
+                let group = Group(identity: ids[Int(fact.user)].user, atom: atomIDs[Int(groups.atom)])
+                let key = RowKey(
+                    group, decision: Int64(fact.decision), namespace: ids[Int(fact.namespace)].namespace,
+                    name: !dropped.isEmpty && dropped.contains(group) ? 0 : ids[Int(fact.name)].name,
+                    impersonator: ids[Int(fact.impersonator)].user,
+                    caller: callerIDs[Int(groups.caller)], agent: ids[Int(fact.userAgent)].agent, codeClass: Int64(fact.codeClass),
+                    reason: ids[Int(fact.reason)].reason)
+                keys.append((key, place))
+            }
+            keys.sort { $0.key < $1.key }
+            for (key, place) in keys { try write(key, fold.counts[Int(place)]) }
+            keys.removeAll(keepingCapacity: true)
+            start = end
         }
-        for (key, place) in keys.sortedSideBySide(by: { $0.key < $1.key }) { try write(key, fold.counts[Int(place)]) }
+    }
+
+    /// The places of all facts by their identities, and where those of each identity end.
+    private func placesByIdentity() -> (places: ContiguousArray<Int32>, ends: ContiguousArray<Int>) {
+        // Begins as where the facts of each identity begin.
+        var ends = ContiguousArray(repeating: 0, count: dictionaries.identityCount + 1)
+        for fact in fold.facts { ends[Int(ids[Int(fact.user)].user) + 1] += 1 }
+        for identity in 1..<ends.count { ends[identity] += ends[identity - 1] }
+        var places = ContiguousArray<Int32>(repeating: 0, count: fold.facts.count)
+        for (place, fact) in fold.facts.enumerated() {
+            let identity = Int(ids[Int(fact.user)].user)
+            places[ends[identity]] = Int32(place)
+            ends[identity] += 1
+        }
+        return (places, ends)
     }
 
     private func write(_ key: RowKey, _ count: UsageCount) throws {
