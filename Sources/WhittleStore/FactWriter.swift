@@ -165,8 +165,9 @@ final class FactWriter {
         for row in try Row.fetchAll(database, sql: "SELECT identity_id, atom_id FROM names_dropped") {
             dropped.insert(Group(identity: row[0], atom: row[1]))
         }
-        // A resource with a slash, which only a forged event has, may be the same row as a subresource.
-        guard lastUsage > 0 || !dropped.isEmpty || Self.hasSlash(fold) else { return }
+        // A resource with a slash, which only a forged event has, may be the same row as a subresource, and what was folded
+        // elsewhere may have been edited since.
+        guard lastUsage > 0 || !dropped.isEmpty || fold.window == nil || Self.hasSlash(fold) else { return }
         var known: [RowKey: Int64] = [:]
         let cursor = try Row.fetchCursor(
             database,

@@ -135,13 +135,34 @@ struct UsageTests {
         let bad = [
             String(text.prefix(text.count / 2)), text.split(separator: "\n").dropLast().joined(separator: "\n"), "", "{}\n",
             text.replacing("\"version\":1", with: "\"version\":2"), text.replacing("\"allow\"", with: "\"perhaps\""), text + text,
+            text.replacing(#/"request":{"user":"[^"]*",/#, with: "\"request\":{"),
         ]
+        #expect(bad.last != text)
         for text in bad {
             let result = whittle("usage", "merge", try workspace.write(text, to: "bad.ndjson"), "--db", path)
             #expect(result.code == 2)
             #expect(result.errors.contains("bad.ndjson:"))
         }
         #expect(whittle("usage", "list", "--db", path).errors.contains("holds no usage"))
+    }
+
+    @Test("an edited export with equal facts, or with a NUL in a name, is summed")
+    func editedExport() throws {
+        let workspace = try Workspace()
+        let log = try workspace.write(Self.text(Self.events(60, seed: 4)), to: "a.log")
+        let file = workspace.file("a.ndjson")
+        #expect(whittle("usage", "export", log, "-o", file).code == 0)
+        let text = try String(contentsOfFile: file, encoding: .utf8)
+        func requests(_ text: String, _ name: String) throws -> Int {
+            let path = database(workspace, "\(name).db")
+            #expect(whittle("usage", "merge", try workspace.write(text, to: "\(name).ndjson"), "--db", path).code == 0)
+            let counts = whittle("usage", "list", "-o", "jsonl", "--db", path).output.matches(of: #/"count":(\d+)/#)
+            return counts.compactMap { Int($0.1) }.reduce(0, +)
+        }
+        let whole = try requests(text, "whole")
+        let edited = text.replacing(#/"name":"[^"]*"/#, with: #""name":"a\u0000b""#)
+        #expect(edited != text && whole > 0)
+        #expect(try requests(edited, "edited") == whole)
     }
 
     @Test("names beyond the limit are dropped whichever log they came from first")
