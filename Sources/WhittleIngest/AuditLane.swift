@@ -9,6 +9,8 @@ final class AuditBlock: @unchecked Sendable {
 
     let start = UnsafeMutablePointer<UInt8>.allocate(capacity: AuditBlock.size + AuditBlock.padding)
     var count = 0
+    /// Where its bytes are to be read by whoever needs them; `nil` = they are there.
+    var unread: (descriptor: Int32, offset: Int)?
     /// Whether it is a piece of one line; `endsLine` says whether the last one.
     var isPiece = false
     var endsLine = false
@@ -27,6 +29,20 @@ final class AuditBlock: @unchecked Sendable {
     init() { start.initialize(repeating: 0, count: Self.size + Self.padding) }
 
     deinit { start.deallocate() }
+
+    /// Reads its bytes if they are not there; of a file that was cut off meanwhile, those that are left.
+    func load() {
+        guard let (descriptor, offset) = unread else { return }
+        unread = nil
+        var got = 0
+        while got < count {
+            let more = pread(descriptor, start + got, count - got, off_t(offset + got))
+            if more < 0, errno == EINTR { continue }
+            guard more > 0 else { break }
+            got += more
+        }
+        count = got
+    }
 
     var bytes: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: UnsafePointer(start), count: count) }
 }
@@ -59,6 +75,7 @@ final class AuditLane: @unchecked Sendable {
 
     /// - Parameter takesUsual: whether usual events count; if not, every line is unusual.
     func prepare(_ block: AuditBlock, takesUsual: Bool) {
+        block.load()
         block.prepared.removeAll(keepingCapacity: true)
         block.unusual.removeAll(keepingCapacity: true)
         (block.lineCount, block.lane) = (0, self)

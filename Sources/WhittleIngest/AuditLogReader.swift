@@ -175,6 +175,7 @@ public final class AuditLogReader {
     /// What folds blocks and what reads the rest of them; made when there are none.
     private func folding(beginningWith block: AuditBlock) -> (FoldingPipeline, AuditSession) {
         if let pipeline, let session { return (pipeline, session) }
+        if window == nil { block.load() }
         let window = self.window ?? SharedWindow(EventWindowState(seed: Self.seed(of: block.bytes)))
         let options = options
         let pipeline = FoldingPipeline(
@@ -305,8 +306,15 @@ private final class BlockSource {
         isInLine = false
     }
 
-    /// Fills a block; `nil` at the end.
+    /// Fills a block, or says where its bytes are; `nil` at the end.
     func next(_ block: AuditBlock) -> AuditBlock? {
+        if let end = endOfLines() {
+            (block.count, block.isPiece, block.endsLine, block.endsAtKnownCount) = (end - read, false, false, false)
+            block.unread = (stream.descriptor, read)
+            read = end
+            stream.seek(to: end)
+            return block
+        }
         (block.count, block.isPiece, block.endsLine, block.endsAtKnownCount) = (carried.count, false, false, false)
         block.start.update(from: carried, count: carried.count)
         carried = []
@@ -337,6 +345,25 @@ private final class BlockSource {
         isAtKnownCount = isMet && !carried.isEmpty
         return block
     }
+
+    /// Where the lines of the next block end, if they need not be read to tell: in the middle of a plain file.
+    private func endOfLines() -> Int? {
+        guard isSkippedByPlace, !isInLine, !isAtKnownCount, failure == nil else { return nil }
+        let start = read - carried.count
+        let limit = start + AuditBlock.size
+        guard counts.first.map({ $0 > limit }) ?? true else { return nil }
+        let tail = withUnsafeTemporaryAllocation(byteCount: Self.tailSize, alignment: 16) { tail -> Int? in
+            guard pread(stream.descriptor, tail.baseAddress, tail.count, off_t(limit - tail.count)) == tail.count else { return nil }
+            return tail.lastIndex(of: UInt8(ascii: "\n"))
+        }
+        guard let tail else { return nil }
+        // What was read beyond the last block is read again.
+        (read, carried) = (start, [])
+        return limit - Self.tailSize + tail + 1
+    }
+
+    /// Bytes at the end of a block in which a line most likely ends.
+    private static let tailSize = 1 << 14
 
     /// Plain files are told apart by their places.
     private var isSkippedByPlace: Bool { stream.isSeekable && !digest.needsWhole }

@@ -195,6 +195,75 @@ struct AuditReaderTests {
         #expect(results[0] == results[2])
     }
 
+    /// Lines of a few bytes up to some that are longer than a block, bad ones among them: some 8 MB.
+    private static func manyBlocks() -> String {
+        var random = SystemRandomNumberGenerator()
+        var text = ""
+        for number in 0..<4_000 {
+            let size: Int =
+                switch Int.random(in: 0..<400, using: &random) {
+                case 0: .random(in: 500_000...1_200_000, using: &random)
+                case 1...20: .random(in: 10_000...40_000, using: &random)
+                default: .random(in: 0...1_000, using: &random)
+                }
+            let body = "\"responseObject\":{\"data\":\"" + String(repeating: "x", count: size) + "\"},"
+            let event = Self.event(number, body, uri: "/api/v1/namespaces/shop/pods/p\(number % 300)")
+            text += (number % 97 == 0 ? String(event.prefix(200)) : event) + "\n"
+        }
+        return text
+    }
+
+    @Test("a plain log of many blocks counts as it does from a pipe, on however many threads, also when it grows")
+    func blocks() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let text = Self.manyBlocks()
+        let path = try folder.write(text, to: "audit.log")
+        func fold(_ path: String, threads: Int) throws -> UsageFold {
+            var options = AuditLogReader.Options()
+            options.threads = threads
+            var fold = try AuditLogReader.fold(path, options: options)
+            fold.logs[0].path = ""
+            return fold
+        }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", "gzip -1 < \(path) > \(path).gz"]
+        try process.run()
+        process.waitUntilExit()
+        let expected = try fold(path + ".gz", threads: 1)
+        #expect(expected.logs[0].requests == 4_000 - 42 && expected.logs[0].rejected == 42)
+        #expect(expected.logs[0].byteCount == text.utf8.count)
+        for threads in [1, 2, 4] {
+            let own = try fold(path, threads: threads)
+            #expect(own.usage == expected.usage && own.logs == expected.logs && own.window == expected.window)
+        }
+        for _ in 0..<4 {
+            let half = try folder.write(String(text.prefix(.random(in: 1..<text.utf8.count))), to: "part.log")
+            let reader = AuditLogReader()
+            let (first, _) = try reader.read(half) { _ in }
+            _ = reader.take()
+            let (rest, _) = try reader.read(path) { _ in }
+            #expect(first.requests + rest.requests == expected.logs[0].requests)
+            #expect(rest.lineCount == expected.logs[0].lineCount)
+        }
+    }
+
+    @Test("a log that is cut off while it is read gives what was left of it")
+    func cutOff() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let text = Self.manyBlocks()
+        let path = try folder.write(text, to: "audit.log")
+        let left = text.utf8.count / 2
+        let reader = AuditLogReader()
+        reader.onProgress = { if $0.folded > 1 << 20 { truncate(path, off_t(left)) } }
+        let (log, _) = try reader.read(path) { _ in }
+        // Blocks that were read before may go further.
+        let certain = text.utf8.prefix(left).count { $0 == UInt8(ascii: "\n") }
+        #expect(log.requests + log.rejected >= certain - 1 && log.requests < 4_000 - 42)
+    }
+
     @Test("reasons tell what is no event, and the rejected texts are kept")
     func reasons() throws {
         let folder = try Fixtures.TemporaryFolder()
