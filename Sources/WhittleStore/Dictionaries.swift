@@ -89,12 +89,6 @@ final class Dictionaries {
         return Int64(id)
     }
 
-    /// Names that have a row.
-    var nameCount: Int { names.count }
-
-    /// The id of a name that has a row.
-    func knownName(_ name: String) -> Int64? { names.firstIndex(of: ByteString(name.withoutNUL)).map(Int64.init) }
-
     /// The number of a verb, group, resource or URL.
     func part(_ text: String) -> Part { Part(parts.append(ByteString(text.withoutNUL)).index) }
 

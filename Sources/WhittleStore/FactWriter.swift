@@ -80,8 +80,6 @@ final class FactWriter {
     /// Ids of these groups, in their order.
     private var callerIDs: ContiguousArray<Int64> = []
     private var atomIDs: ContiguousArray<Int64> = []
-    /// Names that get a row, in the order of their ids.
-    private var newNames: ContiguousArray<Int32> = []
     /// The groups of each fact.
     private var factGroups: ContiguousArray<(caller: Int32, atom: Int32)> = []
 
@@ -208,16 +206,17 @@ final class FactWriter {
     /// What was folded elsewhere knows no window.
     private var countsNames: Bool { rows != nil || fold.window == nil }
 
-    /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold. Names are not written yet.
+    /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold.
     func writeTexts() throws {
         let roles = groupFacts()
+        dictionaries.reserve(names: roles.count { $0.contains(.name) })
         var ranks = ContiguousArray<Int32>(repeating: 0, count: fold.texts.count)
         for (rank, place) in fold.sortedTexts.enumerated() {
             ranks[Int(place)] = Int32(rank)
             let role = roles[Int(place)]
             if role.contains(.user) { _ = try user(place) }
             if role.contains(.namespace) { _ = try namespace(place) }
-            if role.contains(.name) { numberName(place) }
+            if role.contains(.name) { _ = try name(place) }
             if role.contains(.agent) { _ = try agent(place) }
             if role.contains(.reason) { _ = try reason(place) }
         }
@@ -295,20 +294,9 @@ final class FactWriter {
         return ids[Int(place)].namespace
     }
 
-    private func numberName(_ place: Int32) {
-        if let known = dictionaries.knownName(text(place)) {
-            ids[Int(place)].name = known
-        } else {
-            ids[Int(place)].name = Int64(dictionaries.nameCount + newNames.count)
-            newNames.append(place)
-        }
-    }
-
-    private func writeNames() throws {
-        dictionaries.reserve(names: newNames.count)
-        for place in newNames where try dictionaries.objectName(text(place)) != ids[Int(place)].name {
-            throw StoreError.sql(code: 0, message: "the texts of the usage are not distinct")
-        }
+    private func name(_ place: Int32) throws -> Int64 {
+        if ids[Int(place)].name < 0 { ids[Int(place)].name = try dictionaries.objectName(text(place)) }
+        return ids[Int(place)].name
     }
 
     private func part(_ place: Int32) -> Dictionaries.Part {
@@ -363,9 +351,8 @@ final class FactWriter {
 
     // MARK: Rows
 
-    /// Writes every name and fact; rows follow each other as in the index that makes them distinct, so that SQLite only appends to it.
+    /// Writes every fact; rows follow each other as in the index that makes them distinct, so that SQLite only appends to it.
     func writeFacts() throws {
-        try writeNames()
         // What does not change meanwhile need not be asked of the object, which costs a check each time.
         let (facts, factGroups, ids, atomIDs, callerIDs, dropped) = (fold.facts, factGroups, ids, atomIDs, callerIDs, dropped)
         // One identity after the other, so that SQLite can begin before all are sorted.

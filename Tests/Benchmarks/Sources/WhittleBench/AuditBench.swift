@@ -27,7 +27,6 @@ extension Bench {
         add([
             timesFaster(Samples(decoder).median, than: oneCore.cpuSeconds),
             share(ofRate: simdjson, by: folding, one, size: "100 MB"), cores("100 MB", oneCore.seconds, twoCores.seconds),
-            threads("100 MB", one.seconds, twoCores.seconds),
             memory("100 MB", one.megabytes, twoCores.megabytes),
         ])
         try addCompressed(small, add)
@@ -49,7 +48,6 @@ extension Bench {
         add([
             share(ofRate: simdjson, by: folding, one, size: "1 GB"),
             cores("1 GB", oneCore.seconds, twoCores.seconds, pair: Samples(pairs).median),
-            threads("1 GB", one.seconds, twoCores.seconds),
             memory("1 GB", one.megabytes, twoCores.megabytes),
             Figure(
                 name: "usage load: CPU of 1 GB against 100 MB", value: one.cpuSeconds / small.cpuSeconds, unit: "x", limit: .atMost(10.5),
@@ -103,13 +101,6 @@ extension Bench {
             detail: "\(milliseconds(one)) -> \(milliseconds(two))\(best)")
     }
 
-    /// Harder to keep than `cores`: beside one thread that folds others read and write already.
-    private func threads(_ size: String, _ one: Double, _ two: Double) -> Figure {
-        Figure(
-            name: "usage load, \(size): two threads against one", value: two / one, unit: "x", limit: .atMost(0.6),
-            detail: "\(milliseconds(one)) -> \(milliseconds(two))")
-    }
-
     private func memory(_ size: String, _ one: Double, _ two: Double) -> Figure {
         Figure(
             name: "usage load, \(size): peak memory", value: max(one, two), unit: "MB", limit: .atMost(150),
@@ -125,7 +116,7 @@ extension Bench {
 
     /// Folds a log into a database that holds no usage.
     ///
-    /// - Parameter cores: cores that the process may use. One thread that folds is not one core: another reads, a third writes.
+    /// - Parameter cores: cores that the process may use. One thread that folds is not one core: another writes.
     private func fold(_ log: String, threads: Int? = nil, cores: Int? = nil) throws -> ProcessCost {
         let database = "\(folder)/audit.db"
         try? FileManager.default.removeItem(atPath: database)
