@@ -37,7 +37,7 @@ extension Bench {
         let log = try auditLog("1GB")
         var (one, oneCore, twoCores) = (Costs(), Costs(), Costs())
         var (simdjson, folding, pairs): ([Double], [Double], [Double]) = ([], [], [])
-        for _ in 0..<Self.largeRounds {
+        for _ in 0..<rounds {
             one.all.append(try fold(log, threads: 1))
             oneCore.all.append(try fold(log, threads: 1, cores: 1))
             twoCores.all.append(try fold(log, threads: 2, cores: 2))

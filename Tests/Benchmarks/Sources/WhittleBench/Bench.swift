@@ -11,8 +11,6 @@ struct Bench {
     let whittle = ProcessInfo.processInfo.environment["WHITTLE"] ?? ".build/release/whittle"
     let folder: String
     let rounds = 5
-    /// For 1 GB.
-    static let largeRounds = 3
 
     static func main() throws {
         if CommandLine.arguments.count == 3, let yardstick = AuditYardstick(rawValue: CommandLine.arguments[1]) {
@@ -24,9 +22,7 @@ struct Bench {
         defer { try? FileManager.default.removeItem(atPath: bench.folder) }
         let figures = try bench.figures()
         let failed = figures.filter { !$0.isKept }
-        print(
-            "\n\(figures.count - failed.count) of \(figures.count) figures keep their limit",
-            "(medians of \(bench.rounds), of \(largeRounds) for 1 GB)")
+        print("\n\(figures.count - failed.count) of \(figures.count) figures keep their limit (medians of \(bench.rounds))")
         if CommandLine.arguments.contains("--check"), !failed.isEmpty { exit(1) }
     }
 
