@@ -11,6 +11,8 @@ final class AuditBlock: @unchecked Sendable {
     var count = 0
     /// Where its bytes are to be read by whoever needs them; `nil` = they are there.
     var unread: (descriptor: Int32, offset: Int)?
+    /// Why not all of them could be read, as errno; 0 = the file was cut off, `nil` = all were.
+    private(set) var shortfall: Int32?
     /// Whether it is a piece of one line; `endsLine` says whether the last one.
     var isPiece = false
     var endsLine = false
@@ -30,6 +32,9 @@ final class AuditBlock: @unchecked Sendable {
 
     deinit { start.deallocate() }
 
+    /// Makes it one that nothing is known of.
+    func clear() { (count, unread, shortfall, isPiece, endsLine, endsAtKnownCount) = (0, nil, nil, false, false, false) }
+
     /// Reads its bytes if they are not there; of a file that was cut off meanwhile, those that are left.
     func load() {
         guard let (descriptor, offset) = unread else { return }
@@ -38,7 +43,10 @@ final class AuditBlock: @unchecked Sendable {
         while got < count {
             let more = pread(descriptor, start + got, count - got, off_t(offset + got))
             if more < 0, errno == EINTR { continue }
-            guard more > 0 else { break }
+            guard more > 0 else {
+                shortfall = more < 0 ? errno : 0
+                break
+            }
             got += more
         }
         count = got

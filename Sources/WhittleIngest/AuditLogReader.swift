@@ -283,6 +283,11 @@ private final class BlockSource {
     /// A block was dealt with.
     func note(_ block: AuditBlock) {
         dealt += block.count
+        if let code = block.shortfall {
+            let reason = code == 0 ? "it was cut off while it was read" : String(cString: strerror(code))
+            failure = .cannotOpen(path: log.path, reason: reason)
+            isAtEnd = true
+        }
         if !isSkippedByPlace { digest.update(block.bytes) }
     }
 
@@ -308,14 +313,15 @@ private final class BlockSource {
 
     /// Fills a block, or says where its bytes are; `nil` at the end.
     func next(_ block: AuditBlock) -> AuditBlock? {
+        block.clear()
         if let end = endOfLines() {
-            (block.count, block.isPiece, block.endsLine, block.endsAtKnownCount) = (end - read, false, false, false)
+            block.count = end - read
             block.unread = (stream.descriptor, read)
             read = end
             stream.seek(to: end)
             return block
         }
-        (block.count, block.isPiece, block.endsLine, block.endsAtKnownCount) = (carried.count, false, false, false)
+        block.count = carried.count
         block.start.update(from: carried, count: carried.count)
         carried = []
         if isAtKnownCount {

@@ -262,6 +262,14 @@ struct AuditReaderTests {
         // Blocks that were read before may go further.
         let certain = text.utf8.prefix(left).count { $0 == UInt8(ascii: "\n") }
         #expect(log.requests + log.rejected >= certain - 1 && log.requests < 4_000 - 42)
+        // Of a block that was about to be read the loss is told.
+        try (0..<12_000).map { Self.event($0) + "\n" }.joined().write(toFile: path, atomically: true, encoding: .utf8)
+        var options = AuditLogReader.Options()
+        options.threads = 1
+        let other = AuditLogReader(options: options)
+        other.onProgress = { if $0.folded > 1 << 20 { truncate(path, off_t($0.folded + 1_000)) } }
+        let (short, _) = try other.read(path) { _ in }
+        #expect(short.rejects["damaged"] == 1 && short.requests > 2_000 && short.requests < 6_000)
     }
 
     @Test("reasons tell what is no event, and the rejected texts are kept")
