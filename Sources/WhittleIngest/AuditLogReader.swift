@@ -1,5 +1,4 @@
 import CScan
-import Dispatch
 import Foundation
 import WhittleModel
 
@@ -285,7 +284,7 @@ private final class BlockSource {
         dealt += block.count
         if let code = block.shortfall {
             let reason = code == 0 ? "it was cut off while it was read" : String(cString: strerror(code))
-            failure = .cannotOpen(path: log.path, reason: reason)
+            failure = .cannotRead(path: log.path, reason: reason)
             isAtEnd = true
         }
         if !isSkippedByPlace { digest.update(block.bytes) }

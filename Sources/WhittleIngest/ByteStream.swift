@@ -26,7 +26,7 @@ final class ByteStream {
     }
 
     /// - Parameter descriptor: an open file that stays the caller's; `nil` opens `path`, where `-` is standard input.
-    /// - Throws: `IngestError.cannotOpen`.
+    /// - Throws: `IngestError.cannotOpen` or `cannotRead`.
     init(path: String, descriptor given: Int32? = nil) throws(IngestError) {
         self.path = path
         isOwned = given == nil && path != "-"
@@ -83,7 +83,7 @@ final class ByteStream {
     private func read(_ target: UnsafeMutablePointer<UInt8>, _ count: Int) throws(IngestError) -> Int {
         var got: Int
         repeat { got = Foundation.read(descriptor, target, count) } while got < 0 && errno == EINTR
-        guard got >= 0 else { throw .cannotOpen(path: path, reason: String(cString: strerror(errno))) }
+        guard got >= 0 else { throw .cannotRead(path: path, reason: String(cString: strerror(errno))) }
         consumed += got
         return got
     }
@@ -104,7 +104,7 @@ final class ByteStream {
 
     /// Reads up to `count` bytes; 0 at the end.
     ///
-    /// - Throws: `IngestError.cannotDecompress` for damaged or cut-off data; what came before it was handed out.
+    /// - Throws: `IngestError.cannotRead`, or `cannotDecompress` for damaged or cut-off data; what came before it was handed out.
     func read(into target: UnsafeMutablePointer<UInt8>, count wanted: Int) throws(IngestError) -> Int {
         if case .none = decompressor {
             if pending.isEmpty { return try read(target, wanted) }

@@ -201,10 +201,7 @@ final class FactWriter {
     /// Whether some verb on some resource may have more names than `limit`, or lost them in this fold.
     ///
     /// In the first fold of logs no verb has more: it was made with the same limit.
-    func mayExceedNames(_ limit: Int) -> Bool { countsNames && (!fold.withoutNames.isEmpty || named.values.contains { $0 > limit }) }
-
-    /// What was folded elsewhere knows no window.
-    private var countsNames: Bool { rows != nil || fold.window == nil }
+    func mayExceedNames(_ limit: Int) -> Bool { rows != nil && (!fold.withoutNames.isEmpty || named.values.contains { $0 > limit }) }
 
     /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold.
     func writeTexts() throws {
@@ -401,8 +398,8 @@ final class FactWriter {
                 return
             }
             rows?[key] = lastUsage + 1
+            if key.name != 0 { named[key.group, default: 0] += 1 }
         }
-        if countsNames, key.name != 0 { named[key.group, default: 0] += 1 }
         lastUsage += 1
         try insertUsage.run(
             lastUsage, key.group.identity, RowKey.second(key.nameAndImpersonator), RowKey.first(key.callerAndAgent),

@@ -124,13 +124,18 @@ struct UsageTests {
         }
     }
 
+    /// What `usage export` writes of a log of `events`.
+    private static func export(_ count: Int, seed: UInt64, in workspace: borrowing Workspace) throws -> String {
+        let log = try workspace.write(text(events(count, seed: seed)), to: "a.log")
+        let file = workspace.file("a.ndjson")
+        #expect(whittle("usage", "export", log, "-o", file).code == 0)
+        return try String(contentsOfFile: file, encoding: .utf8)
+    }
+
     @Test("an export that is cut off, of another kind or of a newer version adds nothing")
     func badExports() throws {
         let workspace = try Workspace()
-        let log = try workspace.write(Self.text(Self.events(20, seed: 1)), to: "a.log")
-        let file = workspace.file("a.ndjson")
-        #expect(whittle("usage", "export", log, "-o", file).code == 0)
-        let text = try String(contentsOfFile: file, encoding: .utf8)
+        let text = try Self.export(20, seed: 1, in: workspace)
         let path = database(workspace)
         let bad = [
             String(text.prefix(text.count / 2)), text.split(separator: "\n").dropLast().joined(separator: "\n"), "", "{}\n",
@@ -149,10 +154,7 @@ struct UsageTests {
     @Test("an edited export with equal facts, or with a NUL in a name, is summed")
     func editedExport() throws {
         let workspace = try Workspace()
-        let log = try workspace.write(Self.text(Self.events(60, seed: 4)), to: "a.log")
-        let file = workspace.file("a.ndjson")
-        #expect(whittle("usage", "export", log, "-o", file).code == 0)
-        let text = try String(contentsOfFile: file, encoding: .utf8)
+        let text = try Self.export(60, seed: 4, in: workspace)
         func requests(_ text: String, _ name: String) throws -> Int {
             let path = database(workspace, "\(name).db")
             #expect(whittle("usage", "merge", try workspace.write(text, to: "\(name).ndjson"), "--db", path).code == 0)

@@ -180,11 +180,7 @@ struct AuditEnvelopeTests {
         defer { folder.remove() }
         let message = #"{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","message":\#(Self.quoted)}]}"#
         let path = try folder.write(message, to: "m.json")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = ["-c", "gzip -c \(path) | base64 -w 0 > \(path).b64"]
-        try process.run()
-        process.waitUntilExit()
+        try folder.shell("gzip -c \(path) | base64 -w 0 > \(path).b64")
         let line = try String(contentsOfFile: path + ".b64", encoding: .utf8)
         let result = try fold(line + "\n" + line + "\n")
         #expect(result.logs[0].envelopes == ["eks": 2])
@@ -515,11 +511,7 @@ struct AuditEnvelopeTests {
         let folder = try Fixtures.TemporaryFolder()
         defer { folder.remove() }
         let path = try folder.write(text, to: "m.json")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = ["-c", "gzip -c \(path) > \(path).gz"]
-        try process.run()
-        process.waitUntilExit()
+        try folder.shell("gzip -c \(path) > \(path).gz")
         return try Data(contentsOf: URL(fileURLWithPath: path + ".gz"))
     }
 }

@@ -226,11 +226,7 @@ struct AuditReaderTests {
             fold.logs[0].path = ""
             return fold
         }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = ["-c", "gzip -1 < \(path) > \(path).gz"]
-        try process.run()
-        process.waitUntilExit()
+        try folder.shell("gzip -1 < \(path) > \(path).gz")
         let expected = try fold(path + ".gz", threads: 1)
         #expect(expected.logs[0].requests == 4_000 - 42 && expected.logs[0].rejected == 42)
         #expect(expected.logs[0].byteCount == text.utf8.count)
@@ -298,11 +294,7 @@ struct AuditReaderTests {
         try Data((0..<4_000).map { Self.event($0) + "\n" }.joined().utf8).write(to: URL(fileURLWithPath: first))
         try Data((Self.event(4_000) + "\n").utf8).write(to: URL(fileURLWithPath: second))
         let path = folder.file("audit.log")
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = ["-c", "{ \(command) < \(first); \(command) < \(second); } > \(path)"]
-        try process.run()
-        process.waitUntilExit()
+        try folder.shell("{ \(command) < \(first); \(command) < \(second); } > \(path)")
         #expect(try AuditLogReader.fold(path).logs[0].requests == 4_001)
         guard command != "cat" else { return }
         let bytes = try Data(contentsOf: URL(fileURLWithPath: path))

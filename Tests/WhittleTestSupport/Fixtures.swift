@@ -62,6 +62,15 @@ package enum Fixtures {
             return target
         }
 
+        /// Runs a line of shell and waits for its end.
+        package func shell(_ line: String) throws {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            process.arguments = ["-c", line]
+            try process.run()
+            process.waitUntilExit()
+        }
+
         package func remove() { try? FileManager.default.removeItem(atPath: path) }
     }
 }
