@@ -152,11 +152,7 @@ struct AuditFolder: ~Copyable {
 
     /// Empties the memory of events when it is full.
     mutating func forgetIfFull() {
-        if events.byteCount > memoryLimit { forget() }
-    }
-
-    /// Gives the memory of events back.
-    mutating func forget() {
+        guard events.byteCount > memoryLimit else { return }
         judgements = []
         extras = []
         events = ByteTable()
@@ -213,6 +209,7 @@ struct AuditFolder: ~Copyable {
         let isAllowed = answer.decision == AuditTally.allow
         guard isAllowed || answer.decision == AuditTally.forbid else { return nil }
         var fact = UsageFact()
+        var name: ByteSlice?
         if let attributes = URLAttributes(path: path.buffer) {
             guard attributes.verb == nil else { return nil }
             if isAllowed, AuditNeeds.mayProveMore(verb: verb, attributes, code: Int(event.code)) { return nil }
@@ -220,7 +217,7 @@ struct AuditFolder: ~Copyable {
             fact.resource = text(attributes.resource)
             fact.subresource = text(attributes.subresource)
             fact.namespace = text(attributes.namespace)
-            if !verb.isText("deletecollection") { fact.name = text(attributes.name) }
+            if !attributes.name.isEmpty, !verb.isText("deletecollection") { name = attributes.name }
         } else {
             fact.apiGroup = -1
             fact.resource = text(path)
@@ -233,7 +230,11 @@ struct AuditFolder: ~Copyable {
         fact.reason = answer.reason
         fact.decision = isAllowed ? 0 : 1
         fact.codeClass = event.code / 100
-        return Judgement(outcome: .request, fact: place(of: fact))
+        guard let name else { return Judgement(outcome: .request, fact: place(of: fact, in: -1)) }
+        let group = groups.place(of: Self.group(fact))
+        // A name that is not kept need not be known.
+        if keepsNames(in: group) { fact.name = text(name) }
+        return Judgement(outcome: .request, fact: place(of: fact, in: group))
     }
 
     private mutating func judge(_ event: AuditEvent) -> Judgement {
@@ -290,10 +291,13 @@ struct AuditFolder: ~Copyable {
         return number
     }
 
-    /// The place of a fact among the counts; without its name when there are too many.
     private mutating func place(of fact: UsageFact) -> Int32 {
+        place(of: fact, in: fact.name == 0 ? -1 : groups.place(of: Self.group(fact)))
+    }
+
+    /// The place of a fact among the counts; without its name when its group has too many.
+    private mutating func place(of fact: UsageFact, in group: Int) -> Int32 {
         var fact = fact
-        let group = fact.name == 0 ? -1 : groups.place(of: Self.group(fact))
         if group >= 0, !keepsName(fact.name, in: group) { fact.name = 0 }
         let number = facts.place(of: fact)
         if number == counts.count {
@@ -311,9 +315,11 @@ struct AuditFolder: ~Copyable {
         return group
     }
 
+    private func keepsNames(in group: Int) -> Bool { group == nameCounts.count || Int(nameCounts[group]) <= maxNames }
+
     private mutating func keepsName(_ name: Int32, in group: Int) -> Bool {
+        guard keepsNames(in: group) else { return false }
         if group == nameCounts.count { nameCounts.append(0) }
-        guard Int(nameCounts[group]) <= maxNames else { return false }
         // Spread over all bits, no two pairs to the same number.
         let pair = (UInt64(group) << 32 | UInt64(UInt32(bitPattern: name))) &* 0x9E37_79B9_7F4A_7C15
         if groupNames.insert(pair ^ pair >> 32) { nameCounts[group] += 1 }
@@ -371,37 +377,43 @@ struct AuditFolder: ~Copyable {
     /// Whether nothing was counted.
     var isEmpty: Bool { counts.isEmpty && otherCounts.isEmpty && nameCounts.isEmpty }
 
-    /// What was counted.
-    func result() -> UsageFold {
+    /// What was counted; nothing is left of it here.
+    mutating func takeResult() -> UsageFold {
         var fold = UsageFold()
         fold.texts = texts.pool
         fold.withoutNames = withoutNames
-        if fold.withoutNames.isEmpty {
-            (fold.facts, fold.counts) = (facts.all, counts)
-        } else {
-            // Facts that lose their names are the same as others; the rest are distinct as they were.
-            var merged = FactTable()
-            var mergedCounts: ContiguousArray<UsageCount> = []
-            fold.facts.reserveCapacity(facts.all.count)
-            fold.counts.reserveCapacity(facts.all.count)
-            for (place, (fact, count)) in zip(facts.all, counts).enumerated() {
-                let group = groupOfFact[place] < 0 ? groups.find(Self.group(fact)) : Int(groupOfFact[place])
-                guard let group, Int(nameCounts[group]) > maxNames else {
-                    fold.facts.append(fact)
-                    fold.counts.append(count)
-                    continue
-                }
-                var fact = fact
-                fact.name = 0
-                let place = merged.place(of: fact)
-                if place < mergedCounts.count { mergedCounts[place].add(count) } else { mergedCounts.append(count) }
-            }
-            fold.facts += merged.all
-            fold.counts += mergedCounts
-        }
+        fold.facts = facts.takeAll()
+        swap(&fold.counts, &counts)
+        if !fold.withoutNames.isEmpty { mergeNameless(&fold.facts, &fold.counts) }
         let otherCounts = otherCounts
         fold.implied = implied.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }
         fold.flags = flags.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }
+        self = AuditFolder(maxNames: maxNames, memoryLimit: memoryLimit)
         return fold
+    }
+
+    /// Makes one fact of those that differ in names which are not kept; the others are distinct as they were.
+    private func mergeNameless(_ facts: inout ContiguousArray<UsageFact>, _ counts: inout ContiguousArray<UsageCount>) {
+        var merged = FactTable()
+        var mergedCounts: ContiguousArray<UsageCount> = []
+        var kept = 0
+        for place in facts.indices {
+            let group = groupOfFact[place] < 0 ? groups.find(Self.group(facts[place])) : Int(groupOfFact[place])
+            if let group, Int(nameCounts[group]) > maxNames {
+                var fact = facts[place]
+                fact.name = 0
+                let number = merged.place(of: fact)
+                if number == mergedCounts.count { mergedCounts.append(UsageCount()) }
+                mergedCounts[number].add(counts[place])
+            } else {
+                facts[kept] = facts[place]
+                counts.swapAt(kept, place)
+                kept += 1
+            }
+        }
+        facts.removeLast(facts.count - kept)
+        counts.removeLast(counts.count - kept)
+        facts += merged.all
+        counts += mergedCounts
     }
 }

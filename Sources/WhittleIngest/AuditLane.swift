@@ -117,7 +117,7 @@ final class AuditLane: @unchecked Sendable {
 
 /// Counts the events that lanes have found, one block after the other.
 final class AuditCounter {
-    private(set) var folder: AuditFolder
+    private var folder: AuditFolder
 
     init(maxNames: Int, memoryLimit: Int) { folder = AuditFolder(maxNames: maxNames, memoryLimit: memoryLimit) }
 
@@ -162,11 +162,11 @@ final class AuditCounter {
         }
     }
 
-    /// Gives the memory of events back.
-    func forget() { folder.forget() }
-
     /// Adds what another has counted.
     func absorb(_ other: borrowing AuditFolder) { folder.absorb(other) }
+
+    /// What was counted; nothing is left of it here.
+    func takeResult() -> UsageFold { folder.takeResult() }
 }
 
 /// The window of the counter and the session.

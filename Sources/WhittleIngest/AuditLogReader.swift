@@ -87,9 +87,8 @@ public final class AuditLogReader {
         var fold = UsageFold()
         if let window {
             if let counter = pipeline?.counter {
-                counter.forget()
                 if let session, !session.folder.isEmpty { counter.absorb(session.folder) }
-                fold = counter.folder.result()
+                fold = counter.takeResult()
             }
             fold.window = window.state
         }

@@ -91,6 +91,14 @@ struct FactTable: ~Copyable {
         return all.count - 1
     }
 
+    /// All facts; none is left.
+    mutating func takeAll() -> ContiguousArray<UsageFact> {
+        var all: ContiguousArray<UsageFact> = []
+        swap(&all, &self.all)
+        slots = SlotTable()
+        return all
+    }
+
     private static func hash(_ fact: UsageFact) -> UInt64 {
         withUnsafeBytes(of: fact) { bytes in
             guard let start = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }

@@ -14,6 +14,8 @@ final class BulkWriter: @unchecked Sendable {
     private let freeBlocks = DispatchSemaphore(value: 7)
     private let spare = Mutex<[RowBlock]>([])
     private var block = RowBlock()
+    /// Bytes of rows after which a block is handed on: few at first, so that the worker can begin.
+    private var limit = RowBlock.firstLimit
     private var statementCount: Int32 = 0
     private var isPipelined = false
     /// These belong to the worker.
@@ -84,7 +86,7 @@ final class BulkWriter: @unchecked Sendable {
     ///
     /// - Throws: `StoreError.sql` of the first row that could not be written, or what `body` throws.
     func pipelined(_ body: () throws -> Void) throws {
-        isPipelined = true
+        (isPipelined, limit) = (true, RowBlock.firstLimit)
         defer { isPipelined = false }
         let outcome = Result(catching: body)
         try flush()
@@ -96,13 +98,14 @@ final class BulkWriter: @unchecked Sendable {
     fileprivate func add(_ index: Int32, _ encode: (inout RowBlock) -> Void) throws(StoreError) {
         block.startRow(index)
         encode(&block)
-        if !isPipelined { try flush() } else if block.isFull { submit() }
+        if !isPipelined { try flush() } else if block.count >= limit { submit() }
     }
 
     /// Hands the block to the worker, which is never more than a few blocks behind.
     private func submit() {
         freeBlocks.wait()
         let full = block
+        limit = min(limit * 2, RowBlock.lastLimit)
         block = spare.withLock { $0.popLast() } ?? RowBlock()
         worker.async { [self] in
             if failure == nil { write(full) }
@@ -181,8 +184,9 @@ final class BulkWriter: @unchecked Sendable {
                 switch values.next() {
                 case .null: sqlite3_bind_null(statement, place)
                 case .integer(let number): sqlite3_bind_int64(statement, place, number)
-                // The block outlives the step, so the text need not be copied: a nil destructor is SQLITE_STATIC.
+                // The block outlives the step, so texts and bytes need not be copied: a nil destructor is SQLITE_STATIC.
                 case .text(let start, let count): sqlite3_bind_text(statement, place, start, count, nil)
+                case .blob(let start, let count): sqlite3_bind_blob64(statement, place, start, UInt64(count), nil)
                 }
             if code != SQLITE_OK { fail() }
         }
@@ -214,13 +218,15 @@ struct BulkStatement {
 
 /// Rows waiting to be written: the number of the statement, then each value with a tag.
 struct RowBlock: @unchecked Sendable {
-    private static let capacity = 1 << 18
+    static let firstLimit = 1 << 14
+    static let lastLimit = 1 << 18
+    private static let capacity = lastLimit + 4_096
     private var start: UnsafeMutableRawPointer
     private var capacity = RowBlock.capacity
-    private var count = 0
+    private(set) var count = 0
 
     private enum Tag: UInt8 {
-        case null, integer, text
+        case null, integer, text, blob
     }
 
     init() { start = .allocate(byteCount: Self.capacity, alignment: 16) }
@@ -233,8 +239,6 @@ struct RowBlock: @unchecked Sendable {
         copy.count = 0
         return copy
     }
-
-    var isFull: Bool { count > Self.capacity - 4_096 }
 
     private mutating func reserve(_ more: Int) {
         guard count + more > capacity else { return }
@@ -279,6 +283,14 @@ struct RowBlock: @unchecked Sendable {
         if !isWhole { add(text.withoutNUL) }
     }
 
+    mutating func add(_ bytes: UnsafeRawBufferPointer) {
+        reserve(9 + bytes.count)
+        start.storeBytes(of: Tag.blob.rawValue, toByteOffset: count, as: UInt8.self)
+        start.storeBytes(of: bytes.count, toByteOffset: count + 1, as: Int.self)
+        if let base = bytes.baseAddress { (start + count + 9).copyMemory(from: base, byteCount: bytes.count) }
+        count += 9 + bytes.count
+    }
+
     /// Calls `body` for each row; it takes the row's values.
     func forEachRow(_ body: (Int32, inout Reader) -> Void) {
         var reader = Reader(position: UnsafeRawPointer(start))
@@ -297,6 +309,7 @@ struct RowBlock: @unchecked Sendable {
             case null
             case integer(Int64)
             case text(UnsafePointer<CChar>, Int32)
+            case blob(UnsafeRawPointer, Int)
         }
 
         mutating func skip(_ count: Int32) {
@@ -314,6 +327,10 @@ struct RowBlock: @unchecked Sendable {
                 let count = position.loadUnaligned(as: Int32.self)
                 defer { position += 4 + Int(count) }
                 return .text((position + 4).assumingMemoryBound(to: CChar.self), count)
+            case Tag.blob.rawValue:
+                let count = position.loadUnaligned(as: Int.self)
+                defer { position += 8 + count }
+                return .blob(position + 8, count)
             default: return .null
             }
         }
@@ -353,6 +370,11 @@ extension Bool: BulkValue {
 
 extension String: BulkValue {
     @inline(__always) func write(to block: inout RowBlock) { block.add(self) }
+}
+
+/// A blob of numbers of eight bytes each, the least significant first.
+extension [UInt64]: BulkValue {
+    func write(to block: inout RowBlock) { withUnsafeBytes { block.add($0) } }
 }
 
 extension Optional: BulkValue where Wrapped: BulkValue {

@@ -205,7 +205,7 @@ final class FactWriter {
 
     /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold.
     func writeTexts() throws {
-        let roles = groupFacts()
+        let roles = roles
         dictionaries.reserve(names: roles.count { $0.contains(.name) })
         var ranks = ContiguousArray<Int32>(repeating: 0, count: fold.texts.count)
         for (rank, place) in fold.sortedTexts.enumerated() {
@@ -217,6 +217,7 @@ final class FactWriter {
             if role.contains(.agent) { _ = try agent(place) }
             if role.contains(.reason) { _ = try reason(place) }
         }
+        groupFacts()
         func precedes(_ left: SIMD4<Int32>, _ right: SIMD4<Int32>) -> Bool {
             for index in 0..<4 where left[index] != right[index] {
                 return (left[index] < 0 ? -1 : ranks[Int(left[index])]) < (right[index] < 0 ? -1 : ranks[Int(right[index])])
@@ -233,12 +234,9 @@ final class FactWriter {
         }
     }
 
-    /// Numbers the groups of texts of each fact; what the texts are in the facts.
-    private func groupFacts() -> ContiguousArray<Roles> {
+    /// What each text is in the facts.
+    private var roles: ContiguousArray<Roles> {
         var roles = ContiguousArray<Roles>(repeating: [], count: fold.texts.count)
-        var (callers, atoms) = (TextGroups(), TextGroups())
-        var all: ContiguousArray<(caller: Int32, atom: Int32)> = []
-        all.reserveCapacity(fold.facts.count + fold.withoutNames.count)
         for facts in [fold.facts, ContiguousArray(fold.withoutNames)] {
             for fact in facts {
                 roles[Int(fact.user)].insert(.user)
@@ -247,11 +245,20 @@ final class FactWriter {
                 roles[Int(fact.name)].insert(.name)
                 roles[Int(fact.userAgent)].insert(.agent)
                 roles[Int(fact.reason)].insert(.reason)
-                all.append((callers.number(of: Self.callerKey(fact)), atoms.number(of: Self.atomKey(fact))))
             }
         }
-        (callerGroups, atomGroups, factGroups) = (callers, atoms, all)
         return roles
+    }
+
+    /// Numbers the groups of texts of each fact.
+    private func groupFacts() {
+        var (callers, atoms) = (TextGroups(), TextGroups())
+        var all: ContiguousArray<(caller: Int32, atom: Int32)> = []
+        all.reserveCapacity(fold.facts.count + fold.withoutNames.count)
+        for facts in [fold.facts, ContiguousArray(fold.withoutNames)] {
+            for fact in facts { all.append((callers.number(of: Self.callerKey(fact)), atoms.number(of: Self.atomKey(fact)))) }
+        }
+        (callerGroups, atomGroups, factGroups) = (callers, atoms, all)
     }
 
     /// Gives ids to groups of texts, in the order of the texts.

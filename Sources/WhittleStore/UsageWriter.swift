@@ -30,7 +30,10 @@ struct UsageWriter {
         for log in fold.logs where try isKnown(log.digest) || !(try log.extendedDigest.map(isKnown) ?? true) { return }
         let facts = try FactWriter(database, writer, dictionaries, fold)
         let known = dictionaries.identityCount
+        let insertWindow = writer.statement("INSERT OR REPLACE INTO event_window VALUES (1, ?, ?, ?)")
         try writer.pipelined {
+            // First, because it is there at once.
+            if let window = fold.window { try insertWindow.run(Int64(bitPattern: window.seed), window.previous, window.current) }
             try facts.writeTexts()
             try facts.writeFacts()
             for (need, count) in Self.sorted(fold.implied, by: \.sortText) { try facts.write(need, count) }
@@ -39,20 +42,12 @@ struct UsageWriter {
         }
         if facts.mayExceedNames(maxNames) { try dropNames(beyond: maxNames) }
         for log in fold.logs { try CheckpointWriter(database).write(log) }
-        if let window = fold.window { try write(window) }
         try Self.resolveWorkloads(database)
         try database.execute(sql: "PRAGMA analysis_limit = 1000; ANALYZE usage; ANALYZE usage_day; ANALYZE caller; ANALYZE implied_need")
     }
 
     private func isKnown(_ digest: String) throws -> Bool {
         try Bool.fetchOne(database, sql: "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE sha256 = ?)", arguments: [digest]) ?? false
-    }
-
-    private func write(_ window: EventWindowState) throws {
-        func data(_ hashes: [UInt64]) -> Data { hashes.withUnsafeBytes { Data($0) } }
-        try database.execute(
-            sql: "INSERT OR REPLACE INTO event_window VALUES (1, ?, ?, ?)",
-            arguments: [Int64(bitPattern: window.seed), data(window.previous), data(window.current)])
     }
 
     /// Merges the facts of verbs and resources that have more names than are kept, or that some part had too many of.

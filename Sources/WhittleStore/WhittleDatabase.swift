@@ -173,7 +173,7 @@ public final class WhittleDatabase: Sendable {
                 try database.execute(
                     sql: """
                         PRAGMA main.journal_mode = OFF; PRAGMA main.synchronous = OFF; PRAGMA main.locking_mode = EXCLUSIVE;
-                        PRAGMA page_size = \(state.objectCount > 5_000 ? 16_384 : 4_096); PRAGMA cache_size = -16384;
+                        PRAGMA page_size = \(state.objectCount > 5_000 ? 16_384 : 8_192); PRAGMA cache_size = -16384;
                         PRAGMA temp_store = FILE; PRAGMA threads = 1
                         """)
                 try build(database, state, options, oldPath: oldPath)
