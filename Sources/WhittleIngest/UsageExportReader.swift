@@ -109,7 +109,18 @@ public enum UsageExportReader {
         }
 
         private func number(_ value: DocumentValue, _ key: StaticString) throws(IngestError) -> Int {
-            guard let number = value.value(key)?.integer else { throw error("`\(key)` must be a whole number") }
+            guard let number = value.value(key)?.integer, (-1 << 53...1 << 53).contains(number) else {
+                throw error("`\(key)` must be a whole number")
+            }
+            return number
+        }
+
+        /// Counts so small that sums of them stay numbers, also of an export that somebody has edited.
+        private static let counts = 0...1 << 40
+
+        private func count(_ value: DocumentValue, _ key: StaticString) throws(IngestError) -> Int {
+            let number = try number(value, key)
+            guard Self.counts.contains(number) else { throw error("`\(key)` is no count of events") }
             return number
         }
 
@@ -162,22 +173,25 @@ public enum UsageExportReader {
             fact.decision = Int32(UsageKey.Decision.allCases.firstIndex(of: decision) ?? 2)
             fact.codeClass = Int32(clamping: max(try number(value, "codeClass"), 0))
             var count = UsageCount()
-            count.started = max(try number(value, "started"), 0)
+            count.started = try self.count(value, "started")
             for (day, requests) in value.value("days").members {
-                guard let day = day.string.flatMap({ Int64($0) }), let requests = requests.integer, requests > 0 else {
+                guard let day = day.string.flatMap({ Int64($0) }), let requests = requests.integer, requests > 0,
+                    Self.counts.contains(requests)
+                else {
                     throw error("`days` must hold whole numbers")
                 }
                 count.add(requests: requests, ofDay: day)
             }
             count.firstSeen = Int64(try number(value, "firstSeen"))
             count.lastSeen = Int64(try number(value, "lastSeen"))
+            guard count.hasDaysInside else { throw error("`days` must lie between `firstSeen` and `lastSeen`") }
             fold.facts.append(fact)
             fold.counts.append(count)
         }
 
         private func totals(_ value: DocumentValue) throws(IngestError) -> UsageCount {
             var count = UsageCount()
-            count.add(requests: max(try number(value, "count"), 0), ofDay: 0)
+            count.add(requests: try self.count(value, "count"), ofDay: 0)
             count.firstSeen = Int64(try number(value, "firstSeen"))
             count.lastSeen = Int64(try number(value, "lastSeen"))
             return count
@@ -188,22 +202,27 @@ public enum UsageExportReader {
             guard let digest = value.value("digest")?.string, !digest.isEmpty else { throw error("the log has no digest") }
             log.digest = digest
             log.byteCount = try number(value, "byteCount")
-            log.lineCount = try number(value, "lineCount")
-            log.events = try number(value, "events")
-            log.requests = try number(value, "requests")
-            log.receivedOnly = try number(value, "receivedOnly")
-            log.ignored = try number(value, "ignored")
-            log.undecided = try number(value, "undecided")
-            log.repeated = try number(value, "repeated")
+            log.lineCount = try count(value, "lineCount")
+            log.events = try count(value, "events")
+            log.requests = try count(value, "requests")
+            log.receivedOnly = try count(value, "receivedOnly")
+            log.ignored = try count(value, "ignored")
+            log.undecided = try count(value, "undecided")
+            log.repeated = try count(value, "repeated")
             log.firstEvent = value.value("firstEvent")?.integer.map(Int64.init)
             log.lastEvent = value.value("lastEvent")?.integer.map(Int64.init)
-            func counts(_ key: StaticString) -> [String: Int] {
-                value.value(key).members.reduce(into: [:]) {
-                    if let name = $1.key.string, let count = $1.value.integer { $0[name] = count }
+            func counts(_ key: StaticString) throws(IngestError) -> [String: Int] {
+                var counts: [String: Int] = [:]
+                for (name, count) in value.value(key).members {
+                    guard let name = name.string, let count = count.integer, Self.counts.contains(count) else {
+                        throw error("`\(key)` must hold counts of events")
+                    }
+                    counts[name] = count
                 }
+                return counts
             }
-            (log.rejects, log.envelopes, log.levels) = (counts("rejects"), counts("envelopes"), counts("levels"))
-            (log.stages, log.decisions) = (counts("stages"), counts("decisions"))
+            (log.rejects, log.envelopes, log.levels) = (try counts("rejects"), try counts("envelopes"), try counts("levels"))
+            (log.stages, log.decisions) = (try counts("stages"), try counts("decisions"))
             for span in value.value("spans").elements {
                 let ends = span.elements.compactMap(\.integer)
                 // A span of more than a century is none.

@@ -116,33 +116,33 @@ public struct ForbiddenMessage: Hashable, Sendable {
     }
 }
 
-/// Reads fixed words and Go `%q` literals from left to right, scalar by scalar.
+/// Reads fixed words and Go `%q` literals from left to right.
 struct TextScanner {
-    private var remaining: Substring.UnicodeScalarView
+    private var remaining: Substring.UTF8View
 
-    init(_ text: String) { remaining = text[...].unicodeScalars }
+    init(_ text: String) { remaining = text[...].utf8 }
 
     var isAtEnd: Bool { remaining.isEmpty }
-    var rest: String { String(remaining) }
+    var rest: String { String(Substring(remaining)) }
 
     mutating func take(_ prefix: String) -> Bool {
-        guard remaining.starts(with: prefix.unicodeScalars) else { return false }
-        remaining = remaining.dropFirst(prefix.unicodeScalars.count)
+        guard remaining.starts(with: prefix.utf8) else { return false }
+        remaining = remaining.dropFirst(prefix.utf8.count)
         return true
     }
 
     /// The next word and the space after it.
     mutating func word() -> String? {
-        guard let space = remaining.firstIndex(of: " ") else { return nil }
+        guard let space = remaining.firstIndex(of: UInt8(ascii: " ")) else { return nil }
         defer { remaining = remaining[remaining.index(after: space)...] }
-        return String(remaining[..<space])
+        return String(Substring(remaining[..<space]))
     }
 
     /// Moves past `marker`; the last quoted text before it goes to `quoted`.
     mutating func skip(past marker: String, orQuoted quoted: inout String) -> Bool {
         while !remaining.isEmpty {
             if take(marker) { return true }
-            if remaining.first == "\"" {
+            if remaining.first == UInt8(ascii: "\"") {
                 guard let text = self.quoted() else { return false }
                 quoted = text
             } else {
@@ -154,24 +154,25 @@ struct TextScanner {
 
     /// A Go string literal in double quotes, unquoted.
     mutating func quoted() -> String? {
-        guard remaining.first == "\"" else { return nil }
+        guard remaining.first == UInt8(ascii: "\"") else { return nil }
         var bytes: [UInt8] = []
-        var scalars = remaining.dropFirst()
-        func hex(_ digits: Int) -> UInt32? {
-            let text = String(scalars.prefix(digits))
-            scalars = scalars.dropFirst(digits)
-            return text.utf8.count == digits && text.allSatisfy(\.isHexDigit) ? UInt32(text, radix: 16) : nil
+        var rest = remaining.dropFirst()
+        func hex(_ count: Int) -> UInt32? {
+            let digits = rest.prefix(count)
+            rest = rest.dropFirst(count)
+            guard digits.count == count, digits.allSatisfy({ Character(UnicodeScalar($0)).isHexDigit }) else { return nil }
+            return UInt32(Substring(digits), radix: 16)
         }
-        while let scalar = scalars.popFirst() {
-            if scalar == "\"" {
-                remaining = scalars
+        while let end = rest.firstIndex(where: { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) {
+            bytes += rest[..<end]
+            let isEnd = rest[end] == UInt8(ascii: "\"")
+            rest = rest[rest.index(after: end)...]
+            if isEnd {
+                remaining = rest
                 return String(decoding: bytes, as: UTF8.self)
             }
-            guard scalar == "\\" else {
-                bytes += Array(String(scalar).utf8)
-                continue
-            }
-            switch scalars.popFirst() {
+            guard let code = rest.popFirst() else { return nil }
+            switch UnicodeScalar(code) {
             case "n": bytes.append(0x0A)
             case "t": bytes.append(0x09)
             case "r": bytes.append(0x0D)
@@ -182,11 +183,10 @@ struct TextScanner {
             case "x":
                 guard let value = hex(2) else { return nil }
                 bytes.append(UInt8(truncatingIfNeeded: value))
-            case let code? where code == "u" || code == "U":
-                guard let value = hex(code == "u" ? 4 : 8) else { return nil }
+            case "u", "U":
+                guard let value = hex(code == UInt8(ascii: "u") ? 4 : 8) else { return nil }
                 bytes += Array(String(UnicodeScalar(value) ?? "\u{FFFD}").utf8)
-            case let other?: bytes += Array(String(other).utf8)
-            case nil: return nil
+            default: bytes.append(code)
             }
         }
         return nil

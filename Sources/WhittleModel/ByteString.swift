@@ -58,7 +58,14 @@ extension Sequence where Element == String {
 
 /// Byte-wise order, the one SQLite and Go use.
 package func bytesPrecede(_ left: String, _ right: String) -> Bool {
-    left.utf8.lexicographicallyPrecedes(right.utf8)
+    let precedes = left.utf8.withContiguousStorageIfAvailable { left in
+        right.utf8.withContiguousStorageIfAvailable { right in
+            guard let start = left.baseAddress, let other = right.baseAddress else { return left.count < right.count }
+            let order = memcmp(start, other, min(left.count, right.count))
+            return order < 0 || order == 0 && left.count < right.count
+        }
+    }
+    return (precedes ?? nil) ?? left.utf8.lexicographicallyPrecedes(right.utf8)
 }
 
 extension StringProtocol {

@@ -133,6 +133,12 @@ public struct UsageCount: Hashable, Sendable {
         return days
     }
 
+    /// The day since 1970-01-01 UTC on which all of it was seen; `nil` = there are several.
+    package var onlyDay: Int64? {
+        let day = Self.day(of: firstSeen)
+        return day >= 0 && day == Self.day(of: lastSeen) ? day : nil
+    }
+
     /// Calls `body` with each day and its completed requests, in order.
     public func forEachDay(_ body: (Int64, Int) throws -> Void) rethrows {
         guard otherDays != nil else {
@@ -145,6 +151,12 @@ public struct UsageCount: Hashable, Sendable {
     /// The day since 1970-01-01 UTC of a time in microseconds.
     package static func day(of time: Int64) -> Int64 {
         time >= 0 ? time / 86_400_000_000 : (time - 86_399_999_999) / 86_400_000_000
+    }
+
+    /// Whether all days lie between first and last seen.
+    package var hasDaysInside: Bool {
+        let (first, last) = (Self.day(of: firstSeen), Self.day(of: lastSeen))
+        return firstSeen <= lastSeen && days.keys.allSatisfy { (first...last).contains($0) }
     }
 
     /// Adds one event.

@@ -12,6 +12,9 @@ final class Dictionaries {
     private var namespaces: OrderedSet<ByteString> = []
     private var identities: OrderedSet<Identity> = []
     private var names: OrderedSet<ByteString> = []
+    /// The names with the ids 1, 2, … as long as each came behind the last one in the order of bytes, which tells at once that it is
+    /// new. The ids of `names` go on from there.
+    private var ascendingNames: ContiguousArray<String> = []
     private var atoms: OrderedSet<AtomKey> = []
     private var parts: OrderedSet<ByteString> = []
 
@@ -68,7 +71,9 @@ final class Dictionaries {
     func reserve(identities count: Int) { identities.reserveCapacity(identities.count + count) }
 
     /// Makes room for so many names.
-    func reserve(names count: Int) { names.reserveCapacity(names.count + count) }
+    func reserve(names count: Int) {
+        if names.count == 1 { ascendingNames.reserveCapacity(count) } else { names.reserveCapacity(names.count + count) }
+    }
 
     func namespace(_ name: String) throws -> Int64 {
         let (isNew, id) = namespaces.append(ByteString(name.withoutNUL))
@@ -84,9 +89,26 @@ final class Dictionaries {
     }
 
     func objectName(_ name: String) throws -> Int64 {
-        let (isNew, id) = names.append(ByteString(name.withoutNUL))
+        let name = name.withoutNUL
+        if names.count == 1, bytesPrecede(ascendingNames.last ?? "", name) {
+            ascendingNames.append(name)
+            try insertName.run(ascendingNames.count, name)
+            return Int64(ascendingNames.count)
+        }
+        if let place = placeOfAscending(name) { return Int64(place + 1) }
+        let (isNew, index) = names.append(ByteString(name))
+        let id = index == 0 ? 0 : ascendingNames.count + index
         if isNew { try insertName.run(id, name) }
         return Int64(id)
+    }
+
+    private func placeOfAscending(_ name: String) -> Int? {
+        var (start, end) = (0, ascendingNames.count)
+        while start < end {
+            let middle = (start + end) / 2
+            if bytesPrecede(ascendingNames[middle], name) { start = middle + 1 } else { end = middle }
+        }
+        return start < ascendingNames.count && ascendingNames[start].isSameBytes(as: name) ? start : nil
     }
 
     /// The number of a verb, group, resource or URL.

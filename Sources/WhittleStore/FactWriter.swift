@@ -46,6 +46,7 @@ final class FactWriter {
     private let fold: UsageFold
     private let insertUsage: BulkStatement
     private let insertDay: BulkStatement
+    private let spreadDays: BulkStatement
     private let updateUsage: BulkStatement
     private let upsertDay: BulkStatement
     private let upsertImplied: BulkStatement
@@ -56,11 +57,12 @@ final class FactWriter {
     private let insertDropped: BulkStatement
     private var lastUsage: Int64
 
-    /// Rows by what makes them distinct; `nil` = no two facts can be one row.
-    private var rows: [RowKey: Int64]?
+    /// Rows that were there before, with their days (`nil` = several), by what makes them distinct.
+    private var rows: [RowKey: (id: Int64, day: Int64?)] = [:]
     private var dropped: Set<Group> = []
-    /// Rows with a name, which bounds the names.
+    /// Rows with a name, which bounds the names; not counted where no verb can have more than were kept in the fold.
     private var named: [Group: Int] = [:]
+    private let countsNames: Bool
     private var callers: [ByteString: Int64] = [:]
     private var agents: [ByteString: Int64] = [:]
     private var reasons: [ByteString: Int64] = [:]
@@ -135,13 +137,17 @@ final class FactWriter {
         insertAgent = writer.insert(into: "agent", columns: 2)
         insertReason = writer.insert(into: "reason", columns: 5)
         insertUsage = writer.insert(into: "usage", columns: 15)
-        insertDay = writer.insert(into: "usage_day", columns: 3)
+        insertDay = writer.insert(into: "usage_day_count", columns: 3)
+        // What was of one day is of several from now on.
+        spreadDays = writer.statement(
+            "INSERT INTO usage_day_count SELECT usage_id, day, count FROM usage WHERE usage_id = ? AND count > 0")
         updateUsage = writer.statement(
             """
             UPDATE usage SET count = count + ?, started = started + ?, first_seen = min(first_seen, ?), last_seen = max(last_seen, ?)
             WHERE usage_id = ?
             """)
-        upsertDay = writer.statement("INSERT INTO usage_day VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count")
+        upsertDay = writer.statement(
+            "INSERT INTO usage_day_count VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count")
         upsertImplied = writer.statement(
             """
             INSERT INTO implied_need VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count,
@@ -163,25 +169,23 @@ final class FactWriter {
         for row in try Row.fetchAll(database, sql: "SELECT identity_id, atom_id FROM names_dropped") {
             dropped.insert(Group(identity: row[0], atom: row[1]))
         }
-        // A resource with a slash, which only a forged event has, may be the same row as a subresource, and what was folded
+        // A resource with a slash, which only a forged event has, may be the same atom as a subresource, and what was folded
         // elsewhere may have been edited since.
-        guard lastUsage > 0 || !dropped.isEmpty || fold.window == nil || Self.hasSlash(fold) else { return }
-        var known: [RowKey: Int64] = [:]
+        countsNames = lastUsage > 0 || !dropped.isEmpty || fold.window == nil || Self.hasSlash(fold)
         let cursor = try Row.fetchCursor(
             database,
             sql: """
                 SELECT identity_id, atom_id, impersonator_id, caller_id, agent_id, namespace_id, object_name_id, decision, code_class,
-                  reason_id, usage_id FROM usage
+                  reason_id, usage_id, day FROM usage
                 """)
         while let row = try cursor.next() {
             let decision: String = row[7]
             let key = RowKey(
                 Group(identity: row[0], atom: row[1]), decision: decision == "allow" ? 0 : decision == "forbid" ? 1 : 2,
                 namespace: row[5], name: row[6], impersonator: row[2], caller: row[3], agent: row[4], codeClass: row[8], reason: row[9])
-            known[key] = row[10]
+            rows[key] = (row[10], row[11])
             if key.name != 0 { named[key.group, default: 0] += 1 }
         }
-        rows = known
     }
 
     private static func hasSlash(_ fold: UsageFold) -> Bool {
@@ -199,21 +203,21 @@ final class FactWriter {
     }
 
     /// Whether some verb on some resource may have more names than `limit`, or lost them in this fold.
-    ///
-    /// In the first fold of logs no verb has more: it was made with the same limit.
-    func mayExceedNames(_ limit: Int) -> Bool { rows != nil && (!fold.withoutNames.isEmpty || named.values.contains { $0 > limit }) }
+    func mayExceedNames(_ limit: Int) -> Bool { countsNames && (!fold.withoutNames.isEmpty || named.values.contains { $0 > limit }) }
 
     /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold.
     func writeTexts() throws {
         let roles = roles
         dictionaries.reserve(names: roles.count { $0.contains(.name) })
+        let sorted = fold.sortedTexts
+        // Names first: they are most of the rows, and SQLite is busy with them while the others are worked out.
+        for place in sorted where roles[Int(place)].contains(.name) { _ = try name(place) }
         var ranks = ContiguousArray<Int32>(repeating: 0, count: fold.texts.count)
-        for (rank, place) in fold.sortedTexts.enumerated() {
+        for (rank, place) in sorted.enumerated() {
             ranks[Int(place)] = Int32(rank)
             let role = roles[Int(place)]
             if role.contains(.user) { _ = try user(place) }
             if role.contains(.namespace) { _ = try namespace(place) }
-            if role.contains(.name) { _ = try name(place) }
             if role.contains(.agent) { _ = try agent(place) }
             if role.contains(.reason) { _ = try reason(place) }
         }
@@ -376,7 +380,17 @@ final class FactWriter {
                 keys.append((key, place))
             }
             keys.sort { $0.key < $1.key }
-            for (key, place) in keys { try write(key, fold.counts[Int(place)]) }
+            var next = 0
+            while next < keys.count {
+                let key = keys[next].key
+                var count = fold.counts[Int(keys[next].place)]
+                next += 1
+                while next < keys.count, keys[next].key == key {
+                    count.add(fold.counts[Int(keys[next].place)])
+                    next += 1
+                }
+                try write(key, count)
+            }
             keys.removeAll(keepingCapacity: true)
             start = end
         }
@@ -398,22 +412,22 @@ final class FactWriter {
     }
 
     private func write(_ key: RowKey, _ count: UsageCount) throws {
-        if rows != nil {
-            if let id = rows?[key] {
-                try updateUsage.run(count.count, count.started, count.firstSeen, count.lastSeen, id)
-                try count.forEachDay { try upsertDay.run(id, $0, $1) }
-                return
-            }
-            rows?[key] = lastUsage + 1
-            if key.name != 0 { named[key.group, default: 0] += 1 }
+        let day = count.onlyDay
+        if let known = rows[key] {
+            let isSpread = known.day == nil || known.day != day
+            if known.day != nil, isSpread { try spreadDays.run(known.id) }
+            try updateUsage.run(count.count, count.started, count.firstSeen, count.lastSeen, known.id)
+            if isSpread { try count.forEachDay { try upsertDay.run(known.id, $0, $1) } }
+            return
         }
+        if countsNames, key.name != 0 { named[key.group, default: 0] += 1 }
         lastUsage += 1
         try insertUsage.run(
             lastUsage, key.group.identity, RowKey.second(key.nameAndImpersonator), RowKey.first(key.callerAndAgent),
             RowKey.second(key.callerAndAgent), key.group.atom, RowKey.second(key.atomAndNamespace), key.name,
             Self.decisions[Int(RowKey.second(key.identityAndDecision))], RowKey.first(key.codeAndReason), RowKey.second(key.codeAndReason),
             count.count, count.started, count.firstSeen, count.lastSeen)
-        try count.forEachDay { try insertDay.run(lastUsage, $0, $1) }
+        if day == nil { try count.forEachDay { try insertDay.run(lastUsage, $0, $1) } }
     }
 
     func write(_ need: ImpliedNeed, _ count: UsageCount) throws {

@@ -43,7 +43,8 @@ struct UsageWriter {
         if facts.mayExceedNames(maxNames) { try dropNames(beyond: maxNames) }
         for log in fold.logs { try CheckpointWriter(database).write(log) }
         try Self.resolveWorkloads(database)
-        try database.execute(sql: "PRAGMA analysis_limit = 1000; ANALYZE usage; ANALYZE usage_day; ANALYZE caller; ANALYZE implied_need")
+        try database.execute(
+            sql: "PRAGMA analysis_limit = 1000; ANALYZE usage; ANALYZE usage_day_count; ANALYZE caller; ANALYZE implied_need")
     }
 
     private func isKnown(_ digest: String) throws -> Bool {
@@ -68,11 +69,12 @@ struct UsageWriter {
                   FROM moved AS m JOIN usage AS u ON u.usage_id = m.usage_id GROUP BY m.target;
                 CREATE TEMP TABLE moved_day AS SELECT m.target, d.day, sum(d.count) AS count
                   FROM moved AS m JOIN usage_day AS d ON d.usage_id = m.usage_id GROUP BY m.target, d.day;
-                DELETE FROM usage_day WHERE usage_id IN (SELECT usage_id FROM moved);
+                DELETE FROM usage_day_count WHERE usage_id IN (SELECT usage_id FROM moved);
                 DELETE FROM usage WHERE usage_id IN (SELECT usage_id FROM moved WHERE usage_id <> target);
                 UPDATE usage SET object_name_id = 0, count = s.count, started = s.started, first_seen = s.first_seen,
                   last_seen = s.last_seen FROM moved_sum AS s WHERE usage.usage_id = s.target;
-                INSERT INTO usage_day SELECT target, day, count FROM moved_day;
+                INSERT INTO usage_day_count SELECT m.target, m.day, m.count
+                  FROM moved_day AS m JOIN usage AS u ON u.usage_id = m.target WHERE u.day IS NULL;
                 CREATE TEMP TABLE moved_need AS SELECT n.identity_id, n.atom_id, n.namespace_id, 0 AS object_name_id, n.cause, n.decision,
                   sum(n.count) AS count, min(n.first_seen) AS first_seen, max(n.last_seen) AS last_seen
                   FROM implied_need AS n JOIN names_dropped AS d ON d.identity_id = n.identity_id AND d.atom_id = n.atom_id
@@ -158,7 +160,7 @@ struct UsageWriter {
                   FROM old.usage AS u JOIN new_identity AS i ON i.old_id = u.identity_id JOIN new_identity AS m ON m.old_id = u.impersonator_id
                   JOIN new_atom AS a ON a.old_id = u.atom_id JOIN new_namespace AS n ON n.old_id = u.namespace_id
                   JOIN new_name AS o ON o.old_id = u.object_name_id ORDER BY u.usage_id;
-                INSERT INTO usage_day SELECT * FROM old.usage_day;
+                INSERT INTO usage_day_count SELECT * FROM old.usage_day_count;
                 INSERT INTO implied_need SELECT i.new_id, a.new_id, n.new_id, o.new_id, u.cause, u.decision, u.count, u.first_seen, u.last_seen
                   FROM old.implied_need AS u JOIN new_identity AS i ON i.old_id = u.identity_id JOIN new_atom AS a ON a.old_id = u.atom_id
                   JOIN new_namespace AS n ON n.old_id = u.namespace_id JOIN new_name AS o ON o.old_id = u.object_name_id;

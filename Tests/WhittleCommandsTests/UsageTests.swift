@@ -165,6 +165,16 @@ struct UsageTests {
         let edited = text.replacing(#/"name":"[^"]*"/#, with: #""name":"a\u0000b""#)
         #expect(edited != text && whole > 0)
         #expect(try requests(edited, "edited") == whole)
+        for (number, change) in [
+            (#""started":\d+"#, #""started":-9223372036854775808"#), (#""days":\{"\d+":\d+"#, #""days":{"20000":9223372036854775807"#),
+            (#""days":\{"\d+""#, #""days":{"3""#),
+        ].enumerated() {
+            let broken = text.replacing(try Regex(change.0), with: change.1)
+            #expect(broken != text)
+            let answer = whittle(
+                "usage", "merge", try workspace.write(broken, to: "\(number).ndjson"), "--db", database(workspace, "\(number).db"))
+            #expect(answer.code == 2 && answer.errors.contains("\(number).ndjson:"))
+        }
     }
 
     @Test("names beyond the limit are dropped whichever log they came from first")

@@ -133,6 +133,53 @@ struct WhittleDatabaseTests {
         try WhittleDatabase.open(file, isReadOnly: false).add(UsageFold())
     }
 
+    @Test("the days of a fact add up, whatever folds and in whatever order they came", arguments: UInt64(1)...40)
+    func days(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("days.db")
+        try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
+        let database = try WhittleDatabase.open(file, isReadOnly: false)
+        let dayLength: Int64 = 86_400_000_000
+        var expected: [String: [Int64: Int]] = [:]
+        var seen: Set<String> = []
+        // Names beyond the limit are merged, which moves days too.
+        let limit = Bool.random(using: &random) ? 2 : 1_000
+        for part in 0..<4 {
+            var fold = UsageFold()
+            fold.texts.append("system:serviceaccount:shop:cart")
+            let names = ["get", "pods", "a", "b", "c", "d"]
+            for name in names { fold.texts.append(name) }
+            for _ in 0..<Int.random(in: 1...8, using: &random) {
+                var fact = UsageFact()
+                (fact.user, fact.verb, fact.resource, fact.name) = (1, 2, 3, Int32.random(in: 4...7, using: &random))
+                var count = UsageCount()
+                for _ in 0..<Int.random(in: 1...4, using: &random) {
+                    let day = Int64.random(in: part == 0 ? -1...1 : 0...2, using: &random)
+                    let isComplete = Int.random(in: 0...3, using: &random) > 0
+                    count.add(at: day * dayLength + Int64.random(in: 0..<dayLength, using: &random), isComplete: isComplete)
+                    if isComplete { expected[names[Int(fact.name) - 2], default: [:]][day, default: 0] += 1 }
+                }
+                // The same fact may come twice, as in an export that was edited.
+                fold.facts.append(fact)
+                fold.counts.append(count)
+                seen.insert(names[Int(fact.name) - 2])
+            }
+            if Bool.random(using: &random) { fold.window = EventWindowState(seed: 1) }
+            try database.add(fold, maxNames: limit)
+        }
+        var found: [String: [Int64: Int]] = [:]
+        let usage = try database.usage()
+        for (fact, count) in zip(usage.facts, usage.counts) {
+            let name = usage.key(fact).request.name
+            #expect(count.days.values.reduce(0, +) == count.count)
+            for (day, requests) in count.days { found[name, default: [:]][day, default: 0] += requests }
+        }
+        if seen.count > limit { expected = ["": expected.values.reduce(into: [:]) { $0.merge($1, uniquingKeysWith: +) }] }
+        #expect(found == expected.filter { !$0.value.isEmpty })
+    }
+
     @Test("files of other programs and other schemas are refused in words")
     func wrongFiles() throws {
         let folder = try Fixtures.TemporaryFolder()
@@ -176,6 +223,12 @@ struct WhittleDatabaseTests {
             }
         }
         #expect(columns[0] == columns[1])
+        let days = try DatabaseQueue(path: old).read { database in
+            try ["SELECT sum(count) FROM usage", "SELECT sum(count) FROM usage_day", "SELECT count(*) FROM usage_day_count"].map {
+                try Int.fetchOne(database, sql: $0)
+            }
+        }
+        #expect(days == [27, 27, 0], "no fact of the old file is of several days")
         let managed = try DatabaseQueue(path: old).read {
             try Int.fetchAll($0, sql: "SELECT count(*) FROM role GROUP BY bootstrap, managed_by IS NULL ORDER BY bootstrap")
         }

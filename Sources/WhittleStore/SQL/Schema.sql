@@ -338,9 +338,10 @@ CREATE TABLE usage (                                 -- one fact: who asked what
   started          INTEGER NOT NULL,                        -- ResponseStarted events; a fact with count 0 is an open watch or exec
   first_seen       INTEGER NOT NULL,                        -- time, requestReceivedTimestamp
   last_seen        INTEGER NOT NULL,                        -- time, requestReceivedTimestamp
+  day              INTEGER GENERATED ALWAYS AS (CASE WHEN first_seen >= 0 AND first_seen / 86400000000 = last_seen / 86400000000 THEN first_seen / 86400000000 END) VIRTUAL,  -- days since 1970-01-01 UTC; NULL seen on several, see usage_day
   UNIQUE (identity_id, decision, atom_id, namespace_id, object_name_id, impersonator_id, caller_id, agent_id, code_class, reason_id)
 ) STRICT;
-CREATE TABLE usage_day (                             -- requests per day; sum over a usage_id = usage.count
+CREATE TABLE usage_day_count (                       -- requests per day of the facts that were seen on several; usage_day has those of all
   usage_id         INTEGER NOT NULL REFERENCES usage,-- the fact
   day              INTEGER NOT NULL,                 -- days since 1970-01-01 UTC
   count            INTEGER NOT NULL,                 -- requests that completed

@@ -1,4 +1,4 @@
--- Schema 2 to schema 3: what a log could show, names that were dropped, the latest events, how much a role holds, who manages an object,
+-- Schema 2 to schema 3: days only of facts that were seen on several, what a log could show, names that were dropped, the latest events, how much a role holds, who manages an object,
 -- what policies ask the authorizer.
 ALTER TABLE checkpoint ADD COLUMN line_count INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE checkpoint ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;
@@ -8,6 +8,13 @@ ALTER TABLE checkpoint ADD COLUMN stages TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE checkpoint ADD COLUMN decisions TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE checkpoint ADD COLUMN spans TEXT NOT NULL DEFAULT '[]';
 DROP INDEX IF EXISTS usage_day_by_day;
+ALTER TABLE usage ADD COLUMN day INTEGER GENERATED ALWAYS AS (CASE WHEN first_seen >= 0 AND first_seen / 86400000000 = last_seen / 86400000000 THEN first_seen / 86400000000 END) VIRTUAL;
+ALTER TABLE usage_day RENAME TO usage_day_count;
+DELETE FROM usage_day_count WHERE usage_id IN (SELECT usage_id FROM usage WHERE day IS NOT NULL);
+CREATE VIEW usage_day AS
+SELECT u.usage_id, coalesce(c.day, u.day) AS day, coalesce(c.count, u.count) AS count
+FROM usage AS u LEFT JOIN usage_day_count AS c ON c.usage_id = u.usage_id
+WHERE u.count > 0;
 CREATE TABLE names_dropped (
   identity_id      INTEGER NOT NULL REFERENCES identity,
   atom_id          INTEGER NOT NULL REFERENCES atom,

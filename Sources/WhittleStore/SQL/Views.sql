@@ -21,6 +21,11 @@ JOIN (SELECT identity_id, identity_id AS subject_id FROM service_account
       UNION ALL SELECT identity_id, group_id FROM group_membership) AS w ON w.identity_id = k.identity_id
 JOIN effective_grant AS g ON g.identity_id = w.subject_id;
 
+CREATE VIEW usage_day AS                             -- requests that completed per day since 1970-01-01 UTC; sum over a usage_id = usage.count
+SELECT u.usage_id, coalesce(c.day, u.day) AS day, coalesce(c.count, u.count) AS count
+FROM usage AS u LEFT JOIN usage_day_count AS c ON c.usage_id = u.usage_id
+WHERE u.count > 0;
+
 CREATE VIEW usage_fact AS                            -- usage with everything spelled out
 SELECT u.usage_id, i.kind AS identity_kind, i.name AS user, nullif(m.name, '') AS impersonator, nullif(c.namespace, '') AS pod_namespace,
        nullif(c.pod, '') AS pod, c.workload, nullif(c.address, '') AS address, nullif(a.user_agent, '') AS user_agent, t.verb, t.api_group,
