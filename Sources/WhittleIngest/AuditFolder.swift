@@ -4,8 +4,8 @@ import WhittleModel
 
 /// Counts what events prove.
 ///
-/// What an event proves depends on few of its bytes. They are remembered, so that all events that agree in them are judged
-/// once; the others cost one look into a table.
+/// What an event proves depends on few of its bytes. `AuditParts` tells apart which of them agree; those are judged once, the
+/// others cost one look into a list.
 struct AuditFolder: ~Copyable {
     /// What one event came to.
     enum Outcome {
@@ -21,8 +21,6 @@ struct AuditFolder: ~Copyable {
         case aimless
     }
 
-    /// Bytes of remembered events; beyond it the memory is emptied, which costs time and changes nothing.
-    private let memoryLimit: Int
     private let maxNames: Int
 
     private var texts = ByteTable()
@@ -40,30 +38,22 @@ struct AuditFolder: ~Copyable {
     /// The group of each fact that has a name; -1 = it has none.
     private var groupOfFact: ContiguousArray<Int32> = []
 
-    private var judgements: ContiguousArray<Judgement> = []
-    private var extras: ContiguousArray<Extra> = []
-    private var events = ByteTable()
-    private var signature = ByteBuffer()
-
     /// The counts that an event adds to.
-    private struct Judgement {
-        var outcome: Outcome
-        var fact: Int32 = -1
-        /// Place of further counts in `extras`; -1 = none.
-        var extra: Int32 = -1
+    struct Judgement {
+        fileprivate var outcome: Outcome
+        fileprivate var fact: Int32 = -1
+        /// Place of further counts in `KnownParts.extras`; -1 = none.
+        fileprivate var extra: Int32 = -1
     }
 
     /// Counts of needs and flags that some events add to.
-    private struct Extra {
-        var implied: [Int32]
-        var flags: [Int32]
+    struct Extra {
+        fileprivate var implied: [Int32]
+        fileprivate var flags: [Int32]
     }
 
-    /// - Parameters:
-    ///   - maxNames: names of a verb on a resource that are kept for one user.
-    ///   - memoryLimit: bytes of remembered events.
-    init(maxNames: Int, memoryLimit: Int = 1 << 20) {
-        self.memoryLimit = memoryLimit
+    /// - Parameter maxNames: names of a verb on a resource that are kept for one user.
+    init(maxNames: Int) {
         self.maxNames = maxNames
         _ = text("")
     }
@@ -73,8 +63,8 @@ struct AuditFolder: ~Copyable {
     /// Takes over what `AuditParts` has numbered since it was asked last.
     mutating func learn(_ new: NewParts, into known: inout KnownParts) {
         if new.isReset { known = KnownParts() }
-        for caller in new.callers {
-            let value = caller.value
+        if new.isKindReset { (known.judgements, known.extras) = ([], []) }
+        for value in new.callers {
             let texts = SIMD4(
                 text(value.subject), text(value.pod == nil ? "" : value.account?.namespace ?? ""), text(value.pod?.name ?? ""),
                 text(value.pod?.uid ?? ""))
@@ -91,87 +81,30 @@ struct AuditFolder: ~Copyable {
     /// Adds an event that `AuditParts` found, if it can be judged without reading it as a whole.
     ///
     /// - Parameter parts: what the numbers in the event stand for.
-    mutating func add(_ prepared: borrowing PreparedEvent, _ parts: borrowing KnownParts) -> (outcome: Outcome, decision: Int)? {
-        guard let uri = prepared.requestURI, let verb = prepared.verb, prepared.agent >= 0, prepared.answer >= 0 else { return nil }
-        // What a new role or binding is called stands in no URI.
-        if verb.isText("create"), uri.contains("/rbac.authorization.k8s.io/") { return nil }
-        let isComplete = prepared.phase == .complete
-        let (caller, answer) = (parts.callers[Int(prepared.caller)], parts.answers[Int(prepared.answer)])
-        let agent = parts.agents[Int(prepared.agent)]
-        let decision = answer.decision
-        signature.clear()
-        signature.append(caller.texts)
-        signature.append(SIMD4(agent, answer.reason, prepared.code, Int32(decision)))
-        signature.append(
-            (isComplete ? 1 : 0) | (caller.isImpersonating ? 2 : 0) | (answer.isPlain ? 4 : 0) | (caller.address == 0 ? 0 : 8))
-        if caller.address != 0 { signature.append(SIMD4(caller.address, 0, 0, 0)) }
-        // What texts do not tell counts as it is written.
-        if caller.isImpersonating { signature.append(counted: parts.callerValues[Int(prepared.caller)].key) }
-        if !answer.isPlain { signature.append(counted: parts.answerValues[Int(prepared.answer)].key) }
-        signature.append(verb)
-        signature.append(0)
-        let path = appendEssentials(ofURI: uri)
-        let key = signature.slice
-        let (known, place) = events.find(key)
-        if let known {
-            count(judgements[Int(known)], at: prepared.time, isComplete: isComplete)
-            return (judgements[Int(known)].outcome, decision)
+    mutating func add(_ prepared: borrowing PreparedEvent, _ parts: inout KnownParts) -> (outcome: Outcome, decision: Int)? {
+        guard prepared.kind >= 0 else { return nil }
+        let (kind, isComplete) = (Int(prepared.kind), prepared.phase == .complete)
+        let decision = parts.answers[Int(prepared.answer)].decision
+        if kind < parts.judgements.count, let known = parts.judgements[kind] {
+            count(known, known.extra < 0 ? nil : parts.extras[Int(known.extra)], at: prepared.time, isComplete: isComplete)
+            return (known.outcome, decision)
         }
-        let judged: Judgement
-        if let path, let plain = judgePlain(prepared, verb, caller, agent, answer, path: path) {
-            judged = plain
-        } else {
-            guard verb.isStringContent, uri.isStringContent else { return nil }
-            var whole = AuditEvent()
-            whole.stage = AuditTally.stage(at: prepared.stage)
-            whole.verb = verb.unescaped
-            whole.requestURI = uri.unescaped
-            whole.caller = parts.callerValues[Int(prepared.caller)].value
-            whole.userAgent = string(agent)
-            whole.code = Int(prepared.code)
-            let words = parts.answerValues[Int(prepared.answer)]
-            (whole.decision, whole.reason, whole.message) = (words.decision, words.reason, words.message)
-            whole.receivedAt = prepared.time
-            judged = judge(whole)
+        guard case (var judged, let extra)? = judge(prepared, parts) else { return nil }
+        if let extra {
+            judged.extra = Int32(parts.extras.count)
+            parts.extras.append(extra)
         }
-        events.insert(key, Int32(judgements.count), at: place)
-        judgements.append(judged)
-        count(judged, at: prepared.time, isComplete: isComplete)
+        while parts.judgements.count <= kind { parts.judgements.append(nil) }
+        parts.judgements[kind] = judged
+        count(judged, extra, at: prepared.time, isComplete: isComplete)
         return (judged.outcome, decision)
     }
 
     /// Adds an event that was read as a whole.
     mutating func add(_ event: AuditEvent, at time: Int64, isComplete: Bool) -> Outcome {
-        // It is not remembered, and neither are its further counts.
-        let known = extras.count
-        let judged = judge(event)
-        count(judged, at: time, isComplete: isComplete)
-        extras.removeLast(extras.count - known)
+        let (judged, extra) = judge(event)
+        count(judged, extra, at: time, isComplete: isComplete)
         return judged.outcome
-    }
-
-    /// Empties the memory of events when it is full.
-    mutating func forgetIfFull() {
-        guard events.byteCount > memoryLimit else { return }
-        judgements = []
-        extras = []
-        events = ByteTable()
-    }
-
-    /// Appends the path, and of the query what the attributes or a hint depend on.
-    ///
-    /// - Returns: the path, when nothing else counts and it needs no decoding.
-    private mutating func appendEssentials(ofURI uri: ByteSlice) -> ByteSlice? {
-        let mark = memchr(uri.start, Int32(UInt8(ascii: "?")), uri.count)
-        let pathCount = mark.map { UnsafeRawPointer(uri.start).distance(to: $0) } ?? uri.count
-        let path = ByteSlice(start: uri.start, count: pathCount)
-        let query = ByteSlice(start: uri.start + pathCount, count: uri.count - pathCount)
-        let isPlain =
-            query.isEmpty
-            || !query.contains("elector") && !query.contains("sendInitialEvents") && !query.contains(UInt8(ascii: "%"))
-                && !query.hasEscapes
-        signature.append(isPlain ? path : uri)
-        return isPlain && path.isPlainText && !path.contains(UInt8(ascii: "%")) ? path : nil
     }
 
     // MARK: Texts
@@ -199,6 +132,27 @@ struct AuditFolder: ~Copyable {
     private func string(_ text: Int32) -> String { texts.bytes(at: Int(text)).text }
 
     // MARK: Judging
+
+    private mutating func judge(_ prepared: borrowing PreparedEvent, _ parts: borrowing KnownParts) -> (Judgement, Extra?)? {
+        guard let uri = prepared.requestURI, let verb = prepared.verb else { return nil }
+        let (caller, answer) = (parts.callers[Int(prepared.caller)], parts.answers[Int(prepared.answer)])
+        let agent = parts.agents[Int(prepared.agent)]
+        if let path = uri.essentialsOfURI.path, let plain = judgePlain(prepared, verb, caller, agent, answer, path: path) {
+            return (plain, nil)
+        }
+        guard verb.isStringContent, uri.isStringContent else { return nil }
+        var whole = AuditEvent()
+        whole.stage = AuditTally.stage(at: prepared.stage)
+        whole.verb = verb.unescaped
+        whole.requestURI = uri.unescaped
+        whole.caller = parts.callerValues[Int(prepared.caller)]
+        whole.userAgent = string(agent)
+        whole.code = Int(prepared.code)
+        let words = parts.answerValues[Int(prepared.answer)]
+        (whole.decision, whole.reason, whole.message) = (words.decision, words.reason, words.message)
+        whole.receivedAt = prepared.time
+        return judge(whole)
+    }
 
     /// Judges an event that proves its own attributes and nothing else; `nil` when it may prove more.
     private mutating func judgePlain(
@@ -237,11 +191,11 @@ struct AuditFolder: ~Copyable {
         return Judgement(outcome: .request, fact: place(of: fact, in: group))
     }
 
-    private mutating func judge(_ event: AuditEvent) -> Judgement {
+    private mutating func judge(_ event: AuditEvent) -> (Judgement, Extra?) {
         let needs = AuditNeeds(event)
         switch needs.use {
-        case .ignore: return Judgement(outcome: needs.isAimless ? .aimless : .ignored)
-        case _ where needs.subject.isEmpty: return Judgement(outcome: .userless)
+        case .ignore: return (Judgement(outcome: needs.isAimless ? .aimless : .ignored), nil)
+        case _ where needs.subject.isEmpty: return (Judgement(outcome: .userless), nil)
         default: break
         }
         var judgement = Judgement(outcome: event.code == 403 && event.decision == nil ? .undecided : .request)
@@ -276,11 +230,7 @@ struct AuditFolder: ~Copyable {
         let needed = needs.implied.map { Self.number(&implied[$0], in: &otherCounts) }
         let flagged = (needs.flags.filter { !$0.hasPrefix("pod:") } + needs.written)
             .map { Self.number(&flags[UsageFlag(user: needs.subject, flag: $0)], in: &otherCounts) }
-        if !needed.isEmpty || !flagged.isEmpty {
-            judgement.extra = Int32(extras.count)
-            extras.append(Extra(implied: needed, flags: flagged))
-        }
-        return judgement
+        return (judgement, needed.isEmpty && flagged.isEmpty ? nil : Extra(implied: needed, flags: flagged))
     }
 
     private static func number(_ entry: inout Int32?, in counts: inout ContiguousArray<UsageCount>) -> Int32 {
@@ -327,12 +277,12 @@ struct AuditFolder: ~Copyable {
     }
 
     @inline(__always)
-    private mutating func count(_ judgement: Judgement, at time: Int64, isComplete: Bool) {
+    private mutating func count(_ judgement: Judgement, _ extra: Extra?, at time: Int64, isComplete: Bool) {
         if judgement.fact >= 0 { counts[Int(judgement.fact)].add(at: time, isComplete: isComplete) }
-        guard judgement.extra >= 0 else { return }
-        for number in extras[Int(judgement.extra)].implied { otherCounts[Int(number)].add(at: time, isComplete: isComplete) }
+        guard let extra else { return }
+        for number in extra.implied { otherCounts[Int(number)].add(at: time, isComplete: isComplete) }
         if isComplete {
-            for number in extras[Int(judgement.extra)].flags { otherCounts[Int(number)].add(at: time, isComplete: true) }
+            for number in extra.flags { otherCounts[Int(number)].add(at: time, isComplete: true) }
         }
     }
 
@@ -388,7 +338,7 @@ struct AuditFolder: ~Copyable {
         let otherCounts = otherCounts
         fold.implied = implied.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }
         fold.flags = flags.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }
-        self = AuditFolder(maxNames: maxNames, memoryLimit: memoryLimit)
+        self = AuditFolder(maxNames: maxNames)
         return fold
     }
 

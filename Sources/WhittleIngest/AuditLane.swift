@@ -119,18 +119,17 @@ final class AuditLane: @unchecked Sendable {
 final class AuditCounter {
     private var folder: AuditFolder
 
-    init(maxNames: Int, memoryLimit: Int) { folder = AuditFolder(maxNames: maxNames, memoryLimit: memoryLimit) }
+    init(maxNames: Int) { folder = AuditFolder(maxNames: maxNames) }
 
     /// Counts the usual events of a block behind those of the blocks before it.
     func count(_ block: AuditBlock, _ window: SharedWindow) {
         block.tally = AuditTally()
         window.withWindow { Self.tellNew(&block.prepared, by: &$0) }
         guard let lane = block.lane else { return }
-        folder.forgetIfFull()
         if !block.new.isEmpty { folder.learn(block.new, into: &lane.known) }
         block.new = NewParts(isReset: false, agents: [])
         let before = block.unusual.count
-        Self.count(block.prepared, lane.known, with: &folder, &block.tally, &block.unusual)
+        Self.count(block.prepared, &lane.known, with: &folder, &block.tally, &block.unusual)
         if block.unusual.count > before { block.unusual.sort { $0.range.lowerBound < $1.range.lowerBound } }
     }
 
@@ -141,14 +140,14 @@ final class AuditCounter {
     }
 
     private static func count(
-        _ prepared: ContiguousArray<PreparedLine>, _ known: KnownParts, with folder: inout AuditFolder, _ tally: inout AuditTally,
+        _ prepared: ContiguousArray<PreparedLine>, _ known: inout KnownParts, with folder: inout AuditFolder, _ tally: inout AuditTally,
         _ unusual: inout [UnusualLine]
     ) {
         for index in prepared.indices {
             let (phase, isNew) = (prepared[index].event.phase, prepared[index].isNew)
             var judged: (outcome: AuditFolder.Outcome, decision: Int)?
             if isNew, phase != .early {
-                judged = folder.add(prepared[index].event, known)
+                judged = folder.add(prepared[index].event, &known)
                 guard judged != nil else {
                     let place = prepared[index].place
                     unusual.append(UnusualLine(range: place.range, line: place.line, isChecked: true))

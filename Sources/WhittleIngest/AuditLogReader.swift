@@ -18,6 +18,8 @@ public final class AuditLogReader {
         public var threads = min(ProcessInfo.processInfo.activeProcessorCount, 4)
         /// Bytes after which facts are handed out while a log is read.
         public var partSize = 1 << 30
+        /// Bytes of kinds of events that all threads together remember; a quarter more of what events have in common.
+        package var memoryLimit = 12 << 20
 
         /// Creates the default options.
         public init() {}
@@ -165,9 +167,6 @@ public final class AuditLogReader {
         return (source.total, unfinished)
     }
 
-    /// Bytes of events that are remembered; lanes remember a quarter more of what events have in common.
-    private static let memoryLimit = 12 << 20
-
     private func block(from source: BlockSource) -> AuditBlock? { source.next(spare.popLast() ?? AuditBlock()) }
 
     /// What folds blocks and what reads the rest of them; made when there are none.
@@ -177,9 +176,9 @@ public final class AuditLogReader {
         let window = self.window ?? SharedWindow(EventWindowState(seed: Self.seed(of: block.bytes)))
         let options = options
         let pipeline = FoldingPipeline(
-            AuditCounter(maxNames: options.maxNames, memoryLimit: Self.memoryLimit), window, lanes: options.threads,
+            AuditCounter(maxNames: options.maxNames), window, lanes: options.threads,
             takesUsual: AuditEnvelope.accepts("", as: options.format),
-            makeLane: { AuditLane(seed: window.seed, memoryLimit: Self.memoryLimit / 4 / options.threads) })
+            makeLane: { AuditLane(seed: window.seed, memoryLimit: options.memoryLimit / options.threads) })
         let session = AuditSession(window: window, lineLimit: options.lineLimit, format: options.format, maxNames: options.maxNames)
         (self.window, self.pipeline, self.session) = (window, pipeline, session)
         return (pipeline, session)

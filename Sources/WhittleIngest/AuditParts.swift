@@ -24,6 +24,8 @@ struct PreparedEvent {
     fileprivate(set) var caller: Int32 = -1
     fileprivate(set) var agent: Int32 = -1
     fileprivate(set) var answer: Int32 = -1
+    /// Events of one kind prove the same.
+    fileprivate(set) var kind: Int32 = -1
     fileprivate(set) var code: Int32 = 0
     /// Microseconds since 1970-01-01 UTC.
     fileprivate(set) var time: Int64
@@ -37,32 +39,27 @@ struct PreparedEvent {
 
 /// What has got numbers and is to be made known to who counts; in the order of the numbers.
 struct NewParts {
-    struct Caller {
-        var value: AuditEvent.Caller
-        /// As written, of those who impersonate; empty for others.
-        var key: [UInt8]
-    }
-
     struct Answer {
         var decision: String?
         var reason: String
         var message: String
-        /// Whether decision and reason tell all that counts; if not, `key` is what was written.
+        /// Whether decision and reason tell all that counts.
         var isPlain: Bool
-        var key: [UInt8]
     }
 
     /// Whether numbers begin again: all given before are void.
     var isReset = true
-    var callers: [Caller] = []
+    /// Whether only kinds begin again.
+    var isKindReset = false
+    var callers: [AuditEvent.Caller] = []
     /// No agent is an agent, too.
     var agents = [""]
     var answers: [Answer] = []
 
-    var isEmpty: Bool { !isReset && callers.isEmpty && agents.isEmpty && answers.isEmpty }
+    var isEmpty: Bool { !isReset && !isKindReset && callers.isEmpty && agents.isEmpty && answers.isEmpty }
 }
 
-/// What the numbers of one `AuditParts` stand for, as places of texts in one `AuditFolder`.
+/// What the numbers of one `AuditParts` stand for in one `AuditFolder`: places of texts, and what kinds of events prove.
 struct KnownParts {
     /// Texts: user, and namespace, name and uid of the pod.
     typealias Caller = (texts: SIMD4<Int32>, address: Int32, isImpersonating: Bool)
@@ -70,15 +67,18 @@ struct KnownParts {
     typealias Answer = (decision: Int, reason: Int32, isPlain: Bool)
 
     var callers: ContiguousArray<Caller> = []
-    var callerValues: [NewParts.Caller] = []
+    var callerValues: [AuditEvent.Caller] = []
     var agents: ContiguousArray<Int32> = []
     var answers: ContiguousArray<Answer> = []
     var answerValues: [NewParts.Answer] = []
+    /// By kind; `nil` = none was judged so far.
+    var judgements: ContiguousArray<AuditFolder.Judgement?> = []
+    var extras: ContiguousArray<AuditFolder.Extra> = []
 }
 
 /// Finds the events of lines and numbers what many of them have in common, so that these parts are looked at once.
 struct AuditParts: ~Copyable {
-    /// Bytes of remembered parts; beyond it the memory is emptied, which costs time and changes nothing.
+    /// Bytes of remembered kinds, and a quarter of it of parts; beyond it the memory is emptied, which costs time and changes nothing.
     private let memoryLimit: Int
     private let seed: UInt64
     private var callers = ByteTable()
@@ -86,14 +86,15 @@ struct AuditParts: ~Copyable {
     private var users: ContiguousArray<(hash: UInt64, isNamed: Bool, needsAddress: Bool)> = []
     private var agents = ByteTable()
     private var answers = ByteTable()
+    private var kinds = ByteTable()
     private var new = NewParts()
     private var scratch = ByteBuffer()
     private var clock = AuditClock()
 
     /// - Parameters:
     ///   - seed: what the hashes of events start from.
-    ///   - memoryLimit: bytes of remembered parts.
-    init(seed: UInt64, memoryLimit: Int = 1 << 20) {
+    ///   - memoryLimit: bytes of remembered kinds.
+    init(seed: UInt64, memoryLimit: Int = 1 << 22) {
         self.memoryLimit = memoryLimit
         self.seed = seed
     }
@@ -106,12 +107,17 @@ struct AuditParts: ~Copyable {
 
     /// Empties the memory when it is full. Events that were prepared before need the numbers before.
     mutating func forgetIfFull() {
-        guard callers.byteCount + agents.byteCount + answers.byteCount > memoryLimit else { return }
-        callers = ByteTable()
-        agents = ByteTable()
-        answers = ByteTable()
-        users = []
-        new = NewParts()
+        if callers.byteCount + agents.byteCount + answers.byteCount > memoryLimit / 4 {
+            callers = ByteTable()
+            agents = ByteTable()
+            answers = ByteTable()
+            kinds = ByteTable()
+            users = []
+            new = NewParts()
+        } else if kinds.byteCount > memoryLimit {
+            kinds = ByteTable()
+            new.isKindReset = true
+        }
     }
 
     /// Finds the event of one line; `nil` when it is not the usual kind.
@@ -148,7 +154,26 @@ struct AuditParts: ~Copyable {
         prepared.code = Int32(truncatingIfNeeded: event.code)
         prepared.agent = agent(event.userAgent) ?? -1
         prepared.answer = answer(event) ?? -1
+        prepared.kind = kind(prepared, verb, uri)
         return prepared
+    }
+
+    /// The kind of an event; -1 = it must be read as a whole.
+    private mutating func kind(_ event: borrowing PreparedEvent, _ verb: ByteSlice, _ uri: ByteSlice) -> Int32 {
+        guard event.agent >= 0, event.answer >= 0 else { return -1 }
+        // What a new role or binding is called stands in no URI.
+        if verb.isText("create"), uri.contains("/rbac.authorization.k8s.io/") { return -1 }
+        scratch.clear()
+        scratch.append(SIMD4(event.caller, event.agent, event.answer, event.code))
+        scratch.append(event.phase.rawValue)
+        scratch.append(verb)
+        scratch.append(0)
+        scratch.append(uri.essentialsOfURI.bytes)
+        let (known, place) = kinds.find(scratch.slice)
+        if let known { return known }
+        let number = Int32(kinds.count)
+        kinds.insert(scratch.slice, number, at: place)
+        return number
     }
 
     /// The hash of an event that was read as a whole; 0 = it has no auditID, or comes before authorization.
@@ -222,7 +247,7 @@ struct AuditParts: ~Copyable {
         withExtendedLifetime(trees) {}
         callers.insert(key, number, at: place)
         users.append((Self.hash(of: value.user.name, seed), !value.user.name.isEmpty, value.account != nil && value.pod == nil))
-        new.callers.append(NewParts.Caller(value: value, key: value.impersonatedUser == nil ? [] : Array(key.buffer)))
+        new.callers.append(value)
         return number
     }
 
@@ -264,8 +289,24 @@ struct AuditParts: ~Copyable {
         let isPlain = message == nil && (decision == "allow" || decision == "forbid")
         new.answers.append(
             NewParts.Answer(
-                decision: decision, reason: event.reason?.unescaped ?? "", message: message?.unescaped ?? "", isPlain: isPlain,
-                key: isPlain ? [] : Array(key.buffer)))
+                decision: decision, reason: event.reason?.unescaped ?? "", message: message?.unescaped ?? "", isPlain: isPlain))
         return number
+    }
+}
+
+extension ByteSlice {
+    /// Of a URI the part that counts: the path, or all of it when attributes or a hint depend on the query. `path` is there when nothing
+    /// else counts and it needs no decoding.
+    var essentialsOfURI: (bytes: ByteSlice, path: ByteSlice?) {
+        let mark = memchr(start, Int32(UInt8(ascii: "?")), count)
+        let pathCount = mark.map { UnsafeRawPointer(start).distance(to: $0) } ?? count
+        let path = ByteSlice(start: start, count: pathCount)
+        let query = ByteSlice(start: start + pathCount, count: count - pathCount)
+        let isPlain =
+            query.isEmpty
+            || !query.contains("elector") && !query.contains("sendInitialEvents") && !query.contains(UInt8(ascii: "%"))
+                && !query.hasEscapes
+        guard isPlain else { return (self, nil) }
+        return (path, path.isPlainText && !path.contains(UInt8(ascii: "%")) ? path : nil)
     }
 }

@@ -393,7 +393,6 @@ final class AuditSession {
     private func takeUsual(_ bytes: [UInt8], _ envelope: String = "") -> Bool {
         let padded = bytes + [UInt8](repeating: 0, count: 64)
         return padded.withUnsafeBufferPointer { buffer in
-            folder.forgetIfFull()
             eventParts.forgetIfFull()
             let text = buffer[..<bytes.count].drop { $0 <= 0x20 }
             guard AuditEnvelope.accepts(envelope, as: format), let event = eventParts.prepare(UnsafeBufferPointer(rebasing: text)) else {
@@ -404,7 +403,7 @@ final class AuditSession {
             let isNew = isChecked || window.insert(event.hash)
             var judged: (outcome: AuditFolder.Outcome, decision: Int)?
             if isNew, event.phase != .early {
-                judged = folder.add(event, knownParts)
+                judged = folder.add(event, &knownParts)
                 guard judged != nil else {
                     isChecked = true
                     return false

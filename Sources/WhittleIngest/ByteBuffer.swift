@@ -25,12 +25,6 @@ struct ByteBuffer: ~Copyable {
         count += slice.count
     }
 
-    /// Appends bytes behind their count, so that where they end is told.
-    mutating func append(counted bytes: [UInt8]) {
-        append(SIMD4(Int32(truncatingIfNeeded: bytes.count), 0, 0, 0))
-        bytes.withUnsafeBufferPointer { append(ByteSlice($0)) }
-    }
-
     mutating func append(_ byte: UInt8) {
         reserve(1)
         base[count] = byte
