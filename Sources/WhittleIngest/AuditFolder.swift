@@ -73,7 +73,7 @@ struct AuditFolder: ~Copyable {
         known.callerValues += new.callers
         for agent in new.agents { known.agents.append(text(agent)) }
         for answer in new.answers {
-            known.answers.append((AuditTally.place(ofDecision: answer.decision), text(answer.reason), answer.isPlain))
+            known.answers.append((AuditTally.place(ofDecision: answer.decision), text(answer.reason)))
         }
         known.answerValues += new.answers
     }

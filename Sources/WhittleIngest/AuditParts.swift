@@ -43,8 +43,6 @@ struct NewParts {
         var decision: String?
         var reason: String
         var message: String
-        /// Whether decision and reason tell all that counts.
-        var isPlain: Bool
     }
 
     /// Whether numbers begin again: all given before are void.
@@ -64,7 +62,7 @@ struct KnownParts {
     /// Texts: user, and namespace, name and uid of the pod.
     typealias Caller = (texts: SIMD4<Int32>, address: Int32, isImpersonating: Bool)
     /// The decision as a place in `AuditTally`.
-    typealias Answer = (decision: Int, reason: Int32, isPlain: Bool)
+    typealias Answer = (decision: Int, reason: Int32)
 
     var callers: ContiguousArray<Caller> = []
     var callerValues: [AuditEvent.Caller] = []
@@ -285,11 +283,9 @@ struct AuditParts: ~Copyable {
         guard [event.decision, event.reason, message].allSatisfy({ $0?.isStringContent ?? true }) else { return nil }
         let number = Int32(answers.count)
         answers.insert(key, number, at: place)
-        let decision = event.decision?.unescaped
-        let isPlain = message == nil && (decision == "allow" || decision == "forbid")
         new.answers.append(
             NewParts.Answer(
-                decision: decision, reason: event.reason?.unescaped ?? "", message: message?.unescaped ?? "", isPlain: isPlain))
+                decision: event.decision?.unescaped, reason: event.reason?.unescaped ?? "", message: message?.unescaped ?? ""))
         return number
     }
 }

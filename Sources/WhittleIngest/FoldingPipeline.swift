@@ -3,9 +3,9 @@ import Synchronization
 
 /// Folds blocks on several threads and gives them back in their order.
 ///
-/// Lanes find the events of blocks side by side. Whoever takes the blocks counts their events, in the order of the log: so nothing
-/// is judged twice, the result is the same whatever the number of lanes, and what counting looks up stays with one core. While the
-/// next block is not ready, he works on those that no lane has begun.
+/// Lanes find the events of blocks side by side, and which of them prove the same. Whoever takes the blocks counts their events, in
+/// the order of the log: so the result is the same whatever the number of lanes, and the facts stay with one core. While the next
+/// block is not ready, he works on those that no lane has begun.
 final class FoldingPipeline: @unchecked Sendable {
     let counter: AuditCounter
     private let window: SharedWindow

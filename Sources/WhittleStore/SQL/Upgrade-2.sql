@@ -1,5 +1,5 @@
--- Schema 2 to schema 3: days only of facts that were seen on several, what a log could show, names that were dropped, the latest events, how much a role holds, who manages an object,
--- what policies ask the authorizer.
+-- Schema 2 to schema 3: what a log could show, names that were dropped, the latest events, how much a role holds, who manages an object,
+-- what policies ask the authorizer; days are kept of facts that were seen on several.
 ALTER TABLE checkpoint ADD COLUMN line_count INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE checkpoint ADD COLUMN repeated INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE checkpoint ADD COLUMN rejects TEXT NOT NULL DEFAULT '{}';
