@@ -11,10 +11,12 @@ final class Dictionaries {
     /// Place = id. Ids are dense, because only this class gives them; 0 stands for nothing, nobody and no name.
     private var namespaces: OrderedSet<ByteString> = []
     private var identities: OrderedSet<Identity> = []
-    private var names: OrderedSet<ByteString> = []
+    /// Ids of names that may be asked for; '' has 0.
+    private var names: [ByteString: Int64] = [:]
     /// The names with the ids 1, 2, … as long as each came behind the last one in the order of bytes, which tells at once that it is
-    /// new. The ids of `names` go on from there.
+    /// new.
     private var ascendingNames: ContiguousArray<String> = []
+    private var lastName: Int64 = 0
     private var atoms: OrderedSet<AtomKey> = []
     private var parts: OrderedSet<ByteString> = []
 
@@ -28,18 +30,20 @@ final class Dictionaries {
         var target: Part
     }
 
-    /// Opens the dictionaries of a database; a new one gets its rows with id 0.
-    init(_ database: Database, _ writer: BulkWriter, isNew: Bool) throws {
+    /// Opens the dictionaries of a database.
+    ///
+    /// - Parameter fold: whose texts will be asked for; `nil` = the database is new and gets its rows with id 0.
+    init(_ database: Database, _ writer: BulkWriter, for fold: UsageFold?) throws {
         insertNamespace = writer.statement("INSERT INTO namespace (namespace_id, name, declared, labels) VALUES (?, ?, 0, '{}')")
         insertIdentity = writer.insert(into: "identity", columns: 3)
         insertName = writer.insert(into: "object_name", columns: 2)
         insertAtom = writer.statement("INSERT INTO atom (atom_id, verb, api_group, resource, url) VALUES (?, ?, ?, ?, ?)")
         // No atom has these parts: the place 0 is taken.
         atoms.append(AtomKey(verb: -1, apiGroup: -1, target: -1))
-        if isNew {
+        guard let fold else {
             _ = try namespace("")
             _ = try identity(Identity(.user, ""))
-            _ = try objectName("")
+            try insertName.run(0, "")
             return
         }
         for row in try Row.fetchAll(database, sql: "SELECT name FROM namespace ORDER BY namespace_id") {
@@ -48,9 +52,7 @@ final class Dictionaries {
         for row in try Row.fetchAll(database, sql: "SELECT kind, name FROM identity ORDER BY identity_id") {
             identities.append(Identity(row[0] == "Group" ? .group : .user, row[1]))
         }
-        for row in try Row.fetchAll(database, sql: "SELECT name FROM object_name ORDER BY object_name_id") {
-            names.append(ByteString(row[0]))
-        }
+        try readNames(database, fold)
         for row in try Row.fetchAll(database, sql: "SELECT verb, api_group, coalesce(resource, url) FROM atom ORDER BY atom_id") {
             let apiGroup: String? = row[1]
             atoms.append(AtomKey(verb: part(row[0]), apiGroup: apiGroup.map(part) ?? -1, target: part(row[2])))
@@ -59,12 +61,31 @@ final class Dictionaries {
             database,
             sql: """
                 SELECT (SELECT max(namespace_id) FROM namespace), (SELECT max(identity_id) FROM identity),
-                       (SELECT max(object_name_id) FROM object_name), coalesce((SELECT max(atom_id) FROM atom), 0)
+                       coalesce((SELECT max(atom_id) FROM atom), 0)
                 """)
-        let counts = [namespaces.count, identities.count, names.count, atoms.count]
-        guard let last, (0..<4).allSatisfy({ last[$0] == counts[$0] - 1 }) else {
-            throw StoreError.sql(code: 0, message: "the dictionaries of the file were changed by hand")
+        let counts = [namespaces.count, identities.count, atoms.count]
+        guard let last, (0..<3).allSatisfy({ last[$0] == counts[$0] - 1 }) else { throw Self.changedByHand }
+    }
+
+    private static var changedByHand: StoreError { .sql(code: 0, message: "the dictionaries of the file were changed by hand") }
+
+    /// Reads all names, or where there are many more of them than the fold can ask for, these.
+    private func readNames(_ database: Database, _ fold: UsageFold) throws {
+        let row = try Row.fetchOne(database, sql: "SELECT max(object_name_id), count(*) FROM object_name")
+        guard let row, let last: Int64 = row[0], row[1] == last + 1 else { throw Self.changedByHand }
+        lastName = last
+        guard (fold.texts.count + fold.implied.count) * 8 < last else {
+            let rows = try Row.fetchCursor(database, sql: "SELECT name, object_name_id FROM object_name WHERE object_name_id > 0")
+            while let row = try rows.next() { names[ByteString(row[0])] = row[1] }
+            return
         }
+        let statement = try database.makeStatement(sql: "SELECT object_name_id FROM object_name WHERE name = ?")
+        func read(_ name: String) throws {
+            let name = name.withoutNUL
+            if let id = try Int64.fetchOne(statement, arguments: [name]) { names[ByteString(name)] = id }
+        }
+        for place in 0..<fold.texts.count { try read(fold.texts[place]) }
+        for need in fold.implied.keys { try read(need.request.name) }
     }
 
     /// Makes room for so many identities.
@@ -72,7 +93,7 @@ final class Dictionaries {
 
     /// Makes room for so many names.
     func reserve(names count: Int) {
-        if names.count == 1 { ascendingNames.reserveCapacity(count) } else { names.reserveCapacity(names.count + count) }
+        if lastName == 0 { ascendingNames.reserveCapacity(count) } else { names.reserveCapacity(names.count + count) }
     }
 
     func namespace(_ name: String) throws -> Int64 {
@@ -90,16 +111,17 @@ final class Dictionaries {
 
     func objectName(_ name: String) throws -> Int64 {
         let name = name.withoutNUL
-        if names.count == 1, bytesPrecede(ascendingNames.last ?? "", name) {
+        if name.isEmpty { return 0 }
+        if lastName == ascendingNames.count, bytesPrecede(ascendingNames.last ?? "", name) {
             ascendingNames.append(name)
-            try insertName.run(ascendingNames.count, name)
-            return Int64(ascendingNames.count)
+        } else {
+            if let place = placeOfAscending(name) { return Int64(place + 1) }
+            if let id = names[ByteString(name)] { return id }
+            names[ByteString(name)] = lastName + 1
         }
-        if let place = placeOfAscending(name) { return Int64(place + 1) }
-        let (isNew, index) = names.append(ByteString(name))
-        let id = index == 0 ? 0 : ascendingNames.count + index
-        if isNew { try insertName.run(id, name) }
-        return Int64(id)
+        lastName += 1
+        try insertName.run(lastName, name)
+        return lastName
     }
 
     private func placeOfAscending(_ name: String) -> Int? {
@@ -135,6 +157,11 @@ final class Dictionaries {
     func atom(_ request: Request) throws -> Int64 {
         if let path = request.path { return try atom(verb: request.verb, apiGroup: nil, target: path) }
         return try atom(verb: request.verb, apiGroup: request.apiGroup, target: request.combinedResource)
+    }
+
+    /// The id of an identity; `nil` = it has no row.
+    func knownIdentity(_ identity: Identity) -> Int64? {
+        identities.firstIndex(of: Identity(identity.kind, identity.name.withoutNUL)).map { Int64($0) }
     }
 
     /// Identities that have a row.

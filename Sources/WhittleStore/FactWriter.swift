@@ -172,12 +172,15 @@ final class FactWriter {
         // A resource with a slash, which only a forged event has, may be the same atom as a subresource, and what was folded
         // elsewhere may have been edited since.
         countsNames = lastUsage > 0 || !dropped.isEmpty || fold.window == nil || Self.hasSlash(fold)
+        // What was seen of others need not be known; of many users all rows are read, which is quicker than to look for theirs.
+        let users = Set(fold.facts.map(\.user)).compactMap { dictionaries.knownIdentity(Identity(.user, fold.texts[Int($0)])) }
+        let isOfFew = users.count * 4 < dictionaries.identityCount
         let cursor = try Row.fetchCursor(
             database,
             sql: """
                 SELECT identity_id, atom_id, impersonator_id, caller_id, agent_id, namespace_id, object_name_id, decision, code_class,
-                  reason_id, usage_id, day FROM usage
-                """)
+                  reason_id, usage_id, day FROM usage \(isOfFew ? "WHERE identity_id IN (SELECT value FROM json_each(?))" : "")
+                """, arguments: isOfFew ? ["[\(users.map(String.init).joined(separator: ","))]"] : [])
         while let row = try cursor.next() {
             let decision: String = row[7]
             let key = RowKey(

@@ -226,7 +226,7 @@ public final class WhittleDatabase: Sendable {
             try UsageWriter.writeEmptyRows(database)
             let writer = BulkWriter(database)
             defer { writer.finish() }
-            let dictionaries = try Dictionaries(database, writer, isNew: true)
+            let dictionaries = try Dictionaries(database, writer, for: nil)
             var inventory = InventoryWriter(writer, state, dictionaries)
             try writer.pipelined { try inventory.write() }
             try script("Indexes.sql")
@@ -270,7 +270,7 @@ public final class WhittleDatabase: Sendable {
             try queue.write { database in
                 let writer = BulkWriter(database)
                 defer { writer.finish() }
-                try UsageWriter(database, writer, try Dictionaries(database, writer, isNew: false)).write(fold, maxNames: maxNames)
+                try UsageWriter(database, writer, try Dictionaries(database, writer, for: fold)).write(fold, maxNames: maxNames)
             }
         } catch {
             throw Self.wrap(error, path: path)

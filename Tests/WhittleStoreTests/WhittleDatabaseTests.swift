@@ -180,6 +180,47 @@ struct WhittleDatabaseTests {
         #expect(found == expected.filter { !$0.value.isEmpty })
     }
 
+    @Test("a small fold finds its names among many, new ones get ids of their own")
+    func fewAmongMany() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("names.db")
+        try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
+        let database = try WhittleDatabase.open(file, isReadOnly: false)
+        let user = "system:serviceaccount:shop:cart"
+        func fold(_ names: [String], implied: String) -> UsageFold {
+            var fold = UsageFold()
+            var count = UsageCount()
+            count.add(at: 1, isComplete: true)
+            for text in [user, "get", "pods"] + names { fold.texts.append(text) }
+            for place in names.indices {
+                var fact = UsageFact()
+                (fact.user, fact.verb, fact.resource, fact.name) = (1, 2, 3, Int32(place + 4))
+                fold.facts.append(fact)
+                fold.counts.append(count)
+            }
+            let request = Request(verb: "create", resource: "pods", name: implied)
+            fold.implied[ImpliedNeed(user: user, request: request, cause: .webSocket, isAllowed: true)] = count
+            return fold
+        }
+        let many = (0..<400).map { "n\($0)" }
+        for (names, implied) in [(many, "m"), (["n5", "zz", "aa"], "n7"), (["aa", "n399"], "new"), (["n5"], "zz")] {
+            try database.add(fold(names, implied: implied))
+        }
+        let (names, counts) = try DatabaseQueue(path: file).read { database in
+            (
+                try String.fetchAll(database, sql: "SELECT name FROM object_name ORDER BY object_name_id"),
+                try Int.fetchAll(
+                    database,
+                    sql:
+                        "SELECT count FROM usage JOIN object_name USING (object_name_id) WHERE name IN ('aa','n399','n5','zz') ORDER BY name"
+                )
+            )
+        }
+        #expect(Set(names) == Set(many + ["", "m", "zz", "aa", "new"]) && names.count == 405)
+        #expect(counts == [2, 2, 3, 1])
+    }
+
     @Test("files of other programs and other schemas are refused in words")
     func wrongFiles() throws {
         let folder = try Fixtures.TemporaryFolder()
