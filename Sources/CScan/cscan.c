@@ -3,16 +3,16 @@
 
 #if defined(__GLIBC__)
 #include <malloc.h>
-void release_free_memory(void) { malloc_trim(0); }
-
-// Setting the threshold keeps glibc from raising it by itself.
-void keep_large_blocks_apart(void) {
+// Setting the threshold keeps glibc from raising it by itself. An arena per thread would grow by a page at a time, and keep to itself
+// what the next thread needs.
+void tune_memory(void) {
     mallopt(M_MMAP_THRESHOLD, 1 << 19);
-    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_TOP_PAD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 1 << 24);
 }
 #else
-void keep_large_blocks_apart(void) {}
-void release_free_memory(void) {}
+void tune_memory(void) {}
 #endif
 
 // Marks of 64 bytes: quotes and backslashes, opening and closing brackets. `{` and `[`, `}` and `]` differ in one bit only.

@@ -327,7 +327,7 @@ struct AuditFolder: ~Copyable {
     /// Whether nothing was counted.
     var isEmpty: Bool { counts.isEmpty && otherCounts.isEmpty && nameCounts.isEmpty }
 
-    /// What was counted; nothing is left of it here.
+    /// What was counted; nothing may be counted or asked for after this.
     mutating func takeResult() -> UsageFold {
         var fold = UsageFold()
         fold.texts = texts.pool
@@ -338,7 +338,6 @@ struct AuditFolder: ~Copyable {
         let otherCounts = otherCounts
         fold.implied = implied.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }
         fold.flags = flags.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }
-        self = AuditFolder(maxNames: maxNames)
         return fold
     }
 

@@ -28,7 +28,7 @@ final class AuditBlock: @unchecked Sendable {
     fileprivate(set) var unusual: [UnusualLine] = []
     fileprivate(set) var tally = AuditTally()
 
-    init() { start.initialize(repeating: 0, count: Self.size + Self.padding) }
+    init() { (start + Self.size).initialize(repeating: 0, count: Self.padding) }
 
     deinit { start.deallocate() }
 
@@ -164,7 +164,7 @@ final class AuditCounter {
     /// Adds what another has counted.
     func absorb(_ other: borrowing AuditFolder) { folder.absorb(other) }
 
-    /// What was counted; nothing is left of it here.
+    /// What was counted; nothing may be counted or asked for after this.
     func takeResult() -> UsageFold { folder.takeResult() }
 }
 

@@ -64,7 +64,7 @@ public final class AuditLogReader {
         self.options = options
         self.known = known
         self.window = window.map { SharedWindow($0) }
-        keep_large_blocks_apart()
+        tune_memory()
     }
 
     /// Folds one log that is known to nobody, at once.
@@ -98,8 +98,6 @@ public final class AuditLogReader {
         fold.diagnostics = diagnostics
         for log in logs { known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount)) }
         (pipeline, session, logs, diagnostics, sinceTaken, spare) = (nil, nil, [], [], 0, [])
-        // What was freed is needed elsewhere: to write the facts.
-        release_free_memory()
         return fold
     }
 

@@ -65,7 +65,8 @@ struct ByteTable: ~Copyable {
 
     /// All entries by their numbers.
     var pool: TextPool {
-        TextPool(UnsafeBufferPointer(start: bytes, count: byteCount), ends: entries.lazy.map { $0.offset + Int($0.count) })
+        TextPool(
+            UnsafeBufferPointer(start: bytes, count: byteCount), bounds: ContiguousArray(entries.lazy.map(\.offset)) + [byteCount])
     }
 
     /// The bytes of the entry that was put in as number `index`, valid until the next change.
@@ -91,11 +92,10 @@ struct FactTable: ~Copyable {
         return all.count - 1
     }
 
-    /// All facts; none is left.
+    /// All facts; nothing may be put in or looked up after this.
     mutating func takeAll() -> ContiguousArray<UsageFact> {
         var all: ContiguousArray<UsageFact> = []
         swap(&all, &self.all)
-        slots = SlotTable()
         return all
     }
 

@@ -59,13 +59,16 @@ extension Sequence where Element == String {
 /// Byte-wise order, the one SQLite and Go use.
 package func bytesPrecede(_ left: String, _ right: String) -> Bool {
     let precedes = left.utf8.withContiguousStorageIfAvailable { left in
-        right.utf8.withContiguousStorageIfAvailable { right in
-            guard let start = left.baseAddress, let other = right.baseAddress else { return left.count < right.count }
-            let order = memcmp(start, other, min(left.count, right.count))
-            return order < 0 || order == 0 && left.count < right.count
-        }
+        right.utf8.withContiguousStorageIfAvailable { bytesPrecede(UnsafeRawBufferPointer(left), UnsafeRawBufferPointer($0)) }
     }
     return (precedes ?? nil) ?? left.utf8.lexicographicallyPrecedes(right.utf8)
+}
+
+/// Byte-wise order, the one SQLite and Go use.
+package func bytesPrecede(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+    guard let start = left.baseAddress, let other = right.baseAddress else { return left.count < right.count }
+    let order = memcmp(start, other, min(left.count, right.count))
+    return order < 0 || order == 0 && left.count < right.count
 }
 
 extension StringProtocol {

@@ -12,11 +12,10 @@ public struct TextPool: Sendable {
 
     /// Creates a pool of what stands in `bytes` one after the other.
     ///
-    /// - Parameter ends: where each text ends; the first is empty.
-    package init(_ bytes: UnsafeBufferPointer<UInt8>, ends: some Sequence<Int>) {
+    /// - Parameter bounds: where each text begins, and where the last one ends; the first is empty.
+    package init(_ bytes: UnsafeBufferPointer<UInt8>, bounds: ContiguousArray<Int>) {
         self.bytes = ContiguousArray(bytes)
-        bounds = [0]
-        bounds.append(contentsOf: ends)
+        self.bounds = bounds
     }
 
     /// How many there are.

@@ -2,48 +2,11 @@ import Foundation
 import GRDB
 import WhittleModel
 
-extension UsageFold {
-    /// Places of the texts in the order of their bytes.
-    fileprivate var sortedTexts: ContiguousArray<Int32> {
-        // Most texts differ in their first bytes.
-        texts.withBytes { bytes, bounds in
-            var keys: ContiguousArray<(first: UInt64, second: UInt64, place: Int32)> = []
-            keys.reserveCapacity(texts.count)
-            for place in 0..<texts.count {
-                let text = bytes[bounds[place]..<bounds[place + 1]]
-                keys.append((Self.head(of: text), Self.head(of: text.dropFirst(8)), Int32(place)))
-            }
-            func rest(_ place: Int32) -> UnsafeBufferPointer<UInt8> {
-                UnsafeBufferPointer(rebasing: bytes[bounds[Int(place)]..<bounds[Int(place) + 1]].dropFirst(16))
-            }
-            keys.sort { left, right in
-                if left.first != right.first { return left.first < right.first }
-                if left.second != right.second { return left.second < right.second }
-                let (left, right) = (rest(left.place), rest(right.place))
-                guard let start = left.baseAddress, let other = right.baseAddress else { return left.count < right.count }
-                let order = memcmp(start, other, min(left.count, right.count))
-                return order < 0 || order == 0 && left.count < right.count
-            }
-            return ContiguousArray(keys.lazy.map(\.place))
-        }
-    }
-
-    /// The first eight bytes as a number, which has their order; zeros follow those that there are.
-    private static func head(of bytes: Slice<UnsafeBufferPointer<UInt8>>) -> UInt64 {
-        var head: UInt64 = 0
-        if bytes.count >= 8 {
-            head = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes)).loadUnaligned(as: UInt64.self).bigEndian
-        } else {
-            for (place, byte) in bytes.enumerated() { head |= UInt64(byte) << (56 - 8 * UInt64(place)) }
-        }
-        return head
-    }
-}
-
 /// Finds or makes the row of a fact and adds to its counts.
 final class FactWriter {
     private let dictionaries: Dictionaries
     private let fold: UsageFold
+    private let order: Promise<TextOrder>
     private let insertUsage: BulkStatement
     private let insertDay: BulkStatement
     private let spreadDays: BulkStatement
@@ -77,13 +40,10 @@ final class FactWriter {
         var part: Dictionaries.Part = -1
     }
     private var ids: ContiguousArray<TextIDs>
-    private var callerGroups = TextGroups()
-    private var atomGroups = TextGroups()
-    /// Ids of these groups, in their order.
+    /// Ids of groups of texts, by their numbers.
     private var callerIDs: ContiguousArray<Int64> = []
     private var atomIDs: ContiguousArray<Int64> = []
-    /// The groups of each fact.
-    private var factGroups: ContiguousArray<(caller: Int32, atom: Int32)> = []
+    private var groupsOfFacts: ContiguousArray<(caller: Int32, atom: Int32)> = []
 
     private static let decisions = UsageKey.Decision.allCases.map(\.rawValue)
 
@@ -127,9 +87,12 @@ final class FactWriter {
         }
     }
 
-    init(_ database: Database, _ writer: BulkWriter, _ dictionaries: Dictionaries, _ fold: UsageFold) throws {
+    init(
+        _ database: Database, _ writer: BulkWriter, _ dictionaries: Dictionaries, _ fold: UsageFold, _ order: Promise<TextOrder>
+    ) throws {
         self.dictionaries = dictionaries
         self.fold = fold
+        self.order = order
         ids = ContiguousArray(repeating: TextIDs(), count: fold.texts.count)
         // Nobody.
         ids[0].user = 0
@@ -210,83 +173,36 @@ final class FactWriter {
 
     /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold.
     func writeTexts() throws {
-        let roles = roles
+        let order = order.value
+        let roles = order.roles
         dictionaries.reserve(names: roles.count { $0.contains(.name) })
-        let sorted = fold.sortedTexts
         // Names first: they are most of the rows, and SQLite is busy with them while the others are worked out.
-        for place in sorted where roles[Int(place)].contains(.name) { _ = try name(place) }
-        var ranks = ContiguousArray<Int32>(repeating: 0, count: fold.texts.count)
-        for (rank, place) in sorted.enumerated() {
-            ranks[Int(place)] = Int32(rank)
+        for place in order.places where roles[Int(place)].contains(.name) { _ = try name(place) }
+        for place in order.places {
             let role = roles[Int(place)]
             if role.contains(.user) { _ = try user(place) }
             if role.contains(.namespace) { _ = try namespace(place) }
             if role.contains(.agent) { _ = try agent(place) }
             if role.contains(.reason) { _ = try reason(place) }
         }
-        groupFacts()
-        func precedes(_ left: SIMD4<Int32>, _ right: SIMD4<Int32>) -> Bool {
-            for index in 0..<4 where left[index] != right[index] {
-                return (left[index] < 0 ? -1 : ranks[Int(left[index])]) < (right[index] < 0 ? -1 : ranks[Int(right[index])])
-            }
-            return false
-        }
-        atomIDs = try idsInOrder(of: atomGroups, precedes, atom)
-        callerIDs = try idsInOrder(of: callerGroups, precedes, caller)
-        let groups = zip(fold.withoutNames, factGroups.suffix(fold.withoutNames.count)).map { fact, groups in
+        let groups = FactGroups(fold, order)
+        groupsOfFacts = groups.ofFacts
+        atomIDs = try ids(of: groups.atoms, in: groups.atomOrder, atom)
+        callerIDs = try ids(of: groups.callers, in: groups.callerOrder, caller)
+        let dropping = zip(fold.withoutNames, groups.ofFacts.suffix(fold.withoutNames.count)).map { fact, groups in
             Group(identity: ids[Int(fact.user)].user, atom: atomIDs[Int(groups.atom)])
         }
-        for group in groups.sorted(by: { ($0.identity, $0.atom) < ($1.identity, $1.atom) }) where dropped.insert(group).inserted {
+        for group in dropping.sorted(by: { ($0.identity, $0.atom) < ($1.identity, $1.atom) }) where dropped.insert(group).inserted {
             try insertDropped.run(group.identity, group.atom)
         }
     }
 
-    /// What each text is in the facts.
-    private var roles: ContiguousArray<Roles> {
-        var roles = ContiguousArray<Roles>(repeating: [], count: fold.texts.count)
-        for facts in [fold.facts, ContiguousArray(fold.withoutNames)] {
-            for fact in facts {
-                roles[Int(fact.user)].insert(.user)
-                roles[Int(fact.impersonator)].insert(.user)
-                roles[Int(fact.namespace)].insert(.namespace)
-                roles[Int(fact.name)].insert(.name)
-                roles[Int(fact.userAgent)].insert(.agent)
-                roles[Int(fact.reason)].insert(.reason)
-            }
-        }
-        return roles
-    }
-
-    /// Numbers the groups of texts of each fact.
-    private func groupFacts() {
-        var (callers, atoms) = (TextGroups(), TextGroups())
-        var all: ContiguousArray<(caller: Int32, atom: Int32)> = []
-        all.reserveCapacity(fold.facts.count + fold.withoutNames.count)
-        for facts in [fold.facts, ContiguousArray(fold.withoutNames)] {
-            for fact in facts { all.append((callers.number(of: Self.callerKey(fact)), atoms.number(of: Self.atomKey(fact)))) }
-        }
-        (callerGroups, atomGroups, factGroups) = (callers, atoms, all)
-    }
-
-    /// Gives ids to groups of texts, in the order of the texts.
-    private func idsInOrder(
-        of groups: TextGroups, _ precedes: (SIMD4<Int32>, SIMD4<Int32>) -> Bool, _ id: (SIMD4<Int32>) throws -> Int64
+    private func ids(
+        of groups: TextGroups, in order: ContiguousArray<Int32>, _ id: (SIMD4<Int32>) throws -> Int64
     ) rethrows -> ContiguousArray<Int64> {
         var ids = ContiguousArray<Int64>(repeating: 0, count: groups.all.count)
-        for number in groups.all.indices.sorted(by: { precedes(groups.all[$0], groups.all[$1]) }) {
-            ids[number] = try id(groups.all[number])
-        }
+        for number in order { ids[Int(number)] = try id(groups.all[Int(number)]) }
         return ids
-    }
-
-    /// What a text is in the facts.
-    private struct Roles: OptionSet {
-        let rawValue: UInt8
-        static let user = Roles(rawValue: 1)
-        static let namespace = Roles(rawValue: 2)
-        static let name = Roles(rawValue: 4)
-        static let agent = Roles(rawValue: 8)
-        static let reason = Roles(rawValue: 16)
     }
 
     // MARK: Ids
@@ -341,8 +257,6 @@ final class FactWriter {
         return id
     }
 
-    private static func callerKey(_ fact: UsageFact) -> SIMD4<Int32> { SIMD4(fact.podNamespace, fact.pod, fact.podUID, fact.address) }
-
     private func caller(_ key: SIMD4<Int32>) throws -> Int64 {
         let (namespace, pod, uid, address) = (text(key[0]), text(key[1]), text(key[2]), text(key[3]))
         let place = Self.callerKey(namespace, pod, uid, address)
@@ -352,8 +266,6 @@ final class FactWriter {
         callers[place] = id
         return id
     }
-
-    private static func atomKey(_ fact: UsageFact) -> SIMD4<Int32> { SIMD4(fact.apiGroup, fact.resource, fact.subresource, fact.verb) }
 
     private func atom(_ key: SIMD4<Int32>) throws -> Int64 {
         let resource = key[2] == 0 ? part(key[1]) : dictionaries.part("\(text(key[1]))/\(text(key[2]))")
@@ -365,14 +277,14 @@ final class FactWriter {
     /// Writes every fact; rows follow each other as in the index that makes them distinct, so that SQLite only appends to it.
     func writeFacts() throws {
         // What does not change meanwhile need not be asked of the object, which costs a check each time.
-        let (facts, factGroups, ids, atomIDs, callerIDs, dropped) = (fold.facts, factGroups, ids, atomIDs, callerIDs, dropped)
+        let (facts, groups, ids, atomIDs, callerIDs, dropped) = (fold.facts, groupsOfFacts, ids, atomIDs, callerIDs, dropped)
         // One identity after the other, so that SQLite can begin before all are sorted.
         let (places, ends) = placesByIdentity()
         var keys: ContiguousArray<(key: RowKey, place: Int32)> = []
         var start = 0
         for end in ends {
             for place in places[start..<end] {
-                let (fact, groups) = (facts[Int(place)], factGroups[Int(place)])
+                let (fact, groups) = (facts[Int(place)], groups[Int(place)])
                 let group = Group(identity: ids[Int(fact.user)].user, atom: atomIDs[Int(groups.atom)])
                 let key = RowKey(
                     group, decision: Int64(fact.decision), namespace: ids[Int(fact.namespace)].namespace,

@@ -25,10 +25,10 @@ struct UsageWriter {
     }
 
     /// Adds a fold; facts in a fixed order, so that equal logs give equal files.
-    func write(_ fold: UsageFold, maxNames: Int) throws {
+    func write(_ fold: UsageFold, _ order: Promise<TextOrder>, maxNames: Int) throws {
         // Another load of the same log may have won since it was read: a log is counted once.
         for log in fold.logs where try isKnown(log.digest) || !(try log.extendedDigest.map(isKnown) ?? true) { return }
-        let facts = try FactWriter(database, writer, dictionaries, fold)
+        let facts = try FactWriter(database, writer, dictionaries, fold, order)
         let known = dictionaries.identityCount
         let insertWindow = writer.statement("INSERT OR REPLACE INTO event_window VALUES (1, ?, ?, ?)")
         try writer.pipelined {
@@ -200,13 +200,7 @@ struct UsageWriter {
             entries.append((text, key, count))
         }
         entries.sort { left, right in
-            left.text.withUnsafeBytes { left in
-                right.text.withUnsafeBytes { right in
-                    guard let leftBase = left.baseAddress, let rightBase = right.baseAddress else { return left.count < right.count }
-                    let order = memcmp(leftBase, rightBase, min(left.count, right.count))
-                    return order < 0 || order == 0 && left.count < right.count
-                }
-            }
+            left.text.withUnsafeBytes { left in right.text.withUnsafeBytes { bytesPrecede(left, $0) } }
         }
         return entries.map { ($0.key, $0.count) }
     }

@@ -266,11 +266,13 @@ public final class WhittleDatabase: Sendable {
         let lock = FileLock(path)
         defer { withExtendedLifetime(lock) {} }
         if let lock, let inode, lock.inode != inode { throw .replaced(path: path) }
+        let order = Promise { TextOrder(fold) }
         do {
             try queue.write { database in
                 let writer = BulkWriter(database)
                 defer { writer.finish() }
-                try UsageWriter(database, writer, try Dictionaries(database, writer, for: fold)).write(fold, maxNames: maxNames)
+                let dictionaries = try Dictionaries(database, writer, for: fold)
+                try UsageWriter(database, writer, dictionaries).write(fold, order, maxNames: maxNames)
             }
         } catch {
             throw Self.wrap(error, path: path)

@@ -66,11 +66,8 @@ static inline int scan_contains(const uint8_t *_Nonnull p, size_t count, const u
     return 0;
 }
 
-/// Keeps large blocks apart, so that their memory goes back to the system as soon as they are freed.
-void keep_large_blocks_apart(void);
-
-/// Gives freed memory back to the system, where the C library keeps it.
-void release_free_memory(void);
+/// Keeps large blocks apart, so that their memory goes back to the system as soon as they are freed, and the rest for the next who asks.
+void tune_memory(void);
 
 /// Mixes eight bytes into a hash.
 static inline uint64_t scan_mix(uint64_t hash, uint64_t word) {
