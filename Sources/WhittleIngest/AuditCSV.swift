@@ -9,7 +9,8 @@ struct AuditCSV {
     /// Columns with whole events, and those of the tables of AKS.
     private static let texts: Set<String> = ["log_s", "log", "properties", "@message", "message", "_raw", "line"]
     private static let fields: Set<String> = [
-        "Stage", "Verb", "RequestUri", "User", "ImpersonatedUser", "AuthenticationMetadata", "UserAgent", "ObjectRef", "ResponseStatus",
+        "Stage", "Verb", "RequestUri", "User", "ImpersonatedUser", "AuthenticationMetadata", "SourceIps", "UserAgent", "ObjectRef",
+        "ResponseStatus",
         "Annotations", "RequestObject", "ResponseObject", "RequestReceivedTime", "StageReceivedTime", "TimeGenerated", "AuditId", "Level",
     ]
     private static let times: Set<String> = ["RequestReceivedTime", "StageReceivedTime", "TimeGenerated"]

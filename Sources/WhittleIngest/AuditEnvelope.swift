@@ -8,14 +8,32 @@ import WhittleModel
 /// wrapped keeps its meaning; only GKE rewrites events, and what its records lack (groups, pods) stays unknown.
 package struct AuditEnvelope {
     /// An event and the name of the outermost wrapper around it, `""` for none. A wrapper that cannot carry everything
-    /// (`cannotCarry`) is named whatever stands around it.
-    typealias Found = (event: AuditEvent, envelope: String)
+    /// (`cannotCarry`) is named whatever stands around it. `isChecked` says that it is known to be no repetition.
+    typealias Found = (event: AuditEvent, envelope: String, isChecked: Bool)
 
     /// Events in order, and the count of records beside them that are nothing known.
     struct Records {
         var events: [Found] = []
+        /// Events that were taken as soon as they were found.
+        var taken = 0
         var unknown = 0
+
+        var hasEvents: Bool { taken > 0 || !events.isEmpty }
     }
+
+    /// What became of a text that may be an event.
+    enum Offer {
+        /// It was one, and is dealt with.
+        case taken
+        /// It must be read as a whole. `isChecked`: it is an event that is known to be no repetition.
+        case left(isChecked: Bool)
+    }
+
+    /// Is offered the text of everything that may be an event, with the name of its envelope. The bytes go on for `padding` behind it.
+    typealias Taker = (UnsafeBufferPointer<UInt8>, String) -> Offer
+
+    /// Bytes behind a text that scanning may look at.
+    static let padding = 64
 
     /// What can be asked for with `records(in:as:)` besides `auto`, which is everything.
     package static var formats: [String] { AuditFormats.formats }
@@ -41,13 +59,19 @@ package struct AuditEnvelope {
 
     /// Everything that was found.
     ///
-    /// - Parameter format: one of `formats`; events of another envelope are then counted as unknown.
+    /// - Parameters:
+    ///   - format: one of `formats`; events of another envelope are then counted as unknown.
+    ///   - envelope: what the value stands in; `""` = nothing.
+    ///   - taker: takes usual events before they are read as a whole; `nil` = all are read. The text around `value` is padded then.
+    ///   - isChecked: whether the value is an event that the taker has left, known to be no repetition; `nil` = it was not offered.
     /// - Returns: `nil` when the value as a whole is nothing that is known, which is one unknown record. A container whose
     ///   records are all bad has no events and the count of them in `unknown`; one that is empty, or holds only what is known
     ///   to be no event, has neither.
-    static func records(in value: DocumentValue, as format: String? = nil) -> Records? {
-        var visitor = AuditVisitor(format: format)
-        return visitor.visit(value, "", 0) ? visitor.records : nil
+    static func records(
+        in value: DocumentValue, as format: String? = nil, inside envelope: String = "", taker: Taker? = nil, isChecked: Bool? = nil
+    ) -> Records? {
+        var visitor = AuditVisitor(format: format, taker: taker, isChecked: isChecked)
+        return visitor.visit(value, envelope, 0) ? visitor.records : nil
     }
 
     /// The same for the text of a value.
@@ -89,7 +113,7 @@ package struct AuditEnvelope {
         }
         guard let brace = head.firstIndex(of: UInt8(ascii: "{")), brace > 0 else { return nil }
         let before = line[brace - 1]
-        guard before == UInt8(ascii: " ") || before == UInt8(ascii: "\t") || before == UInt8(ascii: ":") else { return nil }
+        guard " \t:=".utf8.contains(before) else { return nil }
         let isGap = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
         guard line[..<brace].split(whereSeparator: isGap).count <= 8, !line[..<brace].contains(UInt8(ascii: "\"")) else { return nil }
         return Prefixed(rest: UnsafeBufferPointer(rebasing: line[brace...]), envelope: "prefixed")

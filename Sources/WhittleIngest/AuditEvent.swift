@@ -51,7 +51,8 @@ struct AuditEvent {
             if let extra = value?.value("extra"), let name = extra.dotted("authentication.kubernetes.io/pod-name")?.texts.first {
                 pod = (name, extra.dotted("authentication.kubernetes.io/pod-uid")?.texts.first ?? "")
             }
-            if let impersonated {
+            // Nobody's name is that of nobody.
+            if let impersonated, !Self.info(impersonated).name.isEmpty {
                 impersonatedUser = Self.info(impersonated)
                 impersonatedUID = impersonated.value("uid")?.string ?? ""
                 for (key, values) in impersonated.value("extra").members {

@@ -120,7 +120,7 @@ public final class AuditLogReader {
         var next = block(from: source)
         while let current = next {
             let (pipeline, session) = folding(beginningWith: current)
-            session.begin(path, onReject: onReject)
+            session.begin(path, firstLine: source.firstLine, onReject: onReject)
             pipeline.submit(current)
             sinceTaken += current.count
             let isAtKnownCount = current.endsAtKnownCount
@@ -193,13 +193,15 @@ public final class AuditLogReader {
             source.lineCount += block.endsLine ? 1 : 0
             return
         }
+        // The lanes have looked at each line then.
+        let takesUsual = AuditEnvelope.accepts("", as: options.format)
         var next = 0
         for place in block.unusual {
             if place.line > next { session.interrupt() }
             next = place.line + 1
             session.take(
                 UnsafeBufferPointer(rebasing: block.bytes[place.range]), line: source.lineCount + place.line + 1, endsLine: true,
-                isChecked: place.isChecked)
+                isUnusual: takesUsual, isChecked: place.isChecked)
         }
         if block.lineCount > next { session.interrupt() }
         source.lineCount += block.lineCount
@@ -244,6 +246,8 @@ private final class BlockSource {
     private var carried: [UInt8] = []
     private var isAtEnd = false
     private(set) var failure: IngestError?
+    /// The first line of a log whose beginning an earlier load has read.
+    private(set) var firstLine: [UInt8]?
     /// Line feeds in what was dealt with.
     var lineCount = 0
     /// The part at hand, and all parts together.
@@ -267,12 +271,19 @@ private final class BlockSource {
                 let earlier = known[count]?.first(where: { $0.digest == found })
             else { continue }
             stream.seek(to: count)
+            firstLine = Self.firstLine(descriptor: stream.descriptor)
             (read, dealt) = (count, count)
             lineCount = earlier.lineCount
             log.byteCount = count
             log.extendedDigest = found
             break
         }
+    }
+
+    private static func firstLine(descriptor: Int32) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 1 << 14)
+        let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        return Array(bytes.prefix(max(got, 0)).prefix { $0 != UInt8(ascii: "\n") })
     }
 
     /// A block was dealt with.

@@ -120,8 +120,10 @@ struct AuditParts: ~Copyable {
 
     /// Finds the event of one line; `nil` when it is not the usual kind.
     ///
-    /// - Parameter line: with its line end; the buffer goes on for 64 bytes behind it.
-    mutating func prepare(_ line: UnsafeBufferPointer<UInt8>) -> PreparedEvent? {
+    /// - Parameters:
+    ///   - line: with its line end; the buffer goes on for 64 bytes behind it.
+    ///   - isWrapped: whether a shipper may have written the event anew, under other names; one that lacks what an answer has is left then.
+    mutating func prepare(_ line: UnsafeBufferPointer<UInt8>, isWrapped: Bool = false) -> PreparedEvent? {
         guard let event = AuditLine(line), let stageText = event.stage, let received = event.received,
             let stage = AuditTally.place(ofStage: stageText), let level = AuditTally.place(ofLevel: event.level),
             let time = clock.microseconds(received)
@@ -132,6 +134,7 @@ struct AuditParts: ~Copyable {
             guard event.auditID != nil || event.requestURI != nil || event.verb != nil else { return nil }
             return PreparedEvent(time: time, phase: phase, level: level, stage: stage)
         }
+        if isWrapped, event.decision == nil || event.code == 0 { return nil }
         // Without a URI the object reference counts, and some bodies are needs of somebody: too rare to be worth a memory.
         guard let uri = event.requestURI, let verb = event.verb, !uri.isEmpty else { return nil }
         if let body = event.requestObject {

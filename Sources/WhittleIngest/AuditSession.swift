@@ -1,3 +1,4 @@
+import CScan
 import Foundation
 import WhittleModel
 
@@ -23,6 +24,8 @@ final class AuditSession {
     /// Members that hold records, and the envelope that they tell.
     private static let lists = [("items", "list"), ("events", "eks"), ("logEvents", "eks"), ("records", "aks")]
         .map { (key: $0.0, envelope: $0.1) }
+    /// What is told of a list that a subscription sends to see whether it arrives: it holds no records.
+    private static let control = "control"
     /// Bytes in which the elements of a list must begin.
     private static let headLimit = 1 << 16
 
@@ -52,6 +55,8 @@ final class AuditSession {
     /// Whether a value must end in its line: it was given up once.
     private var isStrict = false
     private var isAtStart = true
+    /// What is known of the line at hand.
+    private var isUnusual = false
     private var isChecked = false
     private var csv: AuditCSV?
     private var hasReportedLegacy = false
@@ -69,9 +74,14 @@ final class AuditSession {
     }
 
     /// The lines that follow are of this log.
-    func begin(_ path: String, onReject: ((UnsafeBufferPointer<UInt8>) -> Void)?) {
+    ///
+    /// - Parameter firstLine: of a log whose beginning an earlier load has read; it may name the columns of a table.
+    func begin(_ path: String, firstLine: [UInt8]?, onReject: ((UnsafeBufferPointer<UInt8>) -> Void)?) {
         self.path = path
         self.onReject = onReject
+        if isAtStart, let firstLine, let table = firstLine.withUnsafeBufferPointer({ AuditCSV(headerLine: $0) }) {
+            (csv, isAtStart) = (table, false)
+        }
     }
 
     /// Whether every byte so far is dealt with.
@@ -112,13 +122,18 @@ final class AuditSession {
     /// Takes a line, or a piece of one.
     ///
     /// - Parameters:
+    ///   - bytes: the buffer goes on for `AuditEnvelope.padding` bytes behind them.
     ///   - line: its number in the log, 1-based.
+    ///   - isUnusual: whether it is known to be no usual event as it stands.
     ///   - isChecked: whether an event in it is known to be new.
-    func take(_ bytes: UnsafeBufferPointer<UInt8>, line: Int, endsLine: Bool, isChecked: Bool = false) {
+    func take(_ bytes: UnsafeBufferPointer<UInt8>, line: Int, endsLine: Bool, isUnusual: Bool = false, isChecked: Bool = false) {
         var bytes = bytes
-        self.isChecked = isChecked
+        (self.isUnusual, self.isChecked) = (isUnusual, isChecked)
         if isAtStart {
-            if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = UnsafeBufferPointer(rebasing: bytes[3...]) }
+            if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
+                bytes = UnsafeBufferPointer(rebasing: bytes[3...])
+                self.isUnusual = false
+            }
             if let first = bytes.first(where: { $0 > 0x20 }) {
                 isAtStart = false
                 // The rest of a list whose first part an earlier load has read.
@@ -139,8 +154,18 @@ final class AuditSession {
 
     private func takeValue(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, endsLine: Bool) {
         // Lines inside a value are indented, or begin with a key or a bracket that closes; others begin something else.
+        // So does an element of an inner list, when a list waits for one.
         if case .open = state, held.last == UInt8(ascii: "\n"), let first = bytes.first, first > 0x20, !"\"]},".utf8.contains(first) {
-            giveUp()
+            let before = held.last { $0 > 0x20 } ?? 0
+            if !"{[".utf8.contains(first) || !",[:".utf8.contains(before) { giveUp() }
+        }
+        if case .idle = state, endsLine, csv == nil, let end = containerEnd(in: bytes, from: 0), bytes[end...].allSatisfy({ $0 <= 0x20 }) {
+            heldLine = line
+            if !read(bytes, line, isLast: false, isUnusual: isUnusual) {
+                held = Array(bytes)
+                giveUp()
+            }
+            return
         }
         if case .idle = state {
             guard bytes.contains(where: { ![0, 0x09, 0x0A, 0x0D, 0x20].contains($0) }) else { return }
@@ -161,8 +186,7 @@ final class AuditSession {
                 held = []
                 (gap, isResumed) = (start, false)
                 state = .list(envelope: envelope, isBare: isBare)
-                rest.withUnsafeBufferPointer { takeElements($0, line) }
-                return
+                return Self.padded(rest) { takeElements($0, line) }
             }
             if endsLine, isStrict { return endValue() }
         } else if endsLine {
@@ -183,10 +207,25 @@ final class AuditSession {
         let text = held
         held = []
         state = .idle
-        if !read(text, heldLine, isLast: false) {
+        if !Self.padded(text, { read($0, heldLine, isLast: false) }) {
             held = text
             giveUp()
         }
+    }
+
+    /// Calls `body` with bytes behind which scanning may look.
+    private static func padded<Result>(_ bytes: [UInt8], _ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+        (bytes + [UInt8](repeating: 0, count: AuditEnvelope.padding)).withUnsafeBufferPointer {
+            body(UnsafeBufferPointer(rebasing: $0.prefix(bytes.count)))
+        }
+    }
+
+    /// The place behind the object or array that begins there; `nil` when none does, or it goes on behind the bytes.
+    private func containerEnd(in bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
+        guard let base = bytes.baseAddress, start < bytes.count,
+            bytes[start] == UInt8(ascii: "{") || bytes[start] == UInt8(ascii: "[")
+        else { return nil }
+        return scan_container_end(base + start + 1, base + bytes.count).map { base.distance(to: $0) }
     }
 
     /// The value does not end: the line that began it was cut off, and those behind it stand for themselves.
@@ -197,7 +236,13 @@ final class AuditSession {
         held = []
         state = .idle
         guard lines.count > 1, lines[1].contains(where: { $0 > 0x20 }) else {
-            return rejectUnreadable(Array(lines.first ?? []), line)
+            let first = Array(lines.first ?? [])
+            // A word in brackets before an event looks like a list.
+            let prefixed = first.withUnsafeBufferPointer { bytes in
+                bytes.first == UInt8(ascii: "[") ? AuditEnvelope.behindPrefix(bytes).map { (Array($0.rest), $0.envelope) } : nil
+            }
+            if let (rest, envelope) = prefixed { return readOrReject(rest, line, envelope) }
+            return rejectUnreadable(first, line)
         }
         let texts = lines[1].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         guard texts.contains(where: isValue) else { return rejectUnreadable(text, line) }
@@ -207,7 +252,7 @@ final class AuditSession {
         var number = line
         for text in texts {
             number += 1
-            (Array(text) + [UInt8(ascii: "\n")]).withUnsafeBufferPointer { take($0, line: number, endsLine: true) }
+            Self.padded(Array(text) + [UInt8(ascii: "\n")]) { take($0, line: number, endsLine: true) }
         }
         isStrict = wasStrict
     }
@@ -220,20 +265,38 @@ final class AuditSession {
         }
     }
 
-    private func lineFeeds(_ bytes: ArraySlice<UInt8>) -> Int { bytes.reduce(0) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) } }
+    private func lineFeeds(_ bytes: ArraySlice<UInt8>) -> Int { bytes.withUnsafeBufferPointer { lineFeeds($0) } }
+
+    private func lineFeeds(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
+        var (count, rest) = (0, bytes[...])
+        while let base = rest.base.baseAddress, let found = memchr(base + rest.startIndex, Int32(UInt8(ascii: "\n")), rest.count) {
+            count += 1
+            rest = rest[(UnsafeRawPointer(base).distance(to: found) + 1)...]
+        }
+        return count
+    }
 
     /// Where the elements of the list begin that the value at hand is, as far as it has come.
     private func listStart() -> (offset: Int, envelope: String, isBare: Bool)? {
         held.prefix(Self.headLimit).withUnsafeBufferPointer { bytes in
             guard var json = try? JSONText(bytes) else { return nil }
-            if json.take(UInt8(ascii: "[")) { return json.peek() == UInt8(ascii: "{") ? (json.position, "list", true) : nil }
+            if json.take(UInt8(ascii: "[")) {
+                let isList = json.peek() == UInt8(ascii: "{") || json.position == json.end
+                return isList ? (json.position, "list", true) : nil
+            }
             guard json.take(UInt8(ascii: "{")) else { return nil }
+            var isControl = false
             while let key = try? json.scanString(), json.take(UInt8(ascii: ":")) {
                 let name = UnsafeBufferPointer(rebasing: bytes[key.start..<key.start + key.count])
                 if json.peek() == UInt8(ascii: "["), let envelope = Self.lists.first(where: { name.elementsEqual($0.key.utf8) })?.envelope {
-                    return (json.position + 1, envelope, false)
+                    return (json.position + 1, isControl ? Self.control : envelope, false)
                 }
-                guard (try? json.skipValue()) != nil, json.take(UInt8(ascii: ",")) else { return nil }
+                let start = json.position
+                guard (try? json.skipValue()) != nil else { return nil }
+                if name.elementsEqual("messageType".utf8) {
+                    isControl = bytes[start..<json.position].elementsEqual("\"CONTROL_MESSAGE\"".utf8)
+                }
+                guard json.take(UInt8(ascii: ",")) else { return nil }
             }
             return nil
         }
@@ -287,7 +350,13 @@ final class AuditSession {
 
     /// Takes the bytes of the element at hand; their count.
     private func hold(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int, _ line: inout Int) -> Int {
-        let isText = held.isEmpty ? bytes[start] == UInt8(ascii: "\"") : held.first == UInt8(ascii: "\"")
+        if held.isEmpty, let end = containerEnd(in: bytes, from: start) {
+            let element = UnsafeBufferPointer(rebasing: bytes[start..<end])
+            line += lineFeeds(element)
+            gap = 0
+            takeElement(element)
+            return end - start
+        }
         var position = start
         while position < bytes.count {
             nesting.advance(bytes[position])
@@ -298,7 +367,7 @@ final class AuditSession {
             let element = held
             held = []
             gap = 0
-            takeElement(element, isText: isText)
+            Self.padded(element) { takeElement($0) }
             return position - start
         }
         held += bytes[start..<position]
@@ -310,11 +379,11 @@ final class AuditSession {
         return position - start
     }
 
-    private func takeElement(_ element: [UInt8], isText: Bool) {
+    private func takeElement(_ element: UnsafeBufferPointer<UInt8>) {
         var envelope = "list"
         if case .list(let name, _) = state { envelope = name }
-        if !isText, takeUsual(element, envelope) { return }
-        if !read(element, heldLine, isLast: false, envelope: envelope) { rejectUnreadable(element, heldLine) }
+        if envelope == Self.control { return }
+        if !read(element, heldLine, isLast: false, envelope: envelope) { rejectUnreadable(Array(element), heldLine) }
     }
 
     // MARK: Texts
@@ -333,7 +402,7 @@ final class AuditSession {
             }
             row = []
             if let records = record.withUnsafeBufferPointer({ table.records(row: $0, as: format) }) {
-                judge(records, line, record)
+                record.withUnsafeBufferPointer { judge(records, line, $0) }
             } else {
                 csv = nil
                 takeText(text, line)
@@ -345,12 +414,12 @@ final class AuditSession {
         }
         if let (rest, envelope, isPartial, stream) = prefix {
             guard let value = joined(rest, stream: stream, isPartial: isPartial, line) else { return }
-            if AuditEnvelope.accepts(envelope, as: format) || format == nil, takeUsual(value, envelope) { return }
-            if !read(value, line, isLast: false, envelope: envelope) { rejectUnreadable(value, line) }
-            return
+            return readOrReject(value, line, envelope)
         }
         if let unpacked = text.withUnsafeBufferPointer({ AuditEnvelope.unpacked($0, limit: lineLimit) }) {
-            if !read(unpacked, line, isLast: false) { reject("not-json", "what is packed in the line is no JSON", line, 1, text) }
+            if !Self.padded(unpacked, { read($0, line, isLast: false) }) {
+                reject("not-json", "what is packed in the line is no JSON", line, 1, text)
+            }
             return
         }
         if let table = text.withUnsafeBufferPointer({ AuditCSV(headerLine: $0) }) {
@@ -375,96 +444,102 @@ final class AuditSession {
     /// The whole line whose last part this is; `nil` while it goes on.
     private func joined(_ part: [UInt8], stream: String, isPartial: Bool, _ line: Int) -> [UInt8]? {
         guard isPartial || parts[stream] != nil else { return part }
-        var whole = (parts[stream] ?? []) + part
-        guard isPartial else {
-            parts[stream] = nil
-            return whole
-        }
-        while let last = whole.last, last == UInt8(ascii: "\n") || last == UInt8(ascii: "\r") { whole.removeLast() }
-        if whole.count > lineLimit {
+        // In place: a long line has thousands of parts.
+        parts[stream, default: []] += part
+        guard isPartial else { return parts.removeValue(forKey: stream) }
+        while let last = parts[stream]?.last, last == UInt8(ascii: "\n") || last == UInt8(ascii: "\r") { parts[stream]?.removeLast() }
+        if let whole = parts[stream], whole.count > lineLimit {
             reject("too-long", "the parts of a line are longer than \(lineLimit >> 20) MiB", line, 1, whole)
-            whole = []
+            parts[stream] = []
         }
-        parts[stream] = whole
         return nil
     }
 
-    /// Counts an event that is as usual as one on a line.
-    private func takeUsual(_ bytes: [UInt8], _ envelope: String = "") -> Bool {
-        let padded = bytes + [UInt8](repeating: 0, count: 64)
-        return padded.withUnsafeBufferPointer { buffer in
-            eventParts.forgetIfFull()
-            let text = buffer[..<bytes.count].drop { $0 <= 0x20 }
-            guard AuditEnvelope.accepts(envelope, as: format), let event = eventParts.prepare(UnsafeBufferPointer(rebasing: text)) else {
-                return false
-            }
-            let new = eventParts.takeNew()
-            if !new.isEmpty { folder.learn(new, into: &knownParts) }
-            let isNew = isChecked || window.insert(event.hash)
-            var judged: (outcome: AuditFolder.Outcome, decision: Int)?
-            if isNew, event.phase != .early {
-                judged = folder.add(event, &knownParts)
-                guard judged != nil else {
-                    isChecked = true
-                    return false
-                }
-            }
-            tally.add(stage: event.stage, level: event.level, at: event.time, isRepeated: !isNew)
-            if isNew { tally.add(event.phase == .complete ? judged?.outcome : nil, decision: judged?.decision ?? 0) }
-            if !envelope.isEmpty { envelopes[envelope, default: 0] += 1 }
-            return true
-        }
+    private func readOrReject(_ text: [UInt8], _ line: Int, _ envelope: String) {
+        if !Self.padded(text, { read($0, line, isLast: false, envelope: envelope) }) { rejectUnreadable(text, line) }
     }
 
     // MARK: Values
 
-    /// Judges every event in the values of `text`; `false` when these cannot be read to the end. Then none is judged if
+    /// Judges every event in the values of `text`, which is padded; `false` when these cannot be read to the end. Then none is judged if
     /// `isLast`, because it will be read again.
-    private func read(_ text: [UInt8], _ line: Int, isLast: Bool, envelope: String = "") -> Bool {
+    private func read(
+        _ text: UnsafeBufferPointer<UInt8>, _ line: Int, isLast: Bool, envelope outer: String = "", isUnusual: Bool = false
+    ) -> Bool {
         defer { isChecked = false }
-        if takeUsual(text, envelope) { return true }
-        return text.withUnsafeBufferPointer { bytes in
-            guard let base = bytes.baseAddress else { return true }
-            guard firstInvalidUTF8(in: bytes) == nil, var json = try? JSONText(bytes) else { return false }
-            if isLast || bytes.contains(UInt8(ascii: "\n")) {
-                var copy = json
-                while copy.peek() != 0 || copy.position < copy.end { guard (try? copy.skipValue()) != nil else { return false } }
+        var isKnownNew: Bool?
+        if isUnusual {
+            isKnownNew = isChecked
+        } else if AuditEnvelope.accepts(outer, as: format) {
+            switch take(text, outer, isWrapped: false, isChecked: isChecked) {
+            case .taken: return true
+            case .left(let isChecked): isKnownNew = isChecked
             }
-            let tree = DocumentTree(file: path, base: base)
-            defer { withExtendedLifetime(tree) {} }
-            var known = 0
-            while json.peek() != 0 || json.position < json.end {
-                tree.reset(anchor: DocumentTree.LineCursor())
-                guard (try? json.parseValue(into: tree)) != nil else {
-                    guard known > 0 else { return false }
-                    rejectUnreadable(Array(bytes[json.position...]), line)
-                    return true
-                }
-                known += 1
-                guard let records = AuditEnvelope.records(in: tree.root, as: format) else {
-                    // Docker splits long lines too, each part in a record of its own.
-                    if let (part, stream, isPartial) = AuditEnvelope.logPart(of: tree.root), isPartial || parts["docker/" + stream] != nil {
-                        if let value = joined(Array(part.utf8), stream: "docker/" + stream, isPartial: isPartial, line),
-                            !read(value, line, isLast: false, envelope: "fluent-bit")
-                        {
-                            rejectUnreadable(value, line)
-                        }
-                        continue
-                    }
-                    reject("not-an-event", "the value is no audit event with a stage and a time", line, 1, text)
-                    continue
-                }
-                judge(records, line, text, envelope)
-            }
-            return true
         }
+        guard let base = text.baseAddress else { return true }
+        guard firstInvalidUTF8(in: text) == nil, var json = try? JSONText(text) else { return false }
+        let tree = DocumentTree(file: path, base: base)
+        defer { withExtendedLifetime(tree) {} }
+        let taker = { [self] in take($0, $1, isWrapped: true, isChecked: false) }
+        var known = 0
+        while json.peek() != 0 || json.position < json.end {
+            tree.reset(anchor: DocumentTree.LineCursor())
+            guard (try? json.parseValue(into: tree)) != nil else {
+                guard known > 0 else { return false }
+                rejectUnreadable(Array(text[json.position...]), line)
+                return true
+            }
+            known += 1
+            if known == 1, isLast || lineFeeds(text) > 0 {
+                // All of them can be read, or none is judged.
+                var rest = json
+                while rest.peek() != 0 || rest.position < rest.end { guard (try? rest.skipValue()) != nil else { return false } }
+            }
+            let records = AuditEnvelope.records(
+                in: tree.root, as: format, inside: outer, taker: taker, isChecked: known == 1 ? isKnownNew : nil)
+            // Docker splits long lines too, each part in a record of its own; a part may look like values that are no events.
+            if records.map({ !$0.hasEvents && $0.unknown > 0 }) ?? true,
+                let (part, stream, isPartial) = AuditEnvelope.logPart(of: tree.root), isPartial || parts["docker/" + stream] != nil
+            {
+                if let value = joined(Array(part.utf8), stream: "docker/" + stream, isPartial: isPartial, line) {
+                    readOrReject(value, line, "fluent-bit")
+                }
+                continue
+            }
+            guard let records else {
+                reject("not-an-event", "the value is no audit event with a stage and a time", line, 1, text)
+                continue
+            }
+            judge(records, line, text)
+        }
+        return true
     }
 
-    private func judge(_ records: AuditEnvelope.Records, _ line: Int, _ text: [UInt8], _ outer: String = "") {
+    /// Counts an event that is as usual as one on a line; the text is padded.
+    private func take(
+        _ text: UnsafeBufferPointer<UInt8>, _ envelope: String, isWrapped: Bool, isChecked: Bool
+    ) -> AuditEnvelope.Offer {
+        eventParts.forgetIfFull()
+        guard let event = eventParts.prepare(UnsafeBufferPointer(rebasing: text.drop { $0 <= 0x20 }), isWrapped: isWrapped) else {
+            return .left(isChecked: isChecked)
+        }
+        let new = eventParts.takeNew()
+        if !new.isEmpty { folder.learn(new, into: &knownParts) }
+        let isNew = isChecked || window.insert(event.hash)
+        var judged: (outcome: AuditFolder.Outcome, decision: Int)?
+        if isNew, event.phase != .early {
+            judged = folder.add(event, &knownParts)
+            guard judged != nil else { return .left(isChecked: true) }
+        }
+        tally.add(stage: event.stage, level: event.level, at: event.time, isRepeated: !isNew)
+        if isNew { tally.add(event.phase == .complete ? judged?.outcome : nil, decision: judged?.decision ?? 0) }
+        if !envelope.isEmpty { envelopes[envelope, default: 0] += 1 }
+        return .taken
+    }
+
+    private func judge(_ records: AuditEnvelope.Records, _ line: Int, _ text: UnsafeBufferPointer<UInt8>) {
         for _ in 0..<records.unknown { reject("not-an-event", "a record is no audit event", line, 1, text) }
-        for (event, inner) in records.events {
-            // What cannot carry everything is named whatever stands around it.
-            let envelope = outer.isEmpty || AuditEnvelope.cannotCarry[inner] != nil ? inner : outer
+        for (event, envelope, isChecked) in records.events {
             guard let time = event.receivedAt else {
                 reject("no-time", "the event has no time", line, 1, text)
                 continue
@@ -493,9 +568,13 @@ final class AuditSession {
     // MARK: Rejects
 
     private func reject(_ reason: String, _ message: String, _ line: Int, _ column: Int, _ text: [UInt8]) {
+        text.withUnsafeBufferPointer { reject(reason, message, line, column, $0) }
+    }
+
+    private func reject(_ reason: String, _ message: String, _ line: Int, _ column: Int, _ text: UnsafeBufferPointer<UInt8>) {
         let shown = rejects.values.reduce(0, +)
         rejects[reason, default: 0] += 1
-        text.withUnsafeBufferPointer { onReject?($0) }
+        onReject?(text)
         guard shown < Self.rejectsShown else { return }
         diagnostics.append(
             Diagnostic(
@@ -552,7 +631,7 @@ final class AuditSession {
             state = .idle
             held = []
             if isJSON, csv == nil {
-                if read(text, heldLine, isLast: true) { return 0 }
+                if Self.padded(text, { read($0, heldLine, isLast: true) }) { return 0 }
                 if mayGrow { return text.count }
                 held = text
                 giveUp()

@@ -4,7 +4,7 @@ extension AuditEvent {
     /// Columns of the tables `AKSAudit` and `AKSAuditAdmin` of Log Analytics, by the field of an event that they hold.
     private static let columns: [String: StaticString] = [
         "stage": "Stage", "verb": "Verb", "requestURI": "RequestUri", "user": "User", "impersonatedUser": "ImpersonatedUser",
-        "authenticationMetadata": "AuthenticationMetadata", "userAgent": "UserAgent", "objectRef": "ObjectRef",
+        "authenticationMetadata": "AuthenticationMetadata", "sourceIPs": "SourceIps", "userAgent": "UserAgent", "objectRef": "ObjectRef",
         "responseStatus": "ResponseStatus", "annotations": "Annotations", "requestObject": "RequestObject",
         "responseObject": "ResponseObject", "requestReceivedTimestamp": "RequestReceivedTime", "stageTimestamp": "StageReceivedTime",
         "timestamp": "TimeGenerated", "auditID": "AuditId", "level": "Level",
@@ -19,7 +19,9 @@ extension AuditEvent {
         defer { withExtendedLifetime(parsed) {} }
         self.init(field: { key in
             guard let column = Self.columns[key.description], let value = cell(column) else { return nil }
-            guard value.kind == .string, value.bytes.first == UInt8(ascii: "{"), let text = value.string, let whole = ParsedText(text)
+            let first = value.bytes.first
+            guard value.kind == .string, first == UInt8(ascii: "{") || first == UInt8(ascii: "["), let text = value.string,
+                let whole = ParsedText(text)
             else {
                 return value
             }

@@ -8,6 +8,10 @@ import WhittleModel
 struct AuditVisitor {
     private(set) var records = AuditEnvelope.Records()
     private let format: String?
+    private let taker: AuditEnvelope.Taker?
+    /// Whether the value that comes next was offered to the taker, and what he knows of it.
+    private var wasOffered: Bool
+    private var isChecked: Bool
     /// Bytes that may still be unpacked.
     private var budget = 64 << 20
 
@@ -30,13 +34,33 @@ struct AuditVisitor {
 
     private static let ranks = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
 
-    init(format: String?) { self.format = format }
+    /// - Parameters: see `AuditEnvelope.records`.
+    init(format: String?, taker: AuditEnvelope.Taker? = nil, isChecked: Bool? = nil) {
+        self.format = format
+        self.taker = taker
+        wasOffered = isChecked != nil
+        self.isChecked = isChecked ?? false
+    }
 
-    private mutating func add(_ event: AuditEvent, _ envelope: String) {
+    private mutating func add(_ event: AuditEvent, _ envelope: String, isChecked: Bool = false) {
         if AuditEnvelope.accepts(envelope, as: format) {
-            records.events.append((event, envelope))
+            records.events.append((event, envelope, isChecked))
         } else {
             records.unknown += 1
+        }
+    }
+
+    /// Whether a text is an event that could be taken at once.
+    private mutating func takes(_ text: UnsafeBufferPointer<UInt8>, _ envelope: String) -> Bool {
+        // What is known to be no repetition was offered in another form: a second look would take it for one.
+        guard let taker, !isChecked, AuditEnvelope.accepts(envelope, as: format) else { return false }
+        switch taker(text, envelope) {
+        case .taken:
+            records.taken += 1
+            return true
+        case .left(let isChecked):
+            (wasOffered, self.isChecked) = (true, isChecked)
+            return false
         }
     }
 
@@ -66,6 +90,11 @@ struct AuditVisitor {
         {
             return visit(line, envelope, depth + 1)
         }
+        // The journal writes a text that cannot be printed as its bytes.
+        if array.elements.first?.kind == .number {
+            let bytes = array.elements.map { $0.integer.flatMap { UInt8(exactly: $0) } }
+            return bytes.contains(nil) ? false : visit(bytes: bytes.compactMap { $0 }, envelope, depth + 1)
+        }
         for element in array.elements where !visit(element, envelope, depth + 1) { records.unknown += 1 }
         return true
     }
@@ -75,8 +104,12 @@ struct AuditVisitor {
         if let raw = value.value("_raw"), raw.kind == .string, value.value("stage") != nil {
             return visit(text: raw, envelope.isEmpty ? "splunk" : envelope, depth)
         }
-        if value.value("stage") != nil, let event = AuditEvent(value), event.isTold {
-            add(event, envelope)
+        let hasStage = value.value("stage") != nil
+        if hasStage, !wasOffered, takes(value.bytes, envelope) { return true }
+        let isKnownNew = isChecked
+        (wasOffered, isChecked) = (false, false)
+        if hasStage, let event = AuditEvent(value), event.isTold {
+            add(event, envelope, isChecked: isKnownNew)
             return true
         }
         if value.value("apiVersion")?.string?.hasPrefix("audit.k8s.io/") ?? false, value.value("kind")?.isText("Event") ?? false {
@@ -98,7 +131,7 @@ struct AuditVisitor {
             return true
         }
         guard Self.isOtherLog(value) else { return visit(membersOf: value, envelope, depth) }
-        if let found = attempt({ $0.visit(membersOf: value, envelope, depth) }), !found.events.isEmpty { add(found) }
+        if let found = attempt({ $0.visit(membersOf: value, envelope, depth) }), found.hasEvents { add(found) }
         return true
     }
 
@@ -113,24 +146,24 @@ struct AuditVisitor {
             }
         }
         known.sort { $0.rank < $1.rank }
-        let count = records.events.count
+        let count = records.events.count + records.taken
         var isKnown = false
         for (rank, member) in known where Self.members[rank].isList {
             if member.isNull, Self.members[rank].key == "items" { isKnown = true }
             guard member.kind == .array else { continue }
             isKnown = visit(member, Self.name(rank, member, envelope), depth + 1) || isKnown
         }
-        if records.events.count > count { return true }
+        if records.events.count + records.taken > count { return true }
         // Of the others one holds the record; what stands in the rest is not known to be one.
         var best: AuditEnvelope.Records?
         for (rank, member) in known where !Self.members[rank].isList || member.kind != .array {
             guard let found = attempt({ $0.visit(member, Self.name(rank, member, envelope), depth + 1) }) else { continue }
-            if best == nil || !found.events.isEmpty { best = found }
-            if !found.events.isEmpty { break }
+            if best == nil || found.hasEvents { best = found }
+            if found.hasEvents { break }
         }
-        if best?.events.isEmpty ?? true {
+        if !(best?.hasEvents ?? false) {
             for text in texts where text.bytes.first == UInt8(ascii: "{") {
-                guard let found = attempt({ $0.visit(text, envelope.isEmpty ? "text" : envelope, depth + 1) }), !found.events.isEmpty else {
+                guard let found = attempt({ $0.visit(text, envelope.isEmpty ? "text" : envelope, depth + 1) }), found.hasEvents else {
                     continue
                 }
                 best = found
@@ -152,6 +185,7 @@ struct AuditVisitor {
 
     private mutating func add(_ found: AuditEnvelope.Records) {
         records.events += found.events
+        records.taken += found.taken
         records.unknown += found.unknown
     }
 
@@ -166,6 +200,7 @@ struct AuditVisitor {
         // Firehose, which a subscription of EKS feeds, has records too.
         case "records" where member.elements.first?.value("data") != nil: return "eks"
         case "result" where member.kind == .array: return "loki"
+        case "results" where member.elements.first?.value("_raw") != nil: return "splunk"
         default: return name
         }
     }
@@ -215,8 +250,10 @@ struct AuditVisitor {
     // MARK: Texts
 
     private mutating func visit(text value: DocumentValue, _ envelope: String, _ depth: Int) -> Bool {
-        guard let text = value.string else { return false }
-        return visit(bytes: Array(text.utf8), envelope, depth)
+        guard value.kind == .string else { return false }
+        return JSONText.unescapedBytes(value.bytes, padding: AuditEnvelope.padding).withUnsafeBufferPointer {
+            visit(padded: UnsafeBufferPointer(rebasing: $0.dropLast(AuditEnvelope.padding)), envelope, depth)
+        }
     }
 
     /// How base64 of gzip, an object or an array begins.
@@ -224,14 +261,20 @@ struct AuditVisitor {
 
     /// Looks for records in a text: JSON values one after the other, one behind a prefix, or packed.
     mutating func visit(bytes: [UInt8], _ envelope: String, _ depth: Int) -> Bool {
+        (bytes + [UInt8](repeating: 0, count: AuditEnvelope.padding)).withUnsafeBufferPointer {
+            visit(padded: UnsafeBufferPointer(rebasing: $0.prefix(bytes.count)), envelope, depth)
+        }
+    }
+
+    private mutating func visit(padded bytes: UnsafeBufferPointer<UInt8>, _ envelope: String, _ depth: Int) -> Bool {
         guard depth < Self.depthLimit, let first = bytes.first(where: { $0 > 0x20 }) else { return false }
-        if bytes.starts(with: [0x1F, 0x8B]) {
-            guard let unpacked = AuditEnvelope.inflated(bytes, limit: min(32 << 20, budget)) else { return false }
+        if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") || first == UInt8(ascii: "\"") {
+            return visit(values: bytes, envelope, depth)
+        }
+        if bytes.first == 0x1F, bytes.starts(with: [0x1F, 0x8B]) {
+            guard let unpacked = AuditEnvelope.inflated(Array(bytes), limit: min(32 << 20, budget)) else { return false }
             budget -= unpacked.count
             return visit(bytes: unpacked, envelope, depth + 1)
-        }
-        if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") || first == UInt8(ascii: "\"") {
-            return bytes.withUnsafeBufferPointer { visit(values: $0, envelope, depth) }
         }
         if Self.base64Starts.contains(where: { bytes.starts(with: $0.utf8) }), bytes.count <= budget,
             let packed = Data(base64Encoded: Data(bytes.filter { $0 > 0x20 }))
@@ -239,13 +282,12 @@ struct AuditVisitor {
             budget -= packed.count
             return visit(bytes: Array(packed), envelope, depth + 1)
         }
-        return bytes.withUnsafeBufferPointer { bytes in
-            guard let (rest, name) = AuditEnvelope.behindPrefix(bytes) else { return false }
-            return visit(values: rest, envelope.isEmpty ? name : envelope, depth)
-        }
+        guard let (rest, name) = AuditEnvelope.behindPrefix(bytes) else { return false }
+        return visit(values: rest, envelope.isEmpty ? name : envelope, depth)
     }
 
     private mutating func visit(values bytes: UnsafeBufferPointer<UInt8>, _ envelope: String, _ depth: Int) -> Bool {
+        if bytes.first == UInt8(ascii: "{"), takes(bytes, envelope) { return true }
         guard let base = bytes.baseAddress, firstInvalidUTF8(in: bytes) == nil else { return false }
         let tree = DocumentTree(file: "", base: base)
         defer { withExtendedLifetime(tree) {} }
@@ -257,7 +299,9 @@ struct AuditVisitor {
             if var json = try? JSONText(bytes, from: start), (try? json.parseValue(into: tree)) != nil {
                 position = json.position
                 if visit(tree.root, envelope, depth + 1) { isKnown = true } else { unknown += 1 }
+                (wasOffered, isChecked) = (false, false)
             } else {
+                (wasOffered, isChecked) = (false, false)
                 // A value that is cut; the next that can be read begins a line.
                 unknown += 1
                 let next = bytes.indices[(start + 1)...].first {

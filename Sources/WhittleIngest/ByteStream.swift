@@ -12,6 +12,8 @@ final class ByteStream {
     private var pending = 0..<0
     private var decompressor: Decompressor = .none
     private var isAtEnd = false
+    /// What is wrong behind the bytes that were handed out.
+    private var failure: IngestError?
     /// Whether the compressed data may end here.
     private var isBetweenParts = true
     /// Compressed or plain bytes taken from the file.
@@ -48,10 +50,16 @@ final class ByteStream {
                 throw .cannotDecompress(path: path, reason: "zlib cannot start")
             }
             decompressor = .gzip(stream)
-        } else if pending.count >= 4, magic.elementsEqual([0x28, 0xB5, 0x2F, 0xFD]) {
+        } else if pending.count >= 4, Self.beginsZstd(magic) {
             guard let stream = ZSTD_createDStream() else { throw .cannotDecompress(path: path, reason: "zstd cannot start") }
             decompressor = .zstd(stream)
         }
+    }
+
+    /// A frame, or one that is to be skipped: pzstd puts its own before each.
+    private static func beginsZstd(_ magic: ArraySlice<UInt8>) -> Bool {
+        magic.elementsEqual([0x28, 0xB5, 0x2F, 0xFD])
+            || magic.first.map { $0 & 0xF0 } == 0x50 && magic.dropFirst().elementsEqual([0x2A, 0x4D, 0x18])
     }
 
     deinit {
@@ -116,17 +124,19 @@ final class ByteStream {
             return count
         }
         while true {
+            if let failure { throw failure }
             if pending.isEmpty, !isAtEnd { try fill() }
             if pending.isEmpty {
                 guard isBetweenParts else { throw .cannotDecompress(path: path, reason: "the compressed data is cut off") }
                 return 0
             }
-            let produced = try decompress(into: target, wanted)
+            let produced = decompress(into: target, wanted)
             if produced > 0 { return produced }
         }
     }
 
-    private func decompress(into target: UnsafeMutablePointer<UInt8>, _ wanted: Int) throws(IngestError) -> Int {
+    /// Decompresses what is pending; what is wrong with it becomes the `failure`.
+    private func decompress(into target: UnsafeMutablePointer<UInt8>, _ wanted: Int) -> Int {
         let damaged = IngestError.cannotDecompress(path: path, reason: "the compressed data is damaged")
         switch decompressor {
         case .none: return 0
@@ -150,7 +160,7 @@ final class ByteStream {
             case Z_OK, Z_BUF_ERROR: break
             // Rotated logs are often several gzip members in a row.
             case Z_STREAM_END: inflateReset(stream)
-            default: throw damaged
+            default: failure = damaged
             }
             return wanted - Int(stream.pointee.avail_out)
         case .zstd(let stream):
@@ -163,7 +173,7 @@ final class ByteStream {
                 (used, produced) = (source.pos, sink.pos)
             }
             pending = range.lowerBound + used..<range.upperBound
-            guard ZSTD_isError(status) == 0 else { throw damaged }
+            if ZSTD_isError(status) != 0 { failure = damaged }
             isBetweenParts = status == 0
             return produced
         }

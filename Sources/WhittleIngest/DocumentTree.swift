@@ -13,7 +13,7 @@ final class DocumentTree {
     struct Node {
         /// Byte offset of the text in `base`.
         var start: Int
-        /// Bytes of text; for containers unused.
+        /// Bytes of text; of a container of JSON with its brackets.
         var count = 0
         /// Place after the last node of the subtree; while a container is being read, the place of the one around it.
         var end: Int
@@ -207,7 +207,7 @@ struct DocumentValue {
         return Members(of: self, end: node.kind == .object ? node.end : index)
     }
 
-    /// Where the text of a scalar stands; escapes are not resolved.
+    /// Where the text of a scalar stands, or of a container of JSON; escapes are not resolved.
     var bytes: UnsafeBufferPointer<UInt8> {
         let node = node
         return UnsafeBufferPointer(start: nodes.text + node.start, count: node.count)

@@ -205,6 +205,7 @@ struct JSONText {
                     let closed = open
                     open = nodes[closed].end
                     nodes[closed].end = nodes.count
+                    nodes[closed].count = position - nodes[closed].start
                     depth -= 1
                 case UInt8(ascii: ",") where nodes.count > open + 1:
                     position += 1
@@ -231,46 +232,78 @@ struct JSONText {
     }
 
     /// Resolves backslash escapes; lone surrogates become U+FFFD as in Go.
-    static func unescape(_ bytes: UnsafeBufferPointer<UInt8>) -> String {
-        var result: [UInt8] = []
-        result.reserveCapacity(bytes.count)
-        var position = 0
-        func hex(at start: Int) -> UInt32? {
-            guard start + 4 <= bytes.count else { return nil }
-            var value: UInt32 = 0
-            for byte in bytes[start..<start + 4] {
-                guard let digit = Character(UnicodeScalar(byte)).hexDigitValue else { return nil }
-                value = value << 4 | UInt32(digit)
-            }
-            return value
-        }
-        while position < bytes.count {
-            guard bytes[position] == UInt8(ascii: "\\"), position + 1 < bytes.count else {
-                result.append(bytes[position])
-                position += 1
-                continue
-            }
-            let code = bytes[position + 1]
-            position += 2
-            switch code {
-            case UInt8(ascii: "n"): result.append(0x0A)
-            case UInt8(ascii: "t"): result.append(0x09)
-            case UInt8(ascii: "r"): result.append(0x0D)
-            case UInt8(ascii: "b"): result.append(0x08)
-            case UInt8(ascii: "f"): result.append(0x0C)
-            case UInt8(ascii: "u"):
-                guard var value = hex(at: position) else { break }
+    static func unescape(_ bytes: UnsafeBufferPointer<UInt8>) -> String { String(decoding: unescapedBytes(bytes), as: UTF8.self) }
+
+    /// The same in UTF-8, followed by so many zeros.
+    static func unescapedBytes(_ bytes: UnsafeBufferPointer<UInt8>, padding: Int = 0) -> [UInt8] {
+        guard let base = bytes.baseAddress else { return [UInt8](repeating: 0, count: padding) }
+        let slash = UInt64(UInt8(ascii: "\\")) &* 0x0101_0101_0101_0101
+        // No escape is shorter than what it stands for.
+        return [UInt8](unsafeUninitializedCapacity: bytes.count + padding) { result, count in
+            guard let start = result.baseAddress else { return }
+            var (position, target) = (0, start)
+            while position < bytes.count {
+                // Eight bytes at a time up to the next backslash.
+                if position + 8 <= bytes.count {
+                    let word = UnsafeRawPointer(base + position).loadUnaligned(as: UInt64.self)
+                    UnsafeMutableRawPointer(target).storeBytes(of: word, as: UInt64.self)
+                    let match = UInt64(littleEndian: word) ^ slash
+                    let found = (match &- 0x0101_0101_0101_0101) & ~match & 0x8080_8080_8080_8080
+                    let plain = found == 0 ? 8 : found.trailingZeroBitCount >> 3
+                    position += plain
+                    target += plain
+                    if found == 0 { continue }
+                }
+                guard base[position] == UInt8(ascii: "\\"), position + 1 < bytes.count else {
+                    target.pointee = base[position]
+                    position += 1
+                    target += 1
+                    continue
+                }
+                let code = base[position + 1]
+                position += 2
+                guard code == UInt8(ascii: "u") else {
+                    target.pointee = control(code)
+                    target += 1
+                    continue
+                }
+                guard var value = hex(bytes, at: position) else { continue }
                 position += 4
-                if (0xD800..<0xDC00).contains(value), position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"),
-                    bytes[position + 1] == UInt8(ascii: "u"), let low = hex(at: position + 2), (0xDC00..<0xE000).contains(low)
+                if (0xD800..<0xDC00).contains(value), position + 1 < bytes.count, base[position] == UInt8(ascii: "\\"),
+                    base[position + 1] == UInt8(ascii: "u"), let low = hex(bytes, at: position + 2), (0xDC00..<0xE000).contains(low)
                 {
                     value = 0x10000 + (value - 0xD800) << 10 + (low - 0xDC00)
                     position += 6
                 }
-                result += Array(String(UnicodeScalar(value) ?? "\u{FFFD}").utf8)
-            default: result.append(code)
+                for byte in UTF8.encode(UnicodeScalar(value) ?? "\u{FFFD}") ?? UTF8.encodedReplacementCharacter {
+                    target.pointee = byte
+                    target += 1
+                }
             }
+            target.initialize(repeating: 0, count: padding)
+            count = target - start + padding
         }
-        return String(decoding: result, as: UTF8.self)
+    }
+
+    /// What a letter behind a backslash stands for.
+    private static func control(_ letter: UInt8) -> UInt8 {
+        switch letter {
+        case UInt8(ascii: "n"): 0x0A
+        case UInt8(ascii: "t"): 0x09
+        case UInt8(ascii: "r"): 0x0D
+        case UInt8(ascii: "b"): 0x08
+        case UInt8(ascii: "f"): 0x0C
+        default: letter
+        }
+    }
+
+    private static func hex(_ bytes: UnsafeBufferPointer<UInt8>, at start: Int) -> UInt32? {
+        guard start + 4 <= bytes.count else { return nil }
+        var value: UInt32 = 0
+        for byte in bytes[start..<start + 4] {
+            guard let digit = Character(UnicodeScalar(byte)).hexDigitValue else { return nil }
+            value = value << 4 | UInt32(digit)
+        }
+        return value
     }
 }

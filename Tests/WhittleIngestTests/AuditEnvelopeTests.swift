@@ -162,6 +162,74 @@ struct AuditEnvelopeTests {
                 == (envelope.testDescription.isEmpty || envelope.events == 0 ? [:] : [envelope.testDescription: envelope.events]))
     }
 
+    /// Events that are counted in different ways: usual ones, those that are read as a whole, those that prove nothing.
+    private static let manyEvents: [String] = {
+        func event(
+            _ id: String, _ verb: String, _ uri: String, stage: String = "ResponseComplete", code: Int? = 200,
+            decision: String? = "allow", user: String = "u", rest: String = ""
+        ) -> String {
+            let status = code.map { #","responseStatus":{"metadata":{},"code":\#($0)}"# } ?? ""
+            let note = decision.map {
+                #","annotations":{"authorization.k8s.io/decision":"\#($0)","authorization.k8s.io/reason":"RBAC: allowed by ClusterRoleBinding \"b\" of ClusterRole \"r\" to User \"u\""}"#
+            }
+            return #"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Request","auditID":"\#(id)","stage":"\#(stage)","#
+                + #""requestURI":"\#(uri)","verb":"\#(verb)","user":{"username":"\#(user)","groups":["system:authenticated"]},"#
+                + #""sourceIPs":["10.0.0.9"],"userAgent":"agent/1 (é \"x\")"\#(rest)\#(status),"#
+                + #""requestReceivedTimestamp":"2026-03-01T10:00:00.000001Z"\#(note ?? "")}"#
+        }
+        let pod = "/api/v1/namespaces/shop/pods/a"
+        let review =
+            #","requestObject":{"kind":"SubjectAccessReview","spec":{"user":"system:serviceaccount:shop:x","resourceAttributes":{"verb":"get","resource":"pods"}}},"responseObject":{"status":{"allowed":true}}"#
+        let binding = #","requestObject":{"metadata":{"name":"new"},"roleRef":{"kind":"Role","name":"r"}},"responseObject":{"kind":"x"}"#
+        return [
+            event("1", "get", pod), event("1", "get", pod), event("2", "get", "/api/v1/namespaces/shop/pods/b?x=1\\u0026y=2"),
+            event("3", "watch", "/api/v1/pods?watch=true\\u0026fieldSelector=metadata.name%3Dz", stage: "ResponseStarted"),
+            event("3", "watch", "/api/v1/pods?watch=true\\u0026fieldSelector=metadata.name%3Dz"),
+            event("4", "get", pod, stage: "RequestReceived", code: nil, decision: nil), event("5", "get", pod, stage: "Panic", code: 500),
+            event("6", "list", "/apis/apps/v1/deployments", code: 403, decision: "forbid"),
+            event("7", "list", "/apis/apps/v1/deployments", code: 403, decision: nil), event("8", "get", pod, code: 401, decision: nil),
+            event("9", "get", pod, code: nil), event("10", "get", pod, user: ""), event("", "get", pod), event("11", "get", "/healthz"),
+            event("12", "create", "/apis/authorization.k8s.io/v1/subjectaccessreviews", code: 201, rest: review),
+            event("13", "create", "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings", code: 201, rest: binding),
+            event("14", "get", pod, rest: #","impersonatedUser":{"username":"system:serviceaccount:shop:cart"}"#),
+            event("15", "get", "/api/v1/namespaces/shop/configmaps/%C3%A9"),
+            event("16", "patch", "/apis/apps/v1/namespaces/shop/deployments/c?fieldManager=m", code: 201),
+        ]
+    }()
+
+    @Test(
+        "whatever stands around them, many events come to the same",
+        arguments: ["docker", "eks", "aks", "elastic", "datadog", "kafka", "text in text", "cri"])
+    func wrapsMany(_ wrapper: String) throws {
+        let events = Self.manyEvents
+        func lines(_ wrap: (String) -> String) -> String { events.map(wrap).joined(separator: "\n") + "\n" }
+        let text =
+            switch wrapper {
+            case "docker": lines { #"{"log":\#(Self.quote($0 + "\n")),"stream":"stdout","time":"2026-03-01T10:00:01Z"}"# }
+            case "eks":
+                #"{"events":["#
+                    + events.map { #"{"logStreamName":"kube-apiserver-audit-1","message":\#(Self.quote($0))}"# }.joined(separator: ",\n")
+                    + "]}\n"
+            case "aks": lines { #"{"category":"kube-audit","properties":{"log":\#(Self.quote($0)),"stream":"stdout"}}"# }
+            case "elastic": lines { #"{"_index":"i","_source":\#($0)}"# }
+            case "datadog": #"{"data":["# + events.map { #"{"id":"1","attributes":{"attributes":\#($0)}}"# }.joined(separator: ",") + "]}\n"
+            case "kafka": #"{"value":{"kind":"EventList","items":["# + events.joined(separator: ",") + "]}}\n"
+            case "text in text": lines { #"{"message":\#(Self.quote(#"{"log":\#(Self.quote($0))}"#))}"# }
+            default: lines { "2026-03-01T10:00:01.1Z stdout F \($0)" }
+            }
+        let (bare, wrapped) = (try fold(lines { $0 }), try fold(text))
+        #expect(bare.logs[0].events == events.count)
+        #expect(bare.logs[0].repeated == 1)
+        #expect(bare.logs[0].rejects == ["no-user": 1])
+        #expect(wrapped.usage == bare.usage)
+        #expect(wrapped.implied == bare.implied && wrapped.flags == bare.flags)
+        var log = wrapped.logs[0]
+        #expect(log.envelopes.values.reduce(0, +) == events.count)
+        (log.envelopes, log.path, log.byteCount, log.lineCount, log.digest) =
+            ([:], bare.logs[0].path, bare.logs[0].byteCount, bare.logs[0].lineCount, bare.logs[0].digest)
+        #expect(log == bare.logs[0])
+    }
+
     @Test("mixed records in one log, and records that hold no event")
     func mixed() throws {
         let control = #"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"1","message":"CWL CONTROL MESSAGE"}]}"#
@@ -172,6 +240,64 @@ struct AuditEnvelopeTests {
         #expect(result.logs[0].requests == 1)
         #expect(result.logs[0].rejected == 2)
         #expect(result.facts.count == 1)
+    }
+
+    /// The event with another auditID, and for another object.
+    private static let second = event.replacing("\"a1\"", with: "\"a2\"").replacing("cart", with: "shelf")
+
+    @Test(
+        "however records are spread over lines",
+        arguments: [
+            ("[\n\(event),\n\(second)\n]\n", nil, 2), ("[\n{\"message\":\(quoted)},\n{\"message\":\(quote(second))}\n]\n", nil, 2),
+            ("{\"hits\":{\"hits\":[\n{\"_source\":\(event)},\n{\"_source\":\(second)}\n]}}\n", nil, 2),
+            ("{\n \"events\": [\n  {\n   \"message\": \(quoted)\n  }\n ]\n}", "eks", 1),
+            (
+                "{\n \"kind\": \"List\",\n \"items\": [\n  \(event.replacing(",\"verb\"", with: ",\n\"verb\"")),\n  \(second)\n ]\n}",
+                "list", 2
+            ),
+            ("{\"results\":[{\"_raw\":\(quoted)}]}\n", "splunk", 1),
+            ("[pod/kube-apiserver-1/kube-apiserver] \(event)\n[INFO] \(second)\n", nil, 2), ("MESSAGE=\(event)\n", nil, 1),
+            (
+                #"{"messageType":"CONTROL_MESSAGE","logEvents":[{"message":"CWL CONTROL MESSAGE"}]}"#
+                    + #"{"messageType":"DATA_MESSAGE","logEvents":[{"message":\#(quoted)}]}"#, "eks", 1
+            ),
+            ("{\"MESSAGE\":\(Array(event.utf8))}\n", "journald", 1),
+        ])
+    func spread(_ text: String, _ format: String?, _ events: Int) throws {
+        var options = AuditLogReader.Options()
+        options.format = format
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let log = try AuditLogReader.fold(try folder.write(text, to: "audit.log"), options: options).logs[0]
+        #expect(log.requests == events)
+        #expect(log.rejects.isEmpty)
+    }
+
+    @Test("parts of a line that docker split, wherever", arguments: [",\"requestURI\"", "\"requestURI\"", "{\"username\"", "[\"system:"])
+    func parts(_ place: String) throws {
+        let range = try #require(Self.event.range(of: place))
+        let (first, rest) = (Self.event[..<range.lowerBound], Self.event[range.lowerBound...])
+        let lines = [String(first), rest + "\n"].map { #"{"log":\#(Self.quote($0)),"stream":"stdout"}"# + "\n" }
+        let log = try fold(lines.joined()).logs[0]
+        #expect(log.requests == 1 && log.rejects.isEmpty)
+        // A line of another log without its end is no part of the event behind it.
+        let other = try fold(#"{"log":"I0301 klog","stream":"stdout"}"# + "\n" + #"{"log":\#(Self.quoted),"stream":"stdout"}"# + "\n").logs[
+            0]
+        #expect(other.requests == 1 && other.rejects == ["cut-off": 1])
+    }
+
+    @Test("the address in a row of AKSAudit, as a list and as its text", arguments: [#"["10.0.0.7"]"#, #""[\"10.0.0.7\"]""#])
+    func address(_ addresses: String) throws {
+        let user = #"{"username":"system:serviceaccount:shop:cart"}"#
+        let row =
+            #"{"AuditId":"a1","Stage":"ResponseComplete","RequestUri":"/api/v1/pods","Verb":"list","User":\#(user),"SourceIps":\#(addresses),"ResponseStatus":{"code":200},"RequestReceivedTime":"2026-03-01T10:00:00Z","Type":"AKSAudit"}"#
+        #expect(try fold(row + "\n").usage.keys.map(\.address) == ["10.0.0.7"])
+    }
+
+    @Test("impersonating nobody is no impersonation")
+    func nobody() throws {
+        let text = Self.event.replacing("\"userAgent\"", with: "\"impersonatedUser\":{},\"userAgent\"")
+        #expect(try fold(text + "\n").usage.keys == fold(Self.event + "\n").usage.keys)
     }
 
     @Test("a subscription: gzip in base64")

@@ -305,4 +305,29 @@ struct AuditReaderTests {
         #expect(cut.logs[0].requests >= 3_000)
         #expect(cut.logs[0].rejects["damaged"] == 1)
     }
+
+    @Test("a frame of zstd that is to be skipped comes first; what a wrong checksum of gzip follows counts")
+    func oddlyCompressed() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let path = try folder.write(Self.event(1) + "\n", to: "audit.log")
+        try folder.shell("zstd -q -c \(path) > \(path).zst; gzip -c \(path) > \(path).gz")
+        let skipped = Data([0x50, 0x2A, 0x4D, 0x18, 4, 0, 0, 0, 0, 0, 0, 0])
+        try (skipped + Data(contentsOf: URL(fileURLWithPath: path + ".zst"))).write(to: URL(fileURLWithPath: path))
+        #expect(try AuditLogReader.fold(path).logs[0].requests == 1)
+        var packed = try Data(contentsOf: URL(fileURLWithPath: path + ".gz"))
+        packed[packed.count - 5] ^= 1
+        try packed.write(to: URL(fileURLWithPath: path))
+        let damaged = try AuditLogReader.fold(path).logs[0]
+        #expect(damaged.requests == 1)
+        #expect(damaged.rejects == ["damaged": 1])
+    }
+
+    @Test("a table that grows keeps the names of its columns")
+    func grownTable() throws {
+        let rows = (1...3).map { "kube-audit,\"\(Self.event($0).replacing("\"", with: "\"\""))\"\n" }
+        let header = "Category,log_s\n"
+        let counted = try grow([header + rows[0], header + rows.joined()])
+        #expect(counted.requests == 3 && counted.rejected == 0)
+    }
 }
