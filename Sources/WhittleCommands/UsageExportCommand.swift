@@ -29,7 +29,10 @@ struct UsageExportCommand: ParsableCommand {
         let fold: UsageFold
         if logs.isEmpty {
             let database = try WhittleDatabase.open(db ?? Console.current.environment["WHITTLE_DB"] ?? "whittle.db")
-            guard try database.hasUsage() else { throw CommandFailure("the database holds no usage to export") }
+            // Logs without usage show something too.
+            guard try database.hasUsage() || !database.foldedLogs().isEmpty else {
+                throw CommandFailure("the database holds no usage to export")
+            }
             fold = try database.usage()
         } else {
             guard db == nil else { throw CommandFailure("name logs or a database, not both", code: .usage) }

@@ -155,7 +155,9 @@ struct AuditEvent {
 
     private mutating func readBody(_ object: DocumentValue, response: DocumentValue?) {
         body.ignoresReadErrors = object.dotted(AuditNeeds.unsafeDeleteOption)?.bool ?? false
-        if let spec = object.value("spec"), objectRef?.apiGroup == "authorization.k8s.io" {
+        // The reference to the object may be missing.
+        let group = AuditNeeds.request(of: self)?.apiGroup
+        if let spec = object.value("spec"), group == "authorization.k8s.io" {
             body.reviewedUser = spec.value("user")?.string
             body.reviewAllowed = response?.value("status")?.value("allowed")?.bool
             if let attributes = spec.value("resourceAttributes") {
@@ -169,7 +171,7 @@ struct AuditEvent {
                     verb: attributes.value("verb")?.string ?? "", path: attributes.value("path")?.string ?? "")
             }
         }
-        if objectRef?.apiGroup == "rbac.authorization.k8s.io", let reference = object.value("roleRef"),
+        if group == "rbac.authorization.k8s.io", let reference = object.value("roleRef"),
             let kind = reference.value("kind")?.string, let name = reference.value("name")?.string
         {
             body.roleRef = (kind, name)

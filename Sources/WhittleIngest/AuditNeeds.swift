@@ -100,9 +100,10 @@ package struct AuditNeeds {
 
     private mutating func addImpersonation(_ event: AuditEvent, _ request: Request) {
         guard var wanted = event.caller.impersonatedUser else { return }
-        wanted.groups = Impersonation.explicitGroups(of: wanted)
+        let constraint = event.caller.impersonationConstraint.flatMap { $0.hasPrefix("impersonate:") ? $0 : nil }
+        wanted.groups = Impersonation.explicitGroups(of: wanted, isLegacy: constraint == nil)
         let checks: [Request]
-        if let constraint = event.caller.impersonationConstraint, constraint.hasPrefix("impersonate:") {
+        if let constraint {
             checks = Impersonation.constrainedChecks(
                 mode: String(constraint.dropFirst("impersonate:".count)), request: request, wanted: wanted,
                 uid: event.caller.impersonatedUID, extra: event.caller.impersonatedExtra)
@@ -163,7 +164,8 @@ package struct AuditNeeds {
             flags.append("self-check:\(Self.short(question))")
         }
         let isWrite = ["create", "update", "patch"].contains(request.verb)
-        if isWrite {
+        // The status of a pod is exempt (semantics HID-5).
+        if isWrite, request.resource != "pods" || !request.apiGroup.isEmpty || request.subresource != "status" {
             for owner in event.body.blockingOwners {
                 let group = owner.apiGroup.isEmpty ? "" : "\(owner.apiGroup) "
                 flags.append("hidden:update \(group)\(owner.kind)/finalizers \(owner.name) \(request.namespace)".trimmed)

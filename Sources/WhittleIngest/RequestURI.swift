@@ -46,7 +46,7 @@ public struct RequestURI: Hashable, Sendable {
         self.init(uri: uri) { _ in verb }
         guard request.isResourceRequest, !isError else { return }
         request.verb = verb
-        if request.name.isEmpty, verb == "list" || verb == "watch" { applySelector() }
+        if request.name.isEmpty, !hasVerbInPath, verb == "list" || verb == "watch" { applySelector() }
         if verb == "deletecollection" { request.name = "" }
     }
 
@@ -81,9 +81,9 @@ public struct RequestURI: Hashable, Sendable {
     private mutating func applySelector() {
         guard !query.isEmpty, let selector = Self.parameter("fieldSelector", in: query) else { return }
         for name in ["limit", "timeoutSeconds"] {
-            if let value = Self.parameter(name, in: query), !value.isEmpty, Int64(value) == nil { return }
+            if let value = Self.parameter(name, in: query), Int64(value) == nil { return }
         }
-        if let labels = Self.parameter("labelSelector", in: query), !Self.isPlausibleLabelSelector(labels) { return }
+        if let labels = Self.parameter("labelSelector", in: query), LabelSelector(text: labels) == nil { return }
         guard let name = Self.requiredName(inFieldSelector: selector),
             name != ".", name != "..", !name.utf8.contains(UInt8(ascii: "/")), !name.utf8.contains(UInt8(ascii: "%"))
         else { return }
@@ -94,11 +94,6 @@ public struct RequestURI: Hashable, Sendable {
         guard ["list", "watch", "deletecollection"].contains(request.verb), !hasVerbInPath else { return }
         fieldSelector = Self.parameter("fieldSelector", in: query) ?? ""
         labelSelector = Self.parameter("labelSelector", in: query) ?? ""
-    }
-
-    /// Only the shape: a selector the server cannot parse makes it drop the name, and nothing else depends on it.
-    private static func isPlausibleLabelSelector(_ text: String) -> Bool {
-        !text.contains("==,") && !text.hasPrefix("=") && !text.hasPrefix(",") && !text.contains("((")
     }
 
     /// The value that `metadata.name` must equal; `nil` when there is no such term or a term has no operator.
@@ -117,11 +112,11 @@ public struct RequestURI: Hashable, Sendable {
             isEscaped = !isEscaped && character == "\\"
         }
         texts.append(current)
-        for text in texts where !text.isEmpty {
+        for text in texts.sorted(by: bytesPrecede) where !text.isEmpty {
             guard let term = splitTerm(text) else { return nil }
             terms.append(term)
         }
-        return terms.sorted { bytesPrecede($0.field, $1.field) }.first { $0.field == "metadata.name" && $0.isEqual }?.value
+        return terms.first { $0.field == "metadata.name" && $0.isEqual }?.value
     }
 
     private static func splitTerm(_ text: String) -> (field: String, isEqual: Bool, value: String)? {

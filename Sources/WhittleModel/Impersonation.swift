@@ -26,9 +26,11 @@ public enum Impersonation {
 
     /// The groups of an impersonated user that somebody must have asked for: an event does not tell, so those that the
     /// server adds by itself are left out (semantics AUD-5).
-    public static func explicitGroups(of user: UserInfo) -> [String] {
-        let implicit = ImplicitGroup.groups(ofUser: user.name)
-        return user.groups.filter { !implicit.containsBytes($0) }
+    ///
+    /// - Parameter isLegacy: whether the mode is the legacy one, which adds nothing for a node (IMP-3).
+    public static func explicitGroups(of user: UserInfo, isLegacy: Bool) -> [String] {
+        let implicit = ImplicitGroup.groups(ofUser: user.name).filter { !isLegacy || $0 != ImplicitGroup.nodes }
+        return user.groups.filter { !implicit.containsBytes($0) }.uniqued()
     }
 
     private static func checks(

@@ -153,4 +153,54 @@ struct AuditFoldTests {
         #expect(fold.logs[0].rejected == 1)
         #expect(fold.facts.count == 1)
     }
+
+    @Test(
+        "names that selectors require",
+        arguments: [
+            ("list", "/api/v1/pods?fieldSelector=metadata.name%3Da", "a"),
+            ("watch", "/api/v1/watch/namespaces/n/pods?fieldSelector=metadata.name%3Da", ""),
+            ("list", "/api/v1/pods?fieldSelector=metadata.name%3Db,metadata.name%3Da", "a"),
+            ("list", "/api/v1/pods?fieldSelector=metadata.name%3Da&labelSelector=(", ""),
+            ("list", "/api/v1/pods?fieldSelector=metadata.name%3Da&labelSelector=a,", ""),
+            ("list", "/api/v1/pods?fieldSelector=metadata.name%3Da&labelSelector=a+in+(b,c),!d", "a"),
+            ("list", "/api/v1/pods?fieldSelector=metadata.name%3Da&limit=", ""),
+            ("list", "/api/v1/pods?fieldSelector=metadata.name%3Da&limit=5", "a"),
+        ])
+    func selectors(_ verb: String, _ uri: String, _ name: String) {
+        #expect(RequestURI(verb: verb, uri: uri).request.name == name)
+    }
+
+    private static func event(_ verb: String, _ uri: String, _ more: String, code: Int = 201) -> String {
+        #"{"kind":"Event","level":"Request","auditID":"x","stage":"ResponseComplete","requestReceivedTimestamp":"2026-01-01T00:00:00Z","#
+            + #""annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"r"},"responseStatus":{"code":\#(code)},"#
+            + #""user":{"username":"u"},"verb":"\#(verb)","requestURI":"\#(uri)",\#(more)}"# + "\n"
+    }
+
+    @Test("an access review proves a need without a reference to its object")
+    func review() throws {
+        let body = #""requestObject":{"spec":{"user":"x","resourceAttributes":{"verb":"get","resource":"pods"}}}"#
+        let needs = try fold(Self.event("create", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body)).implied.keys
+        #expect(needs.map(\.user) == ["x"] && needs.map(\.cause) == [.accessReview])
+    }
+
+    @Test("groups of a node are asked for where nobody adds them, and each once")
+    func impersonatedNode() throws {
+        let user = #""impersonatedUser":{"username":"system:node:n1","groups":["system:nodes","dev","dev","system:authenticated"]}"#
+        func groups(_ more: String) throws -> [String: Int] {
+            let needs = try fold(Self.event("get", "/api/v1/pods/p", user + more, code: 200)).implied.filter {
+                $0.key.request.resource == "groups"
+            }
+            return Dictionary(uniqueKeysWithValues: needs.map { ($0.key.request.name, $0.value.count) })
+        }
+        #expect(try groups("") == ["system:nodes": 1, "dev": 1])
+        #expect(try groups(#","authenticationMetadata":{"impersonationConstraint":"impersonate:user-info"}"#) == ["dev": 1])
+    }
+
+    @Test("owners in the status of a pod are not checked", arguments: [("/status", true), ("", false)])
+    func exemptStatus(_ subresource: String, _ isExempt: Bool) throws {
+        let body =
+            #""requestObject":{"metadata":{"name":"x","ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"d","uid":"1","blockOwnerDeletion":true}]}}"#
+        let flags = try fold(Self.event("update", "/api/v1/namespaces/n/pods/x\(subresource)", body, code: 200)).flags.keys
+        #expect(flags.contains { $0.flag.hasPrefix("hidden:") } != isExempt)
+    }
 }
