@@ -35,6 +35,13 @@ package struct AuditEnvelope {
     /// Bytes behind a text that scanning may look at.
     static let padding = 64
 
+    /// Calls `body` with bytes behind which scanning may look.
+    static func padded<Result>(_ bytes: [UInt8], _ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+        (bytes + [UInt8](repeating: 0, count: padding)).withUnsafeBufferPointer {
+            body(UnsafeBufferPointer(rebasing: $0.prefix(bytes.count)))
+        }
+    }
+
     /// What can be asked for with `records(in:as:)` besides `auto`, which is everything.
     package static var formats: [String] { AuditFormats.formats }
 

@@ -89,7 +89,7 @@ public final class AuditLogReader {
         var fold = UsageFold()
         if let window {
             if let counter = pipeline?.counter {
-                if let session, !session.folder.isEmpty { counter.absorb(session.folder) }
+                if let session, !session.reader.folder.isEmpty { counter.absorb(session.reader.folder) }
                 fold = counter.takeResult()
             }
             fold.window = window.state
@@ -151,7 +151,7 @@ public final class AuditLogReader {
         var unfinished = 0
         if let session {
             unfinished = session.finish(mayGrow: stream.isSeekable && source.failure == nil)
-            if let failure = source.failure { session.reject(failure, line: source.lineCount) }
+            if let failure = source.failure { session.reader.reject("damaged", failure.description, source.lineCount, 1, []) }
             collect(source, session)
         } else if let failure = source.failure {
             throw failure
@@ -177,7 +177,9 @@ public final class AuditLogReader {
             AuditCounter(maxNames: options.maxNames), window, lanes: options.threads,
             takesUsual: AuditEnvelope.accepts("", as: options.format),
             makeLane: { AuditLane(seed: window.seed, memoryLimit: options.memoryLimit / options.threads) })
-        let session = AuditSession(window: window, lineLimit: options.lineLimit, format: options.format, maxNames: options.maxNames)
+        let records = AuditRecordReader(
+            window: window, lineLimit: options.lineLimit, format: options.format, maxNames: options.maxNames)
+        let session = AuditSession(records, lineLimit: options.lineLimit, format: options.format)
         (self.window, self.pipeline, self.session) = (window, pipeline, session)
         return (pipeline, session)
     }
@@ -209,8 +211,8 @@ public final class AuditLogReader {
 
     /// Moves what the session has counted to the log.
     private func collect(_ source: BlockSource, _ session: AuditSession) {
-        session.takeTally().add(to: &source.log)
-        let (rejects, envelopes, found) = session.takeFindings()
+        session.reader.takeTally().add(to: &source.log)
+        let (rejects, envelopes, found) = session.reader.takeFindings()
         source.log.rejects.merge(rejects, uniquingKeysWith: +)
         source.log.envelopes.merge(envelopes, uniquingKeysWith: +)
         diagnostics += found

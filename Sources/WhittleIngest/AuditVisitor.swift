@@ -261,9 +261,7 @@ struct AuditVisitor {
 
     /// Looks for records in a text: JSON values one after the other, one behind a prefix, or packed.
     mutating func visit(bytes: [UInt8], _ envelope: String, _ depth: Int) -> Bool {
-        (bytes + [UInt8](repeating: 0, count: AuditEnvelope.padding)).withUnsafeBufferPointer {
-            visit(padded: UnsafeBufferPointer(rebasing: $0.prefix(bytes.count)), envelope, depth)
-        }
+        AuditEnvelope.padded(bytes) { visit(padded: $0, envelope, depth) }
     }
 
     private mutating func visit(padded bytes: UnsafeBufferPointer<UInt8>, _ envelope: String, _ depth: Int) -> Bool {

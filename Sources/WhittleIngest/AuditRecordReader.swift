@@ -1,0 +1,270 @@
+import Foundation
+import WhittleModel
+
+/// Reads the values of one log after the other: takes events out of what is wrapped around them, counts them, and rejects what is none.
+final class AuditRecordReader {
+    private static let rejectsShown = 20
+
+    private let window: SharedWindow
+    private let lineLimit: Int
+    private let format: String?
+    private var path = ""
+    private var onReject: ((UnsafeBufferPointer<UInt8>) -> Void)?
+
+    private(set) var folder: AuditFolder
+    private var eventParts: AuditParts
+    private var knownParts = KnownParts()
+    private var tally = AuditTally()
+    private var rejects: [String: Int] = [:]
+    private var envelopes: [String: Int] = [:]
+    private var diagnostics: [Diagnostic] = []
+    private var hasReportedLegacy = false
+    /// What a container runtime has split of a line so far, by stream.
+    private var parts: [String: [UInt8]] = [:]
+
+    init(window: SharedWindow, lineLimit: Int, format: String?, maxNames: Int) {
+        self.window = window
+        self.lineLimit = lineLimit
+        self.format = format
+        folder = AuditFolder(maxNames: maxNames)
+        eventParts = AuditParts(seed: window.seed)
+    }
+
+    /// The values that follow are of this log.
+    func begin(_ path: String, onReject: ((UnsafeBufferPointer<UInt8>) -> Void)?) {
+        self.path = path
+        self.onReject = onReject
+    }
+
+    /// Whether a split line waits for its other parts.
+    var isInParts: Bool { !parts.isEmpty }
+
+    /// Gives away what was counted for the log.
+    func takeTally() -> AuditTally {
+        defer { tally = AuditTally() }
+        return tally
+    }
+
+    /// Gives away what was found beside usual events.
+    func takeFindings() -> (rejects: [String: Int], envelopes: [String: Int], diagnostics: [Diagnostic]) {
+        defer { (rejects, envelopes, diagnostics, hasReportedLegacy) = ([:], [:], [], false) }
+        return (rejects, envelopes, diagnostics)
+    }
+
+    /// The log has ended: lines whose last parts are missing are cut off.
+    func rejectParts(line: Int) {
+        for (_, part) in parts.sorted(by: { $0.key < $1.key }) {
+            reject("cut-off", "the last part of a split line is missing", line, 1, part)
+        }
+        parts = [:]
+    }
+
+    /// Does what may reject something; `false` when it did, which is then forgotten.
+    func tries(_ body: () -> Void) -> Bool {
+        let (before, shown, keep) = (rejects, diagnostics.count, onReject)
+        onReject = nil
+        body()
+        onReject = keep
+        guard rejects != before else { return true }
+        rejects = before
+        diagnostics.removeLast(diagnostics.count - shown)
+        return false
+    }
+
+    // MARK: Values
+
+    /// Judges every event in the values of `text`, which is padded; `false` when these cannot be read to the end. Then none is judged if
+    /// `isLast`, because it will be read again.
+    ///
+    /// - Parameters:
+    ///   - isUnusual: whether the text is known to be no usual event as it stands.
+    ///   - isChecked: whether an event in it is known to be new.
+    func read(
+        _ text: UnsafeBufferPointer<UInt8>, _ line: Int, isLast: Bool = false, envelope outer: String = "", isUnusual: Bool = false,
+        isChecked: Bool = false
+    ) -> Bool {
+        var isKnownNew: Bool?
+        if isUnusual {
+            isKnownNew = isChecked
+        } else if AuditEnvelope.accepts(outer, as: format) {
+            switch take(text, outer, isWrapped: false, isChecked: isChecked) {
+            case .taken: return true
+            case .left(let isChecked): isKnownNew = isChecked
+            }
+        }
+        guard let base = text.baseAddress else { return true }
+        guard firstInvalidUTF8(in: text) == nil, var json = try? JSONText(text) else { return false }
+        let tree = DocumentTree(file: path, base: base)
+        defer { withExtendedLifetime(tree) {} }
+        let taker = { [self] in take($0, $1, isWrapped: true, isChecked: false) }
+        var known = 0
+        while json.peek() != 0 || json.position < json.end {
+            tree.reset(anchor: DocumentTree.LineCursor())
+            guard (try? json.parseValue(into: tree)) != nil else {
+                guard known > 0 else { return false }
+                rejectUnreadable(Array(text[json.position...]), line)
+                return true
+            }
+            known += 1
+            if known == 1, isLast || text.lineFeedCount > 0 {
+                // All of them can be read, or none is judged.
+                var rest = json
+                while rest.peek() != 0 || rest.position < rest.end { guard (try? rest.skipValue()) != nil else { return false } }
+            }
+            let records = AuditEnvelope.records(
+                in: tree.root, as: format, inside: outer, taker: taker, isChecked: known == 1 ? isKnownNew : nil)
+            // Docker splits long lines too, each part in a record of its own; a part may look like values that are no events.
+            if records.map({ !$0.hasEvents && $0.unknown > 0 }) ?? true,
+                let (part, stream, isPartial) = AuditEnvelope.logPart(of: tree.root), isPartial || parts["docker/" + stream] != nil
+            {
+                if let value = joined(Array(part.utf8), stream: "docker/" + stream, isPartial: isPartial, line) {
+                    readOrReject(value, line, "fluent-bit")
+                }
+                continue
+            }
+            guard let records else {
+                reject("not-an-event", "the value is no audit event with a stage and a time", line, 1, text)
+                continue
+            }
+            judge(records, line, text)
+        }
+        return true
+    }
+
+    /// Counts an event that is as usual as one on a line; the text is padded.
+    private func take(
+        _ text: UnsafeBufferPointer<UInt8>, _ envelope: String, isWrapped: Bool, isChecked: Bool
+    ) -> AuditEnvelope.Offer {
+        eventParts.forgetIfFull()
+        guard let event = eventParts.prepare(UnsafeBufferPointer(rebasing: text.drop { $0 <= 0x20 }), isWrapped: isWrapped) else {
+            return .left(isChecked: isChecked)
+        }
+        let new = eventParts.takeNew()
+        if !new.isEmpty { folder.learn(new, into: &knownParts) }
+        let isNew = isChecked || window.insert(event.hash)
+        var judged: (outcome: AuditFolder.Outcome, decision: Int)?
+        if isNew, event.phase != .early {
+            judged = folder.add(event, &knownParts)
+            guard judged != nil else { return .left(isChecked: true) }
+        }
+        tally.add(stage: event.stage, level: event.level, at: event.time, isRepeated: !isNew)
+        if isNew { tally.add(event.phase == .complete ? judged?.outcome : nil, decision: judged?.decision ?? 0) }
+        if !envelope.isEmpty { envelopes[envelope, default: 0] += 1 }
+        return .taken
+    }
+
+    func judge(_ records: AuditEnvelope.Records, _ line: Int, _ text: UnsafeBufferPointer<UInt8>) {
+        for _ in 0..<records.unknown { reject("not-an-event", "a record is no audit event", line, 1, text) }
+        for (event, envelope, isChecked) in records.events {
+            guard let time = event.receivedAt else {
+                reject("no-time", "the event has no time", line, 1, text)
+                continue
+            }
+            if !envelope.isEmpty { envelopes[envelope, default: 0] += 1 }
+            let isNew = isChecked || window.insert(eventParts.hash(of: event))
+            tally.add(
+                stage: AuditTally.place(ofStage: event.stage), level: AuditTally.place(ofLevel: event.level), at: time, isRepeated: !isNew)
+            guard isNew else { continue }
+            let phase = AuditPhase(stage: event.stage)
+            // Before authorization nothing is decided (semantics AUD-2).
+            guard phase != .early else {
+                tally.add(nil, decision: 0)
+                continue
+            }
+            let outcome = folder.add(event, at: time, isComplete: phase == .complete)
+            switch outcome {
+            case .userless: reject("no-user", "the event names no user", line, 1, text)
+            case .aimless: reject("no-attributes", "the event tells nothing that was asked for", line, 1, text)
+            default: break
+            }
+            tally.add(phase == .complete ? outcome : nil, decision: AuditTally.place(ofDecision: event.decision))
+        }
+    }
+
+    // MARK: Split lines
+
+    /// The whole line whose last part this is; `nil` while it goes on.
+    func joined(_ part: [UInt8], stream: String, isPartial: Bool, _ line: Int) -> [UInt8]? {
+        guard isPartial || parts[stream] != nil else { return part }
+        // In place: a long line has thousands of parts.
+        parts[stream, default: []] += part
+        guard isPartial else { return parts.removeValue(forKey: stream) }
+        while let last = parts[stream]?.last, last == UInt8(ascii: "\n") || last == UInt8(ascii: "\r") { parts[stream]?.removeLast() }
+        if let whole = parts[stream], whole.count > lineLimit {
+            reject("too-long", "the parts of a line are longer than \(lineLimit >> 20) MiB", line, 1, whole)
+            parts[stream] = []
+        }
+        return nil
+    }
+
+    /// Judges every event in the values of a line.
+    func readOrReject(_ text: [UInt8], _ line: Int, _ envelope: String) {
+        if !AuditEnvelope.padded(text, { read($0, line, envelope: envelope) }) { rejectUnreadable(text, line) }
+    }
+
+    // MARK: Rejects
+
+    func reject(_ reason: String, _ message: String, _ line: Int, _ column: Int, _ text: [UInt8]) {
+        text.withUnsafeBufferPointer { reject(reason, message, line, column, $0) }
+    }
+
+    private func reject(_ reason: String, _ message: String, _ line: Int, _ column: Int, _ text: UnsafeBufferPointer<UInt8>) {
+        let shown = rejects.values.reduce(0, +)
+        rejects[reason, default: 0] += 1
+        onReject?(text)
+        guard shown < Self.rejectsShown else { return }
+        diagnostics.append(
+            Diagnostic(
+                .error, id: "invalid-audit-line", "\(message) (\(reason))", at: SourceLocation(file: path, line: line, column: column),
+                help: "other lines were read"))
+    }
+
+    /// Rejects a line of the text format that says nothing about decisions; reported once.
+    func rejectLegacy(_ line: Int) {
+        rejects["legacy-format", default: 0] += 1
+        guard !hasReportedLegacy else { return }
+        hasReportedLegacy = true
+        diagnostics.append(
+            Diagnostic(
+                .error, id: "legacy-audit-format",
+                "the log is in the text format of API servers before Kubernetes 1.8, which tells no decision",
+                at: SourceLocation(file: path, line: line, column: 1),
+                help: "let the API server write JSON: --audit-log-format=json"))
+    }
+
+    /// Rejects a text that is no JSON, at the place where it goes wrong.
+    func rejectUnreadable(_ text: [UInt8], _ line: Int) {
+        let (reason, message, offset) = text.withUnsafeBufferPointer { bytes -> (String, String, Int) in
+            if let offset = firstInvalidUTF8(in: bytes) { return ("not-utf8", "the line is no audit event: it is not UTF-8 text", offset) }
+            do throws(JSONText.Failure) {
+                var json = try JSONText(bytes)
+                while json.peek() != 0 || json.position < json.end { try json.skipValue() }
+            } catch {
+                let first = bytes.first { $0 > 0x20 }
+                let isCut = error.offset >= bytes.count - 1 && (first == UInt8(ascii: "{") || first == UInt8(ascii: "["))
+                return isCut
+                    ? ("cut-off", "the line is no audit event: it is cut off", max(error.offset - 1, 0))
+                    : ("not-json", "the line is no audit event: \(error.message)", error.offset)
+            }
+            return ("not-an-event", "the line is no audit event", 0)
+        }
+        let before = text[..<min(offset, text.count)]
+        let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        reject(reason, message, line + before.lineFeedCount, before[lineStart...].count + 1, text)
+    }
+}
+
+extension ArraySlice<UInt8> {
+    var lineFeedCount: Int { withUnsafeBufferPointer(\.lineFeedCount) }
+}
+
+extension UnsafeBufferPointer<UInt8> {
+    var lineFeedCount: Int {
+        var (count, rest) = (0, self[...])
+        while let base = rest.base.baseAddress, let found = memchr(base + rest.startIndex, Int32(UInt8(ascii: "\n")), rest.count) {
+            count += 1
+            rest = rest[(UnsafeRawPointer(base).distance(to: found) + 1)...]
+        }
+        return count
+    }
+}
