@@ -5,7 +5,7 @@
 -- column:  user          text     whose rights were used: the impersonated user if any
 -- column:  allowed       integer  count of requests that were allowed; a watch or exec that is still open counts once
 -- column:  refused       integer  count of requests that the authorizer refused
--- column:  undecided     integer  count of requests that ended with 403 and no decision
+-- column:  undecided     integer  count of requests of which nothing tells whether they were allowed
 -- column:  impersonated  integer  of these three: made by somebody else who impersonated the user
 -- column:  days          integer  count of days (UTC) with requests
 -- column:  first_seen    integer  microseconds since 1970-01-01 UTC, requestReceivedTimestamp

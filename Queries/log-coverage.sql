@@ -7,7 +7,7 @@
 -- column:  events       integer  count of events
 -- column:  requests     integer  of these: completed and decided
 -- column:  ignored      integer  of these: refused before authorization
--- column:  undecided    integer  of these: 403 without a decision
+-- column:  undecided    integer  of these: nothing tells whether they were allowed
 -- column:  rejected     integer  count of lines that are no event
 -- column:  envelopes    text     JSON object: what was wrapped around events, count of these
 -- column:  levels       text     JSON object: audit level, count of events; '' = not told

@@ -37,8 +37,7 @@ struct UsageExportCommand: ParsableCommand {
         } else {
             guard db == nil else { throw CommandFailure("name logs or a database, not both", code: .usage) }
             let database = try WhittleDatabase.inMemory(ClusterState())
-            try AuditFolding(options.reading, rejects: options.rejects) { try database.add($0, maxNames: options.maxNames) }.read(
-                try AuditLogFiles.expand(logs))
+            try AuditFolding(options.reading, rejects: options.rejects) { try database.add($0, maxNames: options.maxNames) }.read(all: logs)
             fold = try database.usage()
         }
         if output == "-" {
@@ -89,6 +88,12 @@ struct UsageMergeCommand: ParsableCommand {
             if let log = repeated.first {
                 throw CommandFailure(
                     "`\(part)` holds `\(log.path)`, which the database holds already, beside logs that it does not; merge the parts it was made of"
+                )
+            }
+            let heads = Set(try database.logHeads())
+            if let log = fold.logs.first(where: { heads.contains($0.head) }) {
+                throw CommandFailure(
+                    "`\(part)` holds `\(log.path)`, of which the database holds an earlier or later state: its events would count twice; merge only the part in which it is complete"
                 )
             }
             try database.add(fold, maxNames: maxNames)

@@ -72,7 +72,7 @@ struct UsageLoadCommand: ParsableCommand {
         let folding = try AuditFolding(
             reading, rejects: options.rejects, known: try database.foldedLogs(), window: try database.eventWindow()
         ) { try database.add($0, maxNames: options.maxNames) }
-        if follow { try folding.follow(logs[0]) } else { try folding.read(try AuditLogFiles.expand(logs)) }
+        if follow { try folding.follow(logs[0]) } else { try folding.read(all: logs) }
     }
 }
 
@@ -86,6 +86,8 @@ final class AuditFolding {
     /// Whether every byte of the logs was read as an event.
     private(set) var isWhole = true
     private var logCount = 0
+    /// Whether a part of some log was read before, and whether some log holds something of which nothing was.
+    private var (hasKnown, hasOthers) = (false, false)
 
     init(
         _ options: AuditLogReader.Options, rejects: String? = nil, known: [Int: Set<KnownLog>] = [:], window: EventWindowState? = nil,
@@ -100,18 +102,25 @@ final class AuditFolding {
             try commit(fold)
         }
         self.rejects = try rejects.map { try RejectFile($0) }
-        reader.onProgress = { progress.update($0) }
+        reader.onProgress = { [unowned reader] in progress.update($0, subjects: reader.countSubjects()) }
         if let rejects = self.rejects { reader.onReject = { rejects.add($0) } }
     }
 
-    func read(_ paths: [String]) throws {
+    /// Reads files, what is in folders, and what patterns match.
+    func read(all paths: [String]) throws {
+        let (files, skipped) = try AuditLogFiles.expand(paths)
+        for path in skipped { Console.current.error("\(path): not read: hidden, a link to a folder, or no file\n") }
+        try read(files)
+    }
+
+    private func read(_ paths: [String]) throws {
         for path in paths { try read(path) }
         if let fold = reader.take() { try commit(fold) }
         try rejects?.finish()
         let console = Console.current
         if total.events > 0 {
             for line in CoverageText.lines(total, logs: logCount) { console.error("  \(line)\n") }
-        } else if logCount > 0 {
+        } else if logCount > 0 || hasOthers && !hasKnown {
             let names = paths.count == 1 ? "`\(paths[0])` holds" : "the logs hold"
             throw CommandFailure("\(names) no audit events")
         }
@@ -125,8 +134,10 @@ final class AuditFolding {
         if unfinished > 0 {
             console.error("\(path): the last \(unfinished) bytes are no whole line; they are read when the log has grown\n")
         }
-        guard log.events > 0 || log.rejected > 0 else {
-            if unfinished == 0 { console.error("\(path): nothing new\n") } else { logCount += 1 }
+        let isKnown = log.extendedDigest != nil
+        if isKnown { hasKnown = true } else if log.byteCount > 0 { hasOthers = true }
+        guard log.events > 0 || log.rejected > 0 || log.skipped > 0 else {
+            if unfinished == 0 { console.error("\(path): \(isKnown ? "nothing new" : "no audit events")\n") } else { logCount += 1 }
             return
         }
         logCount += 1
@@ -171,6 +182,7 @@ enum CoverageText {
             "\(log.undecided) undecided, \(log.ignored) refused before authorization, \(log.rejected) unreadable"
                 + (log.rejects.isEmpty ? "" : " (\(counts(log.rejects)))"),
         ]
+        if log.skipped > 0 { parts.append("\(log.skipped) of other logs") }
         if log.repeated > 0 { parts.append("\(log.repeated) read before") }
         if !log.envelopes.isEmpty { parts.append("wrapped: \(counts(log.envelopes))") }
         return parts.joined(separator: "; ")
@@ -254,7 +266,7 @@ final class FoldingProgress {
 
     init(isShown: Bool) { self.isShown = isShown }
 
-    func update(_ progress: AuditLogReader.Progress) {
+    func update(_ progress: AuditLogReader.Progress, subjects: @autoclosure () -> Int) {
         guard isShown else { return }
         let now = Date()
         let seconds = now.timeIntervalSince(start)
@@ -263,6 +275,7 @@ final class FoldingProgress {
         hasWritten = true
         var text = "\(progress.folded / 1_000_000) MB, \(Int(Double(progress.folded) / 1e6 / seconds)) MB/s, "
         text += "\(progress.events) events, \(Int(Double(progress.events) / seconds))/s"
+        text += ", \(subjects()) subjects"
         if progress.rejected > 0 { text += ", \(progress.rejected) unreadable" }
         if let size = progress.size, size > 0, progress.bytes > 0 {
             let left = seconds * Double(size - progress.bytes) / Double(progress.bytes)

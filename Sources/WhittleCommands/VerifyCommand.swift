@@ -169,7 +169,7 @@ private struct ProofSource {
         // The inventory tells the workloads of pods; usage of the database does not count here.
         let replayed = try WhittleDatabase.inMemory(hasDatabase ? ClusterState() : Self.defaults(for: proposal))
         let folding = try AuditFolding(AuditLogReader.Options()) { try replayed.add($0) }
-        try folding.read(try AuditLogFiles.expand(command.usage))
+        try folding.read(all: command.usage)
         isWhole = folding.isWhole
         usage = replayed
     }

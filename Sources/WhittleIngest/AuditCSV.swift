@@ -10,8 +10,8 @@ struct AuditCSV {
     private static let texts: Set<String> = ["log_s", "log", "properties", "@message", "message", "_raw", "line"]
     private static let fields: Set<String> = [
         "Stage", "Verb", "RequestUri", "User", "ImpersonatedUser", "AuthenticationMetadata", "SourceIps", "UserAgent", "ObjectRef",
-        "ResponseStatus",
-        "Annotations", "RequestObject", "ResponseObject", "RequestReceivedTime", "StageReceivedTime", "TimeGenerated", "AuditId", "Level",
+        "ResponseStatus", "Annotations", "RequestObject", "ResponseObject", "RequestReceivedTime", "StageReceivedTime", "TimeGenerated",
+        "AuditId", "Level",
     ]
     private static let times: Set<String> = ["RequestReceivedTime", "StageReceivedTime", "TimeGenerated"]
     private static let categories: Set<String> = ["category", "Category", "Type", "TableName"]
@@ -21,8 +21,10 @@ struct AuditCSV {
         let bytes = line.starts(with: [0xEF, 0xBB, 0xBF]) ? UnsafeBufferPointer(rebasing: line[3...]) : line
         guard let first = bytes.first, first != UInt8(ascii: "{"), first != UInt8(ascii: "["), bytes.count < 16_384 else { return nil }
         for delimiter in [UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "\t")] {
-            guard let cells = Self.cells(of: bytes, delimiter), cells.count > 1 else { continue }
+            guard let cells = Self.cells(of: bytes, delimiter), !cells.isEmpty else { continue }
             let names = cells.map { Self.name(String(decoding: $0, as: UTF8.self)) }
+            // One column alone must hold the events.
+            guard names.count > 1 || Self.texts.contains(names[0]) else { continue }
             // A header is a row of names.
             guard names.allSatisfy({ $0.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "{") && $0 != UInt8(ascii: "=") } }) else {
                 continue

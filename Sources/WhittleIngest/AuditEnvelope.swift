@@ -11,12 +11,15 @@ package struct AuditEnvelope {
     /// (`cannotCarry`) is named whatever stands around it. `isChecked` says that it is known to be no repetition.
     typealias Found = (event: AuditEvent, envelope: String, isChecked: Bool)
 
-    /// Events in order, and the count of records beside them that are nothing known.
+    /// Events in order, and the counts of records beside them.
     struct Records {
         var events: [Found] = []
         /// Events that were taken as soon as they were found.
         var taken = 0
+        /// Records that are nothing known.
         var unknown = 0
+        /// Records that are known to be of another log, or of none.
+        var skipped = 0
 
         var hasEvents: Bool { taken > 0 || !events.isEmpty }
     }
@@ -60,6 +63,8 @@ package struct AuditEnvelope {
         case "eks": envelope.isEmpty || envelope == "eks" || envelope == "prefixed"
         case "cri", "prefixed": envelope.isEmpty || envelope == format
         case "aks": envelope == "aks" || envelope == "aks-admin"
+        // What GKE sends to Pub/Sub is named after GKE.
+        case "pubsub": envelope == "pubsub" || envelope == "gke"
         default: envelope == format
         }
     }
@@ -119,11 +124,20 @@ package struct AuditEnvelope {
             }
         }
         guard let brace = head.firstIndex(of: UInt8(ascii: "{")), brace > 0 else { return nil }
-        let before = line[brace - 1]
-        guard " \t:=".utf8.contains(before) else { return nil }
+        guard " \t:=]>|".utf8.contains(line[brace - 1]) || endsInColour(head[..<brace]) else { return nil }
         let isGap = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
-        guard line[..<brace].split(whereSeparator: isGap).count <= 8, !line[..<brace].contains(UInt8(ascii: "\"")) else { return nil }
+        // What begins with a quote is a member of an object over many lines.
+        guard line[..<brace].split(whereSeparator: isGap).count <= 8, line.first(where: { $0 > 0x20 }) != UInt8(ascii: "\"") else {
+            return nil
+        }
         return Prefixed(rest: UnsafeBufferPointer(rebasing: line[brace...]), envelope: "prefixed")
+    }
+
+    /// Whether a text ends in what sets the colour of a terminal.
+    private static func endsInColour(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        guard text.last == UInt8(ascii: "m"), let escape = text.lastIndex(of: 0x1B), text[escape...].dropFirst().first == UInt8(ascii: "[")
+        else { return false }
+        return text[escape...].dropFirst(2).dropLast().allSatisfy { $0 &- UInt8(ascii: "0") < 10 || $0 == UInt8(ascii: ";") }
     }
 
     /// The bytes of a line behind what a shipper writes before the JSON, and the name of that envelope; `nil` when there is no
@@ -140,6 +154,11 @@ package struct AuditEnvelope {
         guard let text = value.value("log")?.string, let stream = value.value("stream")?.string else { return nil }
         let tag = (value.value("logtag") ?? value.value("_p"))?.string
         return (text, stream, tag.map { $0.hasPrefix("P") } ?? (text.utf8.last != 0x0A))
+    }
+
+    /// Whether the first part of a split line may be the beginning of an event, with or without a prefix.
+    static func mayBegin(_ part: String) -> Bool {
+        part.utf8.prefix(prefixLimit).contains { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "[") }
     }
 
     /// Whether a line is of the text format that Kubernetes 1.7 and earlier wrote: `TIME AUDIT: id="…" …`.
@@ -197,7 +216,7 @@ public enum AuditFormats {
     /// Their names; `json` and `upstream` are events and lists of events with nothing around them.
     public static let formats = [
         "json", "upstream", "list", "eks", "gke", "aks", "aks-admin", "openshift", "cri", "prefixed", "fluent-bit", "message", "journald",
-        "loki", "elastic", "filebeat", "splunk", "datadog", "kafka", "pubsub", "text",
+        "loki", "elastic", "filebeat", "splunk", "datadog", "kafka", "pubsub", "otlp", "text",
     ]
 
     /// What events of an envelope never tell, whatever the cluster did. Silence about it proves nothing.

@@ -17,6 +17,8 @@ struct AuditEvent {
     /// `nil` = no annotation.
     var decision: String?
     var reason = ""
+    /// Whether no reason means that there was none.
+    var tellsReason = true
     /// Microseconds since 1970-01-01 UTC.
     var receivedAt: Int64?
     var body = AuditBody()
@@ -96,6 +98,8 @@ struct AuditEvent {
     struct AuditBody {
         var reviewedUser: String?
         var reviewedRequest: Request?
+        /// The namespace whose rules were asked for.
+        var reviewedNamespace: String?
         var reviewAllowed: Bool?
         /// Of the options of a deletion.
         var ignoresReadErrors = false
@@ -159,6 +163,7 @@ struct AuditEvent {
         let group = AuditNeeds.request(of: self)?.apiGroup
         if let spec = object.value("spec"), group == "authorization.k8s.io" {
             body.reviewedUser = spec.value("user")?.string
+            body.reviewedNamespace = spec.value("namespace")?.string
             body.reviewAllowed = response?.value("status")?.value("allowed")?.bool
             if let attributes = spec.value("resourceAttributes") {
                 body.reviewedRequest = Request(

@@ -11,7 +11,7 @@ struct AuditFolder: ~Copyable {
     enum Outcome {
         /// Counted as a request, or as an open one.
         case request
-        /// Refused with 403 and no decision annotation.
+        /// Counted as a request of which nothing tells whether it was allowed.
         case undecided
         /// Never reached authorization.
         case ignored
@@ -28,6 +28,8 @@ struct AuditFolder: ~Copyable {
     private var counts: ContiguousArray<UsageCount> = []
     private var implied: [ImpliedNeed: Int32] = [:]
     private var flags: [UsageFlag: Int32] = [:]
+    /// Flags without the name in them → how many names there are.
+    private var flagNames: [UsageFlag: Int] = [:]
     /// Counts of `implied` and `flags`.
     private var otherCounts: ContiguousArray<UsageCount> = []
 
@@ -37,6 +39,9 @@ struct AuditFolder: ~Copyable {
     private var nameCounts: ContiguousArray<Int32> = []
     /// The group of each fact that has a name; -1 = it has none.
     private var groupOfFact: ContiguousArray<Int32> = []
+
+    /// Facts whose users were told for progress.
+    private var toldFacts = 0
 
     /// The counts that an event adds to.
     struct Judgement {
@@ -198,7 +203,7 @@ struct AuditFolder: ~Copyable {
         case _ where needs.subject.isEmpty: return (Judgement(outcome: .userless), nil)
         default: break
         }
-        var judgement = Judgement(outcome: event.code == 403 && event.decision == nil ? .undecided : .request)
+        var judgement = Judgement(outcome: needs.use == .unknown ? .undecided : .request)
         if let request = needs.primary {
             let decision: UsageKey.Decision = needs.use == .evidence ? .allow : needs.use == .attempt ? .forbid : .unknown
             var fact = UsageFact()
@@ -227,10 +232,38 @@ struct AuditFolder: ~Copyable {
             fact.codeClass = Int32(clamping: max(event.code, 0) / 100)
             judgement.fact = place(of: fact)
         }
-        let needed = needs.implied.map { Self.number(&implied[$0], in: &otherCounts) }
+        let needed = needs.implied.map { number(of: $0) }
         let flagged = (needs.flags.filter { !$0.hasPrefix("pod:") } + needs.written)
-            .map { Self.number(&flags[UsageFlag(user: needs.subject, flag: $0)], in: &otherCounts) }
+            .map { number(of: UsageFlag(user: needs.subject, flag: $0)) }
         return (judgement, needed.isEmpty && flagged.isEmpty ? nil : Extra(implied: needed, flags: flagged))
+    }
+
+    /// The number of a need; without its name when its group has too many.
+    private mutating func number(of need: ImpliedNeed) -> Int32 {
+        if let known = implied[need] { return known }
+        var need = need
+        if let group = group(of: need), !keepsNames(in: group) || !keepsName(text(need.request.name), in: group) { need.request.name = "" }
+        return Self.number(&implied[need], in: &otherCounts)
+    }
+
+    /// What the limit on names counts the name of a need for: the same as for facts; `nil` when it has none.
+    private mutating func group(of need: ImpliedNeed) -> Int? {
+        let request = need.request
+        guard request.path == nil, !request.name.isEmpty else { return nil }
+        var group = UsageFact()
+        (group.user, group.verb, group.apiGroup) = (text(need.user), text(request.verb), text(request.apiGroup))
+        (group.resource, group.subresource) = (text(request.resource), text(request.subresource))
+        return groups.place(of: group)
+    }
+
+    /// The number of a flag; without the name in it when there are too many.
+    private mutating func number(of flag: UsageFlag) -> Int32 {
+        if let known = flags[flag] { return known }
+        guard let nameless = flag.withoutName else { return Self.number(&flags[flag], in: &otherCounts) }
+        let count = flagNames[nameless, default: 0]
+        // More names than are kept are not told apart.
+        flagNames[nameless] = flag == nameless ? maxNames + 1 : min(count + 1, maxNames + 1)
+        return Self.number(&flags[count >= maxNames ? nameless : flag], in: &otherCounts)
     }
 
     private static func number(_ entry: inout Int32?, in counts: inout ContiguousArray<UsageCount>) -> Int32 {
@@ -281,9 +314,7 @@ struct AuditFolder: ~Copyable {
         if judgement.fact >= 0 { counts[Int(judgement.fact)].add(at: time, isComplete: isComplete) }
         guard let extra else { return }
         for number in extra.implied { otherCounts[Int(number)].add(at: time, isComplete: isComplete) }
-        if isComplete {
-            for number in extra.flags { otherCounts[Int(number)].add(at: time, isComplete: true) }
-        }
+        for number in extra.flags { otherCounts[Int(number)].add(at: time, isComplete: isComplete) }
     }
 
     // MARK: The result
@@ -311,10 +342,10 @@ struct AuditFolder: ~Copyable {
             nameCounts[group] = Int32.max - 1
         }
         for (need, number) in other.implied {
-            otherCounts[Int(Self.number(&implied[need], in: &otherCounts))].add(other.otherCounts[Int(number)])
+            otherCounts[Int(self.number(of: need))].add(other.otherCounts[Int(number)])
         }
         for (flag, number) in other.flags {
-            otherCounts[Int(Self.number(&flags[flag], in: &otherCounts))].add(other.otherCounts[Int(number)])
+            otherCounts[Int(self.number(of: flag))].add(other.otherCounts[Int(number)])
         }
     }
 
@@ -324,20 +355,33 @@ struct AuditFolder: ~Copyable {
         return result
     }
 
+    /// Adds the users of facts that are new since this was asked last.
+    mutating func tellSubjects(_ subjects: inout Set<ByteString>) {
+        var seen: Set<Int32> = []
+        for fact in facts.all[toldFacts...] where seen.insert(fact.user).inserted { subjects.insert(ByteString(string(fact.user))) }
+        toldFacts = facts.all.count
+    }
+
     /// Whether nothing was counted.
     var isEmpty: Bool { counts.isEmpty && otherCounts.isEmpty && nameCounts.isEmpty }
 
     /// What was counted; nothing may be counted or asked for after this.
     mutating func takeResult() -> UsageFold {
         var fold = UsageFold()
+        for (need, number) in implied where !otherCounts[Int(number)].isEmpty {
+            var need = need
+            if let group = group(of: need), !keepsNames(in: group) { need.request.name = "" }
+            fold.implied[need, default: UsageCount()].add(otherCounts[Int(number)])
+        }
+        for (flag, number) in flags where !otherCounts[Int(number)].isEmpty {
+            fold.flags[flag, default: UsageCount()].add(otherCounts[Int(number)])
+        }
+        fold.flags.dropNames(beyond: maxNames)
         fold.texts = texts.pool
         fold.withoutNames = withoutNames
         fold.facts = facts.takeAll()
         swap(&fold.counts, &counts)
         if !fold.withoutNames.isEmpty { mergeNameless(&fold.facts, &fold.counts) }
-        let otherCounts = otherCounts
-        fold.implied = implied.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }
-        fold.flags = flags.mapValues { otherCounts[Int($0)] }.filter { !$0.value.isEmpty }
         return fold
     }
 

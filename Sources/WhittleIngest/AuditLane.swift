@@ -161,6 +161,9 @@ final class AuditCounter {
         }
     }
 
+    /// Adds the users of facts that are new since this was asked last.
+    func tellSubjects(_ subjects: inout Set<ByteString>) { folder.tellSubjects(&subjects) }
+
     /// Adds what another has counted.
     func absorb(_ other: borrowing AuditFolder) { folder.absorb(other) }
 

@@ -2,29 +2,30 @@ import Foundation
 
 /// Which files are meant by the paths that a user gives: folders hold rotated logs, patterns are expanded.
 public enum AuditLogFiles {
-    /// Files in the order in which they are to be read. What is in a folder or behind a pattern is ordered by the time of its
+    /// Files in the order in which they are to be read, and what of folders is not: hidden files, links to folders, what is no file. What is in a folder or behind a pattern is ordered by the time of its
     /// first event, so that rotated logs come in the order in which they were written, whatever their names.
     ///
     /// - Throws: `IngestError.cannotOpen` when a path, or what a folder holds, cannot be opened, or a pattern matches nothing.
-    public static func expand(_ paths: [String]) throws(IngestError) -> [String] {
+    public static func expand(_ paths: [String]) throws(IngestError) -> (files: [String], skipped: [String]) {
         var files: [String] = []
+        var skipped: [String] = []
         for path in paths {
             var isDirectory: ObjCBool = false
             if path == "-" || FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) {
-                files += path != "-" && isDirectory.boolValue ? ordered(try contents(of: path)) : [path]
+                files += path != "-" && isDirectory.boolValue ? ordered(try contents(of: path, &skipped)) : [path]
             } else if path.contains(where: { "*?[".contains($0) }) {
                 let matches = try matches(of: path)
                 var inner: [String] = []
                 for match in matches {
                     let isFolder = FileManager.default.fileExists(atPath: match, isDirectory: &isDirectory) && isDirectory.boolValue
-                    inner += isFolder ? try contents(of: match) : [match]
+                    inner += isFolder ? try contents(of: match, &skipped) : [match]
                 }
                 files += ordered(inner)
             } else {
                 throw .cannotOpen(path: path, reason: "No such file or directory")
             }
         }
-        return files
+        return (files, skipped)
     }
 
     private static func matches(of pattern: String) throws(IngestError) -> [String] {
@@ -37,7 +38,7 @@ public enum AuditLogFiles {
     }
 
     /// Every file in the folder and below, but none that is hidden.
-    private static func contents(of folder: String) throws(IngestError) -> [String] {
+    private static func contents(of folder: String, _ skipped: inout [String]) throws(IngestError) -> [String] {
         let names: [String]
         do {
             names = try FileManager.default.contentsOfDirectory(atPath: folder)
@@ -45,15 +46,19 @@ public enum AuditLogFiles {
             throw .cannotOpen(path: folder, reason: "the folder cannot be read")
         }
         var files: [String] = []
-        for name in names.sorted() where !name.hasPrefix(".") {
+        for name in names.sorted() {
             let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
             var status = stat()
-            guard stat(path, &status) == 0 else { continue }
-            switch status.st_mode & S_IFMT {
+            guard !name.hasPrefix("."), stat(path, &status) == 0 else {
+                skipped.append(path)
+                continue
+            }
             // Links to folders are not followed: they may lead back.
-            case S_IFDIR: if (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) == nil { files += try contents(of: path) }
-            case S_IFREG where status.st_size > 0: files.append(path)
-            default: break
+            let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
+            switch status.st_mode & S_IFMT {
+            case S_IFDIR where !isLink: files += try contents(of: path, &skipped)
+            case S_IFREG: if status.st_size > 0 { files.append(path) }
+            default: skipped.append(path)
             }
         }
         return files

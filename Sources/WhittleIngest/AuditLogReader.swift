@@ -48,6 +48,7 @@ public final class AuditLogReader {
     private var diagnostics: [Diagnostic] = []
     private var progress = Progress()
     private var spare: [AuditBlock] = []
+    private var subjects: Set<ByteString> = []
     /// Bytes folded since facts were handed out.
     private var sinceTaken = 0
     /// Called as the reader gets on.
@@ -78,6 +79,13 @@ public final class AuditLogReader {
         var fold = reader.take() ?? UsageFold()
         fold.logs = [log]
         return fold
+    }
+
+    /// Users that were seen so far, in all logs; not for every event, because it takes time.
+    public func countSubjects() -> Int {
+        pipeline?.counter.tellSubjects(&subjects)
+        session?.reader.tellSubjects(&subjects)
+        return subjects.count
     }
 
     /// What was counted since the last call; `nil` when nothing was.
@@ -156,7 +164,7 @@ public final class AuditLogReader {
         } else if let failure = source.failure {
             throw failure
         }
-        let hasNews = source.log.events > 0 || source.log.rejected > 0
+        let hasNews = source.log.events > 0 || source.log.rejected > 0 || source.log.skipped > 0
         let log = source.endPart(unfinished: unfinished)
         if hasNews { logs.append(log) }
         progress.events += log.events
@@ -212,7 +220,8 @@ public final class AuditLogReader {
     /// Moves what the session has counted to the log.
     private func collect(_ source: BlockSource, _ session: AuditSession) {
         session.reader.takeTally().add(to: &source.log)
-        let (rejects, envelopes, found) = session.reader.takeFindings()
+        let (rejects, envelopes, skipped, found) = session.reader.takeFindings()
+        source.log.skipped += skipped
         source.log.rejects.merge(rejects, uniquingKeysWith: +)
         source.log.envelopes.merge(envelopes, uniquingKeysWith: +)
         diagnostics += found
@@ -278,6 +287,7 @@ private final class BlockSource {
             lineCount = earlier.lineCount
             log.byteCount = count
             log.extendedDigest = found
+            total.extendedDigest = found
             break
         }
     }
@@ -401,6 +411,7 @@ private final class BlockSource {
         log.digest =
             isSkippedByPlace
             ? LogDigest.ofEnds(descriptor: stream.descriptor, count: log.byteCount) ?? "" : digest.ofEnds
+        log.head = isSkippedByPlace ? LogDigest.ofBeginning(descriptor: stream.descriptor) : digest.ofBeginning
         let ended = log
         total.add(ended)
         log = UsageFold.Log(path: ended.path)

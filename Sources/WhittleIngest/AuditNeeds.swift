@@ -153,7 +153,7 @@ package struct AuditNeeds {
         if event.code == 403 {
             flags.append(forbidden.map { "later-denial:\(Self.short($0.request))" } ?? "later-denial")
         }
-        if event.decision == "allow", event.reason.isEmpty { flags.append("not-rbac") }
+        if event.decision == "allow", event.reason.isEmpty, event.tellsReason { flags.append("not-rbac") }
         if let pod = event.caller.pod, let account = event.caller.account {
             flags.append("pod:\(account.namespace)/\(pod.name)")
         }
@@ -162,6 +162,11 @@ package struct AuditNeeds {
             let question = event.body.reviewedRequest
         {
             flags.append("self-check:\(Self.short(question))")
+        }
+        if request.apiGroup == "authorization.k8s.io", request.resource == "selfsubjectrulesreviews",
+            let namespace = event.body.reviewedNamespace
+        {
+            flags.append("self-check:rules \(namespace)".trimmed)
         }
         let isWrite = ["create", "update", "patch"].contains(request.verb)
         // The status of a pod is exempt (semantics HID-5).

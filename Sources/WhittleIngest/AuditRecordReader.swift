@@ -18,6 +18,8 @@ final class AuditRecordReader {
     private var rejects: [String: Int] = [:]
     private var envelopes: [String: Int] = [:]
     private var diagnostics: [Diagnostic] = []
+    /// Records of other logs.
+    private var skipped = 0
     private var hasReportedLegacy = false
     /// What a container runtime has split of a line so far, by stream.
     private var parts: [String: [UInt8]] = [:]
@@ -36,6 +38,9 @@ final class AuditRecordReader {
         self.onReject = onReject
     }
 
+    /// Adds the users of facts that are new since this was asked last.
+    func tellSubjects(_ subjects: inout Set<ByteString>) { folder.tellSubjects(&subjects) }
+
     /// Whether a split line waits for its other parts.
     var isInParts: Bool { !parts.isEmpty }
 
@@ -46,10 +51,13 @@ final class AuditRecordReader {
     }
 
     /// Gives away what was found beside usual events.
-    func takeFindings() -> (rejects: [String: Int], envelopes: [String: Int], diagnostics: [Diagnostic]) {
-        defer { (rejects, envelopes, diagnostics, hasReportedLegacy) = ([:], [:], [], false) }
-        return (rejects, envelopes, diagnostics)
+    func takeFindings() -> (rejects: [String: Int], envelopes: [String: Int], skipped: Int, diagnostics: [Diagnostic]) {
+        defer { (rejects, envelopes, skipped, diagnostics, hasReportedLegacy) = ([:], [:], 0, [], false) }
+        return (rejects, envelopes, skipped, diagnostics)
     }
+
+    /// Counts a record that is known to be of no audit log.
+    func skip() { skipped += 1 }
 
     /// The log has ended: lines whose last parts are missing are cut off.
     func rejectParts(line: Int) {
@@ -115,7 +123,8 @@ final class AuditRecordReader {
                 in: tree.root, as: format, inside: outer, taker: taker, isChecked: known == 1 ? isKnownNew : nil)
             // Docker splits long lines too, each part in a record of its own; a part may look like values that are no events.
             if records.map({ !$0.hasEvents && $0.unknown > 0 }) ?? true,
-                let (part, stream, isPartial) = AuditEnvelope.logPart(of: tree.root), isPartial || parts["docker/" + stream] != nil
+                let (part, stream, isPartial) = AuditEnvelope.logPart(of: tree.root),
+                parts["docker/" + stream] != nil || isPartial && AuditEnvelope.mayBegin(part)
             {
                 if let value = joined(Array(part.utf8), stream: "docker/" + stream, isPartial: isPartial, line) {
                     readOrReject(value, line, "fluent-bit")
@@ -154,6 +163,7 @@ final class AuditRecordReader {
     }
 
     func judge(_ records: AuditEnvelope.Records, _ line: Int, _ text: UnsafeBufferPointer<UInt8>) {
+        skipped += records.skipped
         for _ in 0..<records.unknown { reject("not-an-event", "a record is no audit event", line, 1, text) }
         for (event, envelope, isChecked) in records.events {
             guard let time = event.receivedAt else {

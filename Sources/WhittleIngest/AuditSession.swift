@@ -144,8 +144,7 @@ final class AuditSession {
             state = .open
         }
         held += bytes
-        let first = held.first { $0 > 0x20 }
-        let isJSON = first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
+        let isJSON = Self.beginsLikeJSON(held)
         if isJSON, csv == nil {
             nesting.advance(over: bytes)
             if endsLine, nesting.depth <= 0 || nesting.isInString { return endValue() }
@@ -169,6 +168,12 @@ final class AuditSession {
         reader.reject("too-long", "the line is longer than \(lineLimit >> 20) MiB", heldLine, 1, held)
         held = []
         state = .skipping
+    }
+
+    private static func beginsLikeJSON(_ text: [UInt8]) -> Bool {
+        // An escape sets the colour of a prefix, by a bracket.
+        let first = text.first { $0 > 0x20 || $0 == 0x1B }
+        return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
     }
 
     /// The value at hand ends here, or never.
@@ -233,7 +238,7 @@ final class AuditSession {
             guard var json = try? JSONText(bytes) else { return nil }
             if json.take(UInt8(ascii: "[")) {
                 let isList = json.peek() == UInt8(ascii: "{") || json.position == json.end
-                return isList ? (json.position, "list", true) : nil
+                return isList ? (json.position, "", true) : nil
             }
             guard json.take(UInt8(ascii: "{")) else { return nil }
             var isControl = false
@@ -333,7 +338,7 @@ final class AuditSession {
     private func takeElement(_ element: UnsafeBufferPointer<UInt8>) {
         var envelope = "list"
         if case .list(let name, _) = state { envelope = name }
-        if envelope == Self.control { return }
+        if envelope == Self.control { return reader.skip() }
         if !read(element, heldLine, envelope: envelope) { reader.rejectUnreadable(Array(element), heldLine) }
     }
 
@@ -411,8 +416,7 @@ final class AuditSession {
             return 0
         case .open:
             let text = held
-            let first = text.first { $0 > 0x20 }
-            let isJSON = first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
+            let isJSON = Self.beginsLikeJSON(text)
             state = .idle
             held = []
             if isJSON, csv == nil {

@@ -23,13 +23,14 @@ struct AuditVisitor {
     private static let members: [(key: String, envelope: String, isList: Bool)] = [
         ("items", "list", true), ("events", "eks", true), ("logEvents", "eks", true), ("results", "eks", true), ("records", "aks", true),
         ("Records", "eks", true), ("receivedMessages", "pubsub", true), ("hits", "elastic", true), ("streams", "loki", true),
-        ("tables", "aks", true),
+        ("tables", "aks", true), ("responses", "elastic", true), ("entries", "loki", true), ("resourceLogs", "otlp", true),
+        ("scopeLogs", "otlp", true), ("logRecords", "otlp", true),
         ("properties", "aks", false), ("_source", "elastic", false), ("kubernetes", "elastic", false), ("audit", "elastic", false),
         ("json", "filebeat", false), ("kubernetes_audit", "filebeat", false), ("attributes", "datadog", false), ("data", "loki", false),
         ("result", "splunk", false), ("values", "loki", false), ("awslogs", "eks", false), ("kinesis", "eks", false),
         ("log", "fluent-bit", false), ("message", "message", false), ("MESSAGE", "journald", false), ("log_s", "aks", false),
         ("line", "loki", false), ("_raw", "splunk", false), ("event", "splunk", false), ("@message", "eks", false),
-        ("value", "kafka", false), ("payload", "kafka", false), ("body", "text", false),
+        ("value", "kafka", false), ("payload", "kafka", false), ("body", "text", false), ("stringValue", "otlp", false),
     ]
 
     private static let ranks = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
@@ -125,17 +126,26 @@ struct AuditVisitor {
             add(event, envelope.isEmpty ? "aks" : envelope)
             return true
         }
-        if value.value("messageType")?.isText("CONTROL_MESSAGE") ?? false { return true }
+        if value.value("messageType")?.isText("CONTROL_MESSAGE") ?? false {
+            records.skipped += 1
+            return true
+        }
         if let columns = value.value("columns"), let rows = value.value("rows"), columns.kind == .array, rows.kind == .array {
             visit(rows: rows, columns: columns, envelope.isEmpty ? "aks" : envelope, depth)
             return true
         }
         guard Self.isOtherLog(value) else { return visit(membersOf: value, envelope, depth) }
-        if let found = attempt({ $0.visit(membersOf: value, envelope, depth) }), found.hasEvents { add(found) }
+        if let found = attempt({ $0.visit(membersOf: value, envelope, depth) }), found.hasEvents {
+            add(found)
+        } else {
+            records.skipped += 1
+        }
         return true
     }
 
     private mutating func visit(membersOf value: DocumentValue, _ envelope: String, _ depth: Int) -> Bool {
+        // What Firehose hands over is in `records` too, each of them base64.
+        let envelope = envelope == "aks" && value.value("data")?.kind == .string ? "eks" : envelope
         var known: [(rank: Int, value: DocumentValue)] = []
         var texts: [DocumentValue] = []
         for (key, member) in value.members {
@@ -187,6 +197,7 @@ struct AuditVisitor {
         records.events += found.events
         records.taken += found.taken
         records.unknown += found.unknown
+        records.skipped += found.skipped
     }
 
     /// The outermost envelope; some members tell more than one.

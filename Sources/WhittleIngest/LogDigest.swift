@@ -6,6 +6,7 @@ import Foundation
 struct LogDigest: ~Copyable {
     private static let span = 1 << 16
     private static let prefix = "ends:"
+    private static let beginning = 1 << 12
     /// Bytes seen.
     private(set) var count = 0
     private var head: [UInt8] = []
@@ -38,6 +39,20 @@ struct LogDigest: ~Copyable {
         guard count > span else { return digest(count, head, []) }
         // The tail may overlap the head.
         return bytes(count - span..<count).map { digest(count, head, $0) }
+    }
+
+    /// What tells a log from others that it may be a later or earlier state of: hex SHA-256 of its first 4 KiB; `""` when it is shorter.
+    static func ofBeginning(descriptor: Int32) -> String {
+        var bytes = [UInt8](repeating: 0, count: beginning)
+        let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        return ofBeginning(bytes.prefix(max(got, 0)))
+    }
+
+    /// The same for what was read.
+    var ofBeginning: String { Self.ofBeginning(head.prefix(Self.beginning)) }
+
+    private static func ofBeginning(_ bytes: ArraySlice<UInt8>) -> String {
+        bytes.count < beginning ? "" : SHA256.hash(data: bytes).map(hexByte).joined()
     }
 
     mutating func update(_ bytes: UnsafeBufferPointer<UInt8>) {

@@ -27,7 +27,8 @@ extension AuditEvent {
         code = Self.httpCode(ofStatus: statusCode)
         if code == 403 { message = status?.value("message")?.string ?? "" }
         let labels = entry.value("labels")
-        reason = labels?.dotted("authorization.k8s.io/reason")?.string ?? ""
+        let told = labels?.dotted("authorization.k8s.io/reason")?.string
+        (reason, tellsReason) = (told ?? "", told != nil)
         let isGranted = permissions.first == nil || permissions.allSatisfy { $0.value("granted")?.bool ?? false }
         if let label = labels?.dotted("authorization.k8s.io/decision")?.string {
             decision = label

@@ -201,6 +201,7 @@ public enum UsageExportReader {
             var log = UsageFold.Log(path: value.value("path")?.string ?? "-")
             guard let digest = value.value("digest")?.string, !digest.isEmpty else { throw error("the log has no digest") }
             log.digest = digest
+            log.head = value.value("head")?.string ?? ""
             log.byteCount = try number(value, "byteCount")
             log.lineCount = try count(value, "lineCount")
             log.events = try count(value, "events")
@@ -209,6 +210,8 @@ public enum UsageExportReader {
             log.ignored = try count(value, "ignored")
             log.undecided = try count(value, "undecided")
             log.repeated = try count(value, "repeated")
+            // Older exports do not tell.
+            if value.value("skipped") != nil { log.skipped = try count(value, "skipped") }
             log.firstEvent = value.value("firstEvent")?.integer.map(Int64.init)
             log.lastEvent = value.value("lastEvent")?.integer.map(Int64.init)
             func counts(_ key: StaticString) throws(IngestError) -> [String: Int] {

@@ -82,4 +82,9 @@ extension StringProtocol {
 
     /// Whether the bytes start with those of `prefix`.
     package func hasBytePrefix(_ prefix: String) -> Bool { utf8.starts(with: prefix.utf8) }
+
+    /// The rest behind a prefix; `nil` = it does not start so.
+    package func removingBytePrefix(_ prefix: String) -> String? {
+        hasBytePrefix(prefix) ? String(decoding: utf8.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
+    }
 }

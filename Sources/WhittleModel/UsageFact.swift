@@ -6,7 +6,7 @@ public struct UsageKey: Hashable, Sendable {
         case allow
         /// Refused by the authorizer.
         case forbid
-        /// Refused with 403 and no decision annotation, in words that are not the authorizer's.
+        /// Without decision annotation, and neither status nor message tells: a 403 in words that are not the authorizer's, and so on.
         case unknown
     }
 
@@ -257,7 +257,7 @@ public struct ImpliedNeed: Hashable, Sendable {
 public struct UsageFlag: Hashable, Sendable {
     /// Whose request.
     public var user: String
-    /// `later-denial:…`, `self-check:…`, `hidden:…`, `fallback:…`.
+    /// `later-denial:…`, `self-check:…`, `hidden:…`, `fallback:…`, `written:…`.
     public var flag: String
 
     /// Creates a flag.
@@ -275,5 +275,39 @@ public struct UsageFlag: Hashable, Sendable {
     public func hash(into hasher: inout Hasher) {
         hasher.combine(ByteString(user))
         hasher.combine(ByteString(flag))
+    }
+}
+
+extension UsageFlag {
+    /// Stands for the names of objects where there are too many to keep; no object has this name.
+    public static let anyName = "*"
+
+    /// The flag with `anyName` for the name of the object in it; `nil` when it tells none.
+    package var withoutName: UsageFlag? {
+        if let list = flag.removingBytePrefix("written:"), var words = strings(fromJSONArray: list), words.count >= 3 {
+            words[2] = Self.anyName
+            return UsageFlag(user: user, flag: "written:" + jsonArray(words))
+        }
+        guard flag.hasBytePrefix("hidden:update ") else { return nil }
+        var words = flag.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        guard let place = words.firstIndex(where: { $0.hasSuffix("/finalizers") }), place + 1 < words.count else { return nil }
+        words[place + 1] = Self.anyName
+        return UsageFlag(user: user, flag: words.joined(separator: " "))
+    }
+}
+
+extension [UsageFlag: UsageCount] {
+    /// Makes one of all flags that differ only in the name of an object, where there are more than `limit` of these, or somebody
+    /// else had too many.
+    package mutating func dropNames(beyond limit: Int) {
+        var named: [UsageFlag: [UsageFlag]] = [:]
+        for flag in keys {
+            if let nameless = flag.withoutName { named[nameless, default: []].append(flag) }
+        }
+        for (nameless, flags) in named where flags.count > limit || self[nameless] != nil && flags.count > 1 {
+            var sum = UsageCount()
+            for flag in flags { if let count = removeValue(forKey: flag) { sum.add(count) } }
+            self[nameless] = sum
+        }
     }
 }

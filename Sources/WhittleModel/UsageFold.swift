@@ -10,6 +10,8 @@ public struct UsageFold: Sendable {
         public var lineCount = 0
         /// What tells these bytes from others, see `LogDigest`.
         public var digest = ""
+        /// The digest of its first 4 KiB, the same however long it grows; `""` = it is shorter, or not known.
+        public var head = ""
         /// The digest of the part that an earlier load read; `nil` = none did.
         public var extendedDigest: String?
         /// Microseconds; `nil` no event.
@@ -24,10 +26,12 @@ public struct UsageFold: Sendable {
         public var receivedOnly = 0
         /// Refused before authorization: 401, 429, 503.
         public var ignored = 0
-        /// 403 without a decision annotation.
+        /// Completed requests of decision `unknown`.
         public var undecided = 0
         /// Events that were read before, in this log or another.
         public var repeated = 0
+        /// Records of other logs than the audit log, and messages that hold none.
+        public var skipped = 0
         /// What is no event, by reason.
         public var rejects: [String: Int] = [:]
         /// Events by what was wrapped around them: `eks`, `gke`, `cri`, …; those that stood for themselves are not counted.
@@ -49,6 +53,7 @@ public struct UsageFold: Sendable {
             byteCount = part.byteCount
             lineCount = part.lineCount
             digest = part.digest
+            head = part.head
             firstEvent = [firstEvent, part.firstEvent].compactMap { $0 }.min()
             lastEvent = [lastEvent, part.lastEvent].compactMap { $0 }.max()
             events += part.events
@@ -57,6 +62,7 @@ public struct UsageFold: Sendable {
             ignored += part.ignored
             undecided += part.undecided
             repeated += part.repeated
+            skipped += part.skipped
             rejects.merge(part.rejects, uniquingKeysWith: +)
             envelopes.merge(part.envelopes, uniquingKeysWith: +)
             levels.merge(part.levels, uniquingKeysWith: +)

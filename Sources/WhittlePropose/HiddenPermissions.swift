@@ -142,7 +142,7 @@ struct HiddenPermissions {
             let kind = String(words[0].dropLast("/finalizers".count))
             guard let known = resources.first(where: { $0.apiGroup == apiGroup && $0.kind == kind && !$0.resource.contains("/") }) else {
                 warnings.append(
-                    "it sets ownerReferences with blockOwnerDeletion to \(kind) \(words[1]): where OwnerReferencesPermissionEnforcement is on it needs `update` on the finalizers of that kind, whose resource is not known"
+                    "it sets ownerReferences with blockOwnerDeletion to \(kind) \(words[1] == UsageFlag.anyName ? "objects" : words[1]): where OwnerReferencesPermissionEnforcement is on it needs `update` on the finalizers of that kind, whose resource is not known"
                 )
                 continue
             }
@@ -153,10 +153,14 @@ struct HiddenPermissions {
         }
         for (need, names) in owners.sorted(by: { Need.precedes($0.key, $1.key) }) {
             let names = names.uniqued().sorted(by: bytesPrecede)
+            let shown =
+                names[0] == UsageFlag.anyName ? "many owners" : "`\(names[0])`\(names.count > 1 ? " and \(names.count - 1) more" : "")"
             let reason =
-                "ownerReferences with blockOwnerDeletion to `\(names[0])`\(names.count > 1 ? " and \(names.count - 1) more" : ""), checked where OwnerReferencesPermissionEnforcement is on"
+                "ownerReferences with blockOwnerDeletion to \(shown), checked where OwnerReferencesPermissionEnforcement is on"
             // Owners come and go: several names, or made-up ones, are no fixed set.
-            let isFixed = names.count < 3 && names.allSatisfy { GeneratedName.reason($0, owner: nil, siblings: names) == nil }
+            let isFixed =
+                names.count < 3 && !names.contains(UsageFlag.anyName)
+                && names.allSatisfy { GeneratedName.reason($0, owner: nil, siblings: names) == nil }
             let atoms = (isFixed ? names.map(Optional.some) : [nil]).map { name in
                 var atom = need.atom
                 atom.resourceName = name
@@ -222,7 +226,8 @@ struct HiddenPermissions {
                 return nil
             }
             let role = words.count == 5 ? RoleRef(kind: words[3], name: words[4]) : nil
-            return Write(resource: words[0], scope: words[1], name: words[2], isCreate: true, roleRef: role)
+            let name = words[2] == UsageFlag.anyName ? nil : words[2]
+            return Write(resource: words[0], scope: words[1], name: name, isCreate: true, roleRef: role)
         }
     }
 
@@ -308,17 +313,13 @@ struct HiddenPermissions {
         for hint in hints.sorted(by: bytesPrecede) {
             if let text = hint.removingBytePrefix("later-denial:") {
                 warnings.append("a request was authorized and refused later for want of `\(text)`")
+            } else if let namespace = hint.removingBytePrefix("self-check:rules ") {
+                warnings.append(
+                    "it asks the API server what it may do in `\(namespace)`: the answer changes, and maybe with it what it does")
             } else if let text = hint.removingBytePrefix("self-check:") {
                 warnings.append("it asks the API server whether it may `\(text)`: the answer may change, and with it what it does")
             }
         }
-    }
-}
-
-extension String {
-    /// The rest behind a prefix; `nil` = it does not start so.
-    fileprivate func removingBytePrefix(_ prefix: String) -> String? {
-        hasBytePrefix(prefix) ? String(decoding: utf8.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
     }
 }
 

@@ -82,10 +82,11 @@ public enum UsageExport {
             if let last = spans.last, minute - last.1 <= 10 { spans[spans.count - 1].1 = minute } else { spans.append((minute, minute)) }
         }
         return object(
-            texts([("path", log.path), ("digest", log.digest)]) + [
+            texts([("path", log.path), ("digest", log.digest), ("head", log.head)]) + [
                 ("byteCount", String(log.byteCount)), ("lineCount", String(log.lineCount)), ("events", String(log.events)),
                 ("requests", String(log.requests)), ("receivedOnly", String(log.receivedOnly)), ("ignored", String(log.ignored)),
-                ("undecided", String(log.undecided)), ("repeated", String(log.repeated)), ("rejects", object(log.rejects)),
+                ("undecided", String(log.undecided)), ("repeated", String(log.repeated)), ("skipped", String(log.skipped)),
+                ("rejects", object(log.rejects)),
                 ("envelopes", object(log.envelopes)), ("levels", object(log.levels)), ("stages", object(log.stages)),
                 ("decisions", object(log.decisions)),
                 ("spans", "[" + spans.map { "[\($0.0),\($0.1)]" }.joined(separator: ",") + "]"),

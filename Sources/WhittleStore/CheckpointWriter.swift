@@ -17,18 +17,19 @@ struct CheckpointWriter {
         {
             row.extend(known)
             try database.execute(sql: "DELETE FROM checkpoint WHERE checkpoint_id = ?", arguments: [row.id])
-        } else if log.events == 0, log.rejected == 0 {
+        } else if log.events == 0, log.rejected == 0, log.skipped == 0 {
             return
         } else {
             row.id = try Int64.fetchOne(database, sql: "SELECT coalesce(max(checkpoint_id), 0) + 1 FROM checkpoint") ?? 1
         }
         try database.execute(
             sql:
-                "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
+                "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
             arguments: [
                 row.id, log.path, log.byteCount, log.digest, row.firstEvent, row.lastEvent, row.counts[0], row.counts[1], row.counts[2],
                 row.counts[3], row.counts[4], row.counts[5], Self.json(row.envelopes), log.lineCount, row.counts[6], Self.json(row.rejects),
                 Self.json(row.levels), Self.json(row.stages), Self.json(row.decisions), Self.json(row.spans),
+                log.head, row.counts[7],
             ])
     }
 
@@ -36,7 +37,7 @@ struct CheckpointWriter {
         var id: Int64 = 0
         var firstEvent: Int64?
         var lastEvent: Int64?
-        /// events, requests, received_only, ignored, undecided, rejected, repeated
+        /// events, requests, received_only, ignored, undecided, rejected, repeated, skipped
         var counts: [Int]
         var envelopes: [String: Int]
         var rejects: [String: Int]
@@ -47,7 +48,7 @@ struct CheckpointWriter {
 
         init(_ log: UsageFold.Log) {
             (firstEvent, lastEvent) = (log.firstEvent, log.lastEvent)
-            counts = [log.events, log.requests, log.receivedOnly, log.ignored, log.undecided, log.rejected, log.repeated]
+            counts = [log.events, log.requests, log.receivedOnly, log.ignored, log.undecided, log.rejected, log.repeated, log.skipped]
             (envelopes, rejects, levels) = (log.envelopes, log.rejects, log.levels)
             (stages, decisions) = (log.stages, log.decisions)
             spans = CheckpointWriter.joined(log.minutes.map { [$0, $0] })
@@ -57,7 +58,7 @@ struct CheckpointWriter {
             id = row["checkpoint_id"]
             firstEvent = [firstEvent, row["first_event"]].compactMap { $0 }.min()
             lastEvent = [lastEvent, row["last_event"]].compactMap { $0 }.max()
-            let names = ["events", "requests", "received_only", "ignored", "undecided", "rejected", "repeated"]
+            let names = ["events", "requests", "received_only", "ignored", "undecided", "rejected", "repeated", "skipped"]
             for (place, name) in names.enumerated() { counts[place] += row[name] as Int? ?? 0 }
             func merge(_ counts: inout [String: Int], _ column: String) {
                 let text: String = row[column]

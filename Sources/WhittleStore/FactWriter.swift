@@ -23,7 +23,7 @@ final class FactWriter {
     /// Rows that were there before, with their days (`nil` = several), by what makes them distinct.
     private var rows: [RowKey: (id: Int64, day: Int64?)] = [:]
     private var dropped: Set<Group> = []
-    /// Rows with a name, which bounds the names; not counted where no verb can have more than were kept in the fold.
+    /// Rows with a name, of usage and of implied needs, which bounds the names; not counted where no verb can have more than were kept in the fold.
     private var named: [Group: Int] = [:]
     private let countsNames: Bool
     private var callers: [ByteString: Int64] = [:]
@@ -134,7 +134,9 @@ final class FactWriter {
         }
         // A resource with a slash, which only a forged event has, may be the same atom as a subresource, and what was folded
         // elsewhere may have been edited since.
-        countsNames = lastUsage > 0 || !dropped.isEmpty || fold.window == nil || Self.hasSlash(fold)
+        let hasNeeds = try Bool.fetchOne(database, sql: "SELECT EXISTS (SELECT 1 FROM implied_need)") ?? false
+        countsNames = lastUsage > 0 || hasNeeds || !dropped.isEmpty || fold.window == nil || Self.hasSlash(fold)
+        if hasNeeds { named = try Self.namedNeeds(database) }
         // What was seen of others need not be known; of many users all rows are read, which is quicker than to look for theirs.
         let users = Set(fold.facts.map(\.user)).compactMap { dictionaries.knownIdentity(Identity(.user, fold.texts[Int($0)])) }
         let isOfFew = users.count * 4 < dictionaries.identityCount
@@ -152,6 +154,16 @@ final class FactWriter {
             rows[key] = (row[10], row[11])
             if key.name != 0 { named[key.group, default: 0] += 1 }
         }
+    }
+
+    /// Reads how many names needs have; they count with those of facts.
+    private static func namedNeeds(_ database: Database) throws -> [Group: Int] {
+        var named: [Group: Int] = [:]
+        let cursor = try Row.fetchCursor(
+            database,
+            sql: "SELECT identity_id, atom_id, count(*) FROM implied_need WHERE object_name_id > 0 GROUP BY identity_id, atom_id")
+        while let row = try cursor.next() { named[Group(identity: row[0], atom: row[1])] = row[2] }
+        return named
     }
 
     private static func hasSlash(_ fold: UsageFold) -> Bool {
@@ -347,6 +359,7 @@ final class FactWriter {
 
     func write(_ need: ImpliedNeed, _ count: UsageCount) throws {
         let group = Group(identity: try user(need.user), atom: try dictionaries.atom(need.request))
+        if countsNames, !need.request.name.isEmpty { named[group, default: 0] += 1 }
         try upsertImplied.run(
             group.identity, group.atom, try dictionaries.namespace(need.request.namespace),
             dropped.contains(group) ? 0 : try dictionaries.objectName(need.request.name), need.cause.rawValue,

@@ -145,6 +145,7 @@ private struct UsageReader {
         }
         var log = UsageFold.Log(path: row["path"])
         (log.byteCount, log.lineCount, log.digest) = (row["byte_count"], row["line_count"], row["sha256"])
+        (log.head, log.skipped) = (row["head"], row["skipped"])
         (log.firstEvent, log.lastEvent) = (row["first_event"], row["last_event"])
         (log.events, log.requests, log.receivedOnly) = (row["events"], row["requests"], row["received_only"])
         (log.ignored, log.undecided, log.repeated) = (row["ignored"], row["undecided"], row["repeated"])

@@ -41,6 +41,7 @@ struct UsageWriter {
             try writeMemberships(from: known)
         }
         if facts.mayExceedNames(maxNames) { try dropNames(beyond: maxNames) }
+        if fold.flags.keys.contains(where: { $0.withoutName != nil }) { try dropFlagNames(beyond: maxNames) }
         for log in fold.logs { try CheckpointWriter(database).write(log) }
         try Self.resolveWorkloads(database)
         try database.execute(
@@ -55,8 +56,10 @@ struct UsageWriter {
     private func dropNames(beyond limit: Int) throws {
         try database.execute(
             sql: """
-                INSERT OR IGNORE INTO names_dropped SELECT identity_id, atom_id FROM usage WHERE object_name_id > 0
-                  GROUP BY identity_id, atom_id HAVING count(DISTINCT object_name_id) > ?
+                INSERT OR IGNORE INTO names_dropped SELECT identity_id, atom_id FROM (
+                  SELECT identity_id, atom_id, object_name_id FROM usage WHERE object_name_id > 0
+                  UNION SELECT identity_id, atom_id, object_name_id FROM implied_need WHERE object_name_id > 0)
+                  GROUP BY identity_id, atom_id HAVING count(*) > ?
                 """, arguments: [limit])
         try database.execute(
             sql: """
@@ -83,6 +86,36 @@ struct UsageWriter {
                 INSERT INTO implied_need SELECT * FROM moved_need;
                 DROP TABLE temp.moved; DROP TABLE temp.moved_sum; DROP TABLE temp.moved_day; DROP TABLE temp.moved_need;
                 """)
+    }
+
+    /// Merges the flags that differ only in the name of an object, where more names were seen than are kept.
+    private func dropFlagNames(beyond limit: Int) throws {
+        var flags: [Int64: [UsageFlag: UsageCount]] = [:]
+        for row in try Row.fetchAll(
+            database,
+            sql: """
+                SELECT identity_id, flag, count, first_seen, last_seen FROM usage_flag
+                WHERE flag GLOB 'hidden:update *' OR flag GLOB 'written:*'
+                """)
+        {
+            var count = UsageCount()
+            count.add(requests: row[2], ofDay: 0)
+            (count.firstSeen, count.lastSeen) = (row[3], row[4])
+            flags[row[0], default: [:]][UsageFlag(user: "", flag: row[1])] = count
+        }
+        for (identity, all) in flags {
+            var kept = all
+            kept.dropNames(beyond: limit)
+            guard kept != all else { continue }
+            for flag in all.keys where kept[flag] == nil {
+                try database.execute(sql: "DELETE FROM usage_flag WHERE identity_id = ? AND flag = ?", arguments: [identity, flag.flag])
+            }
+            for (flag, count) in kept where all[flag] != count {
+                try database.execute(
+                    sql: "INSERT OR REPLACE INTO usage_flag VALUES (?, ?, ?, ?, ?)",
+                    arguments: [identity, flag.flag, count.count, count.firstSeen, count.lastSeen])
+            }
+        }
     }
 
     /// Gives the users that usage has brought the groups that authentication adds by itself.

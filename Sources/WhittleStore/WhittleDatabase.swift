@@ -287,6 +287,11 @@ public final class WhittleDatabase: Sendable {
         }
     }
 
+    /// What the logs that were folded begin with, see `UsageFold.Log.head`.
+    public func logHeads() throws(StoreError) -> [String] {
+        try attempt { try String.fetchAll($0, sql: "SELECT DISTINCT head FROM checkpoint WHERE head <> ''") }
+    }
+
     /// The latest events of these logs; `nil` = none are known.
     public func eventWindow() throws(StoreError) -> EventWindowState? {
         try attempt { database in

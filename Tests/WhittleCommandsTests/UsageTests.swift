@@ -14,13 +14,15 @@ struct UsageTests {
             let name = verb == "list" || verb == "watch" ? "" : "/p\(Int.random(in: 0..<12, using: &random))"
             let (day, second) = (Int.random(in: 10...12, using: &random), Int.random(in: 10...59, using: &random))
             let code = verb == "patch" ? 201 : 200
+            let owner = "\"kind\":\"ReplicaSet\",\"name\":\"r\(name.dropFirst(2))\",\"blockOwnerDeletion\":true"
+            let body = verb == "patch" ? "\"requestObject\":{\"metadata\":{\"ownerReferences\":[{\(owner)}]}}," : ""
             return ["ResponseStarted", "ResponseComplete"].filter { $0 == "ResponseComplete" || verb == "watch" }.map { stage in
                 """
                 {"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"\(seed)-\(number)","stage":"\(stage)",\
                 "requestURI":"/api/v1/namespaces/shop/pods\(name)","verb":"\(verb)",\
                 "user":{"username":"system:serviceaccount:shop:a\(account)","groups":["system:authenticated"],\
                 "extra":{"authentication.kubernetes.io/pod-name":["a\(account)-x"],"authentication.kubernetes.io/pod-uid":["u\(account)"]}},\
-                "userAgent":"a/\(account)","responseStatus":{"metadata":{},"code":\(code)},\
+                "userAgent":"a/\(account)",\(body)"responseStatus":{"metadata":{},"code":\(code)},\
                 "requestReceivedTimestamp":"2026-11-\(day)T09:00:\(second).000001Z",\
                 "annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":""}}
                 """
@@ -122,6 +124,47 @@ struct UsageTests {
             }
             #expect(facts(merged) == facts(expected))
         }
+    }
+
+    @Test("an earlier or later state of a merged log is refused: its events would count twice")
+    func grownParts() throws {
+        let workspace = try Workspace()
+        let events = Self.events(60, seed: 3)
+        var parts: [String] = []
+        for count in [20, 40] {
+            let log = try workspace.write(Self.text(events.prefix(count)), to: "a.log")
+            parts.append(workspace.file("\(count).ndjson"))
+            #expect(whittle("usage", "export", log, "-o", parts[parts.count - 1]).code == 0)
+        }
+        let rest = try workspace.write(Self.text(events.suffix(20)), to: "b.log")
+        parts.append(workspace.file("rest.ndjson"))
+        #expect(whittle("usage", "export", rest, "-o", parts[2]).code == 0)
+        let path = database(workspace)
+        #expect(whittle("usage", "merge", parts[0], "--db", path).code == 0)
+        let before = facts(path)
+        let refused = whittle("usage", "merge", parts[1], "--db", path)
+        #expect(refused.code == 2 && refused.errors.contains("an earlier or later state"))
+        #expect(facts(path) == before)
+        #expect(whittle("usage", "merge", parts[2], "--db", path).code == 0)
+    }
+
+    @Test("logs that hold no event are nothing that could be judged; that all of it is known is something else")
+    func empty() throws {
+        let workspace = try Workspace()
+        let path = database(workspace)
+        let other = "{\"category\":\"kube-scheduler\",\"properties\":{\"log\":\"x\"}}\n"
+        for text in ["\n\n", other] {
+            let result = whittle("usage", "load", try workspace.write(text, to: "none.log"), "--db", path)
+            #expect(result.code == 2 && result.errors.contains("holds no audit events"))
+        }
+        let log = try workspace.write(Self.text(Self.events(3, seed: 1)), to: "a.log")
+        #expect(whittle("usage", "load", log, "--db", path).code == 0)
+        let again = whittle("usage", "load", log, workspace.file("none.log"), "--db", path)
+        #expect(again.code == 0 && again.errors.contains("nothing new"))
+        _ = try workspace.write(Self.text(Self.events(3, seed: 2)), to: "logs/.hidden.log")
+        _ = try workspace.write(Self.text(Self.events(3, seed: 3)), to: "logs/a.log")
+        let folder = whittle("usage", "load", workspace.file("logs"), "--db", path)
+        #expect(folder.code == 0 && folder.errors.contains(".hidden.log: not read") && folder.errors.contains("logs/a.log: 3 requests"))
     }
 
     /// What `usage export` writes of a log of `events`.

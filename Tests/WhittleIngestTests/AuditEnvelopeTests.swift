@@ -145,6 +145,17 @@ struct AuditEnvelopeTests {
         Envelope(testDescription: "splunk", text: #"{"preview":false,"result":{"_raw":\#(quoted)}}"#),
         Envelope(testDescription: "datadog", text: #"{"id":"1","attributes":{"service":"k","attributes":\#(event)}}"#),
         Envelope(
+            testDescription: "elastic",
+            text: #"{"took":1,"responses":[{"hits":{"hits":[{"_source":{"message":\#(quoted)}}]}},{"hits":{"hits":[]}}]}"#),
+        Envelope(testDescription: "loki", text: #"{"streams":[{"labels":"{a=\"b\"}","entries":[{"ts":"2026","line":\#(quoted)}]}]}"#),
+        Envelope(
+            testDescription: "otlp",
+            text:
+                #"{"resourceLogs":[{"resource":{},"scopeLogs":[{"scope":{},"logRecords":[{"timeUnixNano":"1","body":{"stringValue":\#(quoted)}}]}]}]}"#
+        ),
+        Envelope(testDescription: "prefixed", text: #"time="2026-03-01T10:00:00Z" stream=audit \#(event)"#),
+        Envelope(testDescription: "prefixed", text: "\u{1B}[36;1mkube-apiserver\u{1B}[0m\(event)"),
+        Envelope(
             testDescription: "pubsub", text: #"{"message":{"data":"\#(Data(event.utf8).base64EncodedString())","messageId":"1"}}"#),
     ]
 
@@ -225,8 +236,8 @@ struct AuditEnvelopeTests {
         #expect(wrapped.implied == bare.implied && wrapped.flags == bare.flags)
         var log = wrapped.logs[0]
         #expect(log.envelopes.values.reduce(0, +) == events.count)
-        (log.envelopes, log.path, log.byteCount, log.lineCount, log.digest) =
-            ([:], bare.logs[0].path, bare.logs[0].byteCount, bare.logs[0].lineCount, bare.logs[0].digest)
+        (log.envelopes, log.path, log.byteCount, log.lineCount) = ([:], bare.logs[0].path, bare.logs[0].byteCount, bare.logs[0].lineCount)
+        (log.digest, log.head) = (bare.logs[0].digest, bare.logs[0].head)
         #expect(log == bare.logs[0])
     }
 
@@ -283,7 +294,58 @@ struct AuditEnvelopeTests {
         // A line of another log without its end is no part of the event behind it.
         let other = try fold(#"{"log":"I0301 klog","stream":"stdout"}"# + "\n" + #"{"log":\#(Self.quoted),"stream":"stdout"}"# + "\n").logs[
             0]
-        #expect(other.requests == 1 && other.rejects == ["cut-off": 1])
+        #expect(other.requests == 1 && other.rejects == ["not-an-event": 1])
+        let others = try fold(String(repeating: #"{"log":"I0301 klog","stream":"stderr"}"# + "\n", count: 5)).logs[0]
+        #expect(others.rejects == ["not-an-event": 5])
+    }
+
+    @Test("what is known to be of another log is counted apart")
+    func skipped() throws {
+        let control = #"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"1","message":"CWL CONTROL MESSAGE"}]}"# + "\n"
+        let scheduler = #"{"category":"kube-scheduler","properties":{"log":"I0301 text","stream":"stderr"}}"#
+        let others = "\(scheduler)\n{\"records\":[\(scheduler),\(scheduler)]}\n"
+        let stream = #"{"messageType":"DATA_MESSAGE","logStream":"authenticator-9f","logEvents":[{"message":"level=info"}]}"# + "\n"
+        let log = try fold(control + others + stream + Self.event + "\n").logs[0]
+        #expect(log.skipped == 5 && log.rejects.isEmpty && log.requests == 1)
+    }
+
+    @Test("a format takes what it names, whatever is inside")
+    func formatsInside() throws {
+        let firehose = #"{"records":[{"recordId":"1","data":"\#(Self.base64)"}]}"#
+        let entry =
+            #"{"insertId":"i1","timestamp":"2026-03-01T10:00:00Z","protoPayload":{"methodName":"io.k8s.core.v1.pods.get","resourceName":"core/v1/namespaces/shop/pods/a","authenticationInfo":{"principalEmail":"u"}}}"#
+        let push = #"{"message":{"data":"\#(Data(entry.utf8).base64EncodedString())"}}"#
+        for (text, format) in [(firehose, "eks"), ("[\n" + firehose + "\n]", "eks"), (push, "pubsub"), (push, "gke")] {
+            var options = AuditLogReader.Options()
+            options.format = format
+            let folder = try Fixtures.TemporaryFolder()
+            defer { folder.remove() }
+            let log = try AuditLogReader.fold(try folder.write(text + "\n", to: "audit.log"), options: options).logs[0]
+            #expect(log.requests == 1 && log.rejects.isEmpty, "\(format)")
+        }
+        // A record of Firehose whose list is taken apart as it comes.
+        let spread = try fold("{\"records\":[\n{\"recordId\":\"1\",\"data\":\"\(Self.base64)\"}\n]}\n").logs[0]
+        #expect(spread.envelopes == ["eks": 1])
+    }
+
+    @Test("without a label GKE does not tell whether the grant was of RBAC")
+    func reasonOfGKE() throws {
+        func flags(_ labels: String) throws -> [String] {
+            let entry =
+                #"{"insertId":"i1","timestamp":"2026-03-01T10:00:00Z",\#(labels)"protoPayload":{"methodName":"io.k8s.core.v1.pods.get","resourceName":"core/v1/namespaces/shop/pods/a","authenticationInfo":{"principalEmail":"u"},"authorizationInfo":[{"granted":true}]}}"#
+            return try fold(entry + "\n").flags.keys.map(\.flag)
+        }
+        #expect(try flags("") == [])
+        #expect(try flags(#""labels":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":""},"#) == ["not-rbac"])
+    }
+
+    @Test("a table whose only column holds the events")
+    func oneColumn() throws {
+        let cell = "\"\(Self.event.replacing("\"", with: "\"\""))\"\n"
+        for header in ["@message", "\"@message\"", "log_s"] {
+            let log = try fold("\(header)\n\(cell)").logs[0]
+            #expect(log.requests == 1 && log.rejects.isEmpty, "\(header)")
+        }
     }
 
     @Test("the address in a row of AKSAudit, as a list and as its text", arguments: [#"["10.0.0.7"]"#, #""[\"10.0.0.7\"]""#])

@@ -135,14 +135,15 @@ struct AuditReaderTests {
         #expect(try fold(anonymous + "\n" + anonymous + "\n").logs[0].requests == 2)
     }
 
-    @Test("an open watch has its hints only when it ends")
+    @Test("an open watch has its hints, which count when it ends")
     func openWatch() throws {
         let uri = "/api/v1/namespaces/shop/pods?watch=true\\u0026sendInitialEvents=true"
         let open = Self.event(0, uri: uri, stage: "ResponseStarted").replacing("\"get\",\"user", with: "\"watch\",\"user")
-        #expect(try fold(open + "\n").flags.isEmpty)
+        let hint = UsageFlag(user: "alice", flag: "fallback:list pods shop")
+        #expect(try fold(open + "\n").flags.mapValues(\.count) == [hint: 0])
         let closed = open.replacing("ResponseStarted", with: "ResponseComplete")
         let result = try fold(open + "\n" + closed + "\n")
-        #expect(result.flags.mapValues(\.count) == [UsageFlag(user: "alice", flag: "fallback:list pods shop"): 1])
+        #expect(result.flags.mapValues(\.count) == [hint: 1])
     }
 
     @Test("a verb on a resource with too many names keeps none, in whatever order they come")
@@ -162,6 +163,50 @@ struct AuditReaderTests {
             results.insert(fold.usage)
         }
         #expect(results.count == 1)
+    }
+
+    @Test("names of implied needs count with those of facts, and names in hints have the same limit")
+    func impliedNames() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        var options = AuditLogReader.Options()
+        options.maxNames = 5
+        let uri = { (number: Int) in "/apis/apps/v1/namespaces/shop/deployments/d\(number)" }
+        let put = (0..<6).map { number in
+            Self.event(number, uri: uri(number)).replacing("\"get\",\"user", with: "\"patch\",\"user").replacing("200", with: "201")
+        }
+        let created = Self.event(100, uri: "/apis/apps/v1/namespaces/shop/deployments/x/scale").replacing(
+            "\"get\",\"user", with: "\"create\",\"user")
+        let owner = { (number: Int) in
+            """
+            "requestObject":{"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"r\(number)",\
+            "blockOwnerDeletion":true}]}},
+            """
+        }
+        let owned = (0..<6).map { number in
+            Self.event(200 + number, owner(number), uri: "/api/v1/namespaces/shop/pods").replacing(
+                "\"get\",\"user", with: "\"create\",\"user")
+        }
+        for count in [5, 6] {
+            let lines = put.prefix(count) + [created] + owned.prefix(count)
+            var results: Set<[UsageKey: UsageCount]> = []
+            for lines in [Array(lines), lines.reversed()] {
+                let fold = try AuditLogReader.fold(try folder.write(lines.joined(separator: "\n") + "\n", to: "a.log"), options: options)
+                let implied = fold.implied.map { "\($0.key.request.verb) \($0.key.request.name) \($0.value.count)" }.sorted()
+                let flags = fold.flags.map { "\($0.key.flag) \($0.value.count)" }.sorted()
+                if count == 5 {
+                    #expect(implied == (0..<5).map { "create d\($0) 1" })
+                    #expect(flags == (0..<5).map { "hidden:update apps ReplicaSet/finalizers r\($0) shop 1" })
+                    #expect(fold.withoutNames.isEmpty)
+                } else {
+                    #expect(implied == ["create  6"])
+                    #expect(flags == ["hidden:update apps ReplicaSet/finalizers * shop 6"])
+                    #expect(Set(fold.withoutNames.map { fold.key($0).request.verb }) == ["create", "patch"])
+                }
+                results.insert(fold.usage)
+            }
+            #expect(results.count == 1)
+        }
     }
 
     @Test("one line may be longer than many blocks, and is refused beyond the limit; its neighbours count")

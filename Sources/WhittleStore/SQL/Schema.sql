@@ -331,11 +331,11 @@ CREATE TABLE usage (                                 -- one fact: who asked what
   atom_id          INTEGER NOT NULL REFERENCES atom,        -- verb, group and resource[/subresource], or verb and path; all literal
   namespace_id     INTEGER NOT NULL REFERENCES namespace,   -- 0 = cluster-wide or URL
   object_name_id   INTEGER NOT NULL REFERENCES object_name, -- 0 = the authorizer saw no name
-  decision         TEXT NOT NULL CHECK (decision IN ('allow','forbid') OR decision = 'unknown'),  -- unknown: completed with 403 and no decision annotation
+  decision         TEXT NOT NULL CHECK (decision IN ('allow','forbid') OR decision = 'unknown'),  -- unknown: no decision annotation, and neither status nor message tells
   code_class       INTEGER NOT NULL,                        -- 2 = 2xx, 4 = 4xx, …; 0 = no status
   reason_id        INTEGER NOT NULL REFERENCES reason,      -- grant named by the server
   count            INTEGER NOT NULL,                        -- requests that completed (ResponseComplete or Panic)
-  started          INTEGER NOT NULL,                        -- ResponseStarted events; a fact with count 0 is an open watch or exec
+  started          INTEGER NOT NULL,                        -- ResponseStarted events; with count 0 none completed with this answer: it was open, or ended with another code class or reason
   first_seen       INTEGER NOT NULL,                        -- time, requestReceivedTimestamp
   last_seen        INTEGER NOT NULL,                        -- time, requestReceivedTimestamp
   day              INTEGER GENERATED ALWAYS AS (CASE WHEN first_seen >= 0 AND first_seen / 86400000000 = last_seen / 86400000000 THEN first_seen / 86400000000 END) VIRTUAL,  -- days since 1970-01-01 UTC; NULL seen on several, see usage_day
@@ -378,7 +378,7 @@ CREATE TABLE checkpoint (                            -- every audit log that was
   requests         INTEGER NOT NULL,                 -- of these: completed and decided, counted as usage
   received_only    INTEGER NOT NULL,                 -- of these: stage RequestReceived or ResponseStarted
   ignored          INTEGER NOT NULL,                 -- of these: refused before authorization (401, 429, 503)
-  undecided        INTEGER NOT NULL,                 -- of these: 403 without a decision
+  undecided        INTEGER NOT NULL,                 -- of these: completed, decision 'unknown'
   rejected         INTEGER NOT NULL,                 -- lines that are no event
   envelopes        TEXT NOT NULL DEFAULT '{}',       -- JSON object: what was wrapped around events → count of these
   line_count       INTEGER NOT NULL DEFAULT 0,       -- line feeds in these bytes
@@ -387,7 +387,9 @@ CREATE TABLE checkpoint (                            -- every audit log that was
   levels           TEXT NOT NULL DEFAULT '{}',       -- JSON object: audit level → count of events; '' = not told
   stages           TEXT NOT NULL DEFAULT '{}',       -- JSON object: stage → count of events
   decisions        TEXT NOT NULL DEFAULT '{}',       -- JSON object: decision annotation → count of answered events; '' = none
-  spans            TEXT NOT NULL DEFAULT '[]'        -- JSON array of [from, to], minutes since 1970-01-01 UTC: no event is more than 10 minutes from the next
+  spans            TEXT NOT NULL DEFAULT '[]',       -- JSON array of [from, to], minutes since 1970-01-01 UTC: no event is more than 10 minutes from the next
+  head             TEXT NOT NULL DEFAULT '',         -- hex SHA-256 of the first 4 KiB, the same however long the log grows; '' = it is shorter, or not known
+  skipped          INTEGER NOT NULL DEFAULT 0        -- records of other logs, and messages that hold none
 ) STRICT;
 CREATE TABLE names_dropped (                         -- verbs on resources that a user used with so many names that none is kept
   identity_id      INTEGER NOT NULL REFERENCES identity,    -- whose usage and implied needs have no names
