@@ -38,11 +38,27 @@ package struct AuditEnvelope {
     /// Bytes behind a text that scanning may look at.
     static let padding = 64
 
-    /// Calls `body` with bytes behind which scanning may look.
-    static func padded<Result>(_ bytes: [UInt8], _ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
-        (bytes + [UInt8](repeating: 0, count: padding)).withUnsafeBufferPointer {
-            body(UnsafeBufferPointer(rebasing: $0.prefix(bytes.count)))
-        }
+    /// Calls `body` with bytes behind which scanning may look. Nobody else should hold them: long texts are not copied then.
+    static func padded<Result>(_ bytes: inout [UInt8], _ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+        let count = bytes.count
+        bytes.append(contentsOf: repeatElement(0, count: padding))
+        defer { bytes.removeLast(padding) }
+        return bytes.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0.prefix(count))) }
+    }
+
+    /// Nodes of the tree of one value: far more than records have, little enough for memory. Events in it are trees of their own.
+    static let valueLimit = 1_000_000
+
+    /// Reads the next value; events that are inside it stay folded.
+    static func parse(_ json: inout JSONText, into tree: DocumentTree) throws(JSONText.Failure) {
+        let start = json.position
+        tree.reset(anchor: DocumentTree.LineCursor())
+        try json.parseValue(into: tree, DocumentTree.Bounds(nodes: valueLimit, foldsEvents: true))
+        // The body of an event may look like one, and is wanted as it is.
+        guard tree.hasFolded, tree.root.value("stage") != nil else { return }
+        json.position = start
+        tree.reset(anchor: DocumentTree.LineCursor())
+        try json.parseValue(into: tree, DocumentTree.Bounds(nodes: valueLimit))
     }
 
     /// What can be asked for with `records(in:as:)` besides `auto`, which is everything.

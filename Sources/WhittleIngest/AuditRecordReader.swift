@@ -107,8 +107,11 @@ final class AuditRecordReader {
         let taker = { [self] in take($0, $1, isWrapped: true, isChecked: false) }
         var known = 0
         while json.peek() != 0 || json.position < json.end {
-            tree.reset(anchor: DocumentTree.LineCursor())
-            guard (try? json.parseValue(into: tree)) != nil else {
+            guard (try? AuditEnvelope.parse(&json, into: tree)) != nil else {
+                if tree.isFull(AuditEnvelope.valueLimit) {
+                    reject("too-long", "there are more than \(AuditEnvelope.valueLimit) values in one", line, 1, text)
+                    return true
+                }
                 guard known > 0 else { return false }
                 rejectUnreadable(Array(text[json.position...]), line)
                 return true
@@ -208,8 +211,8 @@ final class AuditRecordReader {
     }
 
     /// Judges every event in the values of a line.
-    func readOrReject(_ text: [UInt8], _ line: Int, _ envelope: String) {
-        if !AuditEnvelope.padded(text, { read($0, line, envelope: envelope) }) { rejectUnreadable(text, line) }
+    func readOrReject(_ text: consuming [UInt8], _ line: Int, _ envelope: String) {
+        if !AuditEnvelope.padded(&text, { read($0, line, envelope: envelope) }) { rejectUnreadable(text, line) }
     }
 
     // MARK: Rejects

@@ -126,7 +126,7 @@ final class AuditSession {
         // So does an element of an inner list, when a list waits for one.
         if case .open = state, held.last == UInt8(ascii: "\n"), let first = bytes.first, first > 0x20, !"\"]},".utf8.contains(first) {
             let before = held.last { $0 > 0x20 } ?? 0
-            if !"{[".utf8.contains(first) || !",[:".utf8.contains(before) { giveUp() }
+            if !"{[".utf8.contains(first) || !",[".utf8.contains(before) || !nesting.isInArray { giveUp() }
         }
         if case .idle = state, endsLine, csv == nil, let end = containerEnd(in: bytes, from: 0), bytes[end...].allSatisfy({ $0 <= 0x20 }) {
             heldLine = line
@@ -149,12 +149,12 @@ final class AuditSession {
             nesting.advance(over: bytes)
             if endsLine, nesting.depth <= 0 || nesting.isInString { return endValue() }
             if held.count - bytes.count < Self.headLimit, let (start, envelope, isBare) = listStart() {
-                let rest = Array(held[start...])
+                var rest = Array(held[start...])
                 let line = heldLine + held[..<start].lineFeedCount
                 held = []
                 (gap, isResumed) = (start, false)
                 state = .list(envelope: envelope, isBare: isBare)
-                return AuditEnvelope.padded(rest) { takeElements($0, line) }
+                return AuditEnvelope.padded(&rest) { takeElements($0, line) }
             }
             if endsLine, isStrict { return endValue() }
         } else if endsLine {
@@ -178,10 +178,10 @@ final class AuditSession {
 
     /// The value at hand ends here, or never.
     private func endValue() {
-        let text = held
+        var text = held
         held = []
         state = .idle
-        if !AuditEnvelope.padded(text, { read($0, heldLine) }) {
+        if !AuditEnvelope.padded(&text, { read($0, heldLine) }) {
             held = text
             giveUp()
         }
@@ -212,14 +212,15 @@ final class AuditSession {
             return reader.rejectUnreadable(first, line)
         }
         let texts = lines[1].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        guard texts.contains(where: isValue) else { return reader.rejectUnreadable(text, line) }
+        guard texts.contains(where: { isValue($0) || beginsValue($0) }) else { return reader.rejectUnreadable(text, line) }
         reader.rejectUnreadable(Array(lines[0]), line)
         let wasStrict = isStrict
         isStrict = true
         var number = line
         for text in texts {
             number += 1
-            AuditEnvelope.padded(Array(text) + [UInt8(ascii: "\n")]) { take($0, line: number, endsLine: true) }
+            var line = Array(text) + [UInt8(ascii: "\n")]
+            AuditEnvelope.padded(&line) { take($0, line: number, endsLine: true) }
         }
         isStrict = wasStrict
     }
@@ -230,6 +231,11 @@ final class AuditSession {
             guard let brace = bytes.firstIndex(of: UInt8(ascii: "{")), var json = try? JSONText(bytes, from: brace) else { return false }
             return (try? json.skipValue()) != nil && json.peek() == 0
         }
+    }
+
+    /// Whether the text begins a value of its own: what is inside another over many lines is indented, or its brace stands alone.
+    private func beginsValue(_ text: ArraySlice<UInt8>) -> Bool {
+        text.first == UInt8(ascii: "{") && text.dropFirst().contains { $0 > 0x20 }
     }
 
     /// Where the elements of the list begin that the value at hand is, as far as it has come.
@@ -320,10 +326,10 @@ final class AuditSession {
             position += 1
             guard nesting.depth <= 0, !nesting.isInString else { continue }
             held += bytes[start..<position]
-            let element = held
+            var element = held
             held = []
             gap = 0
-            AuditEnvelope.padded(element) { takeElement($0) }
+            AuditEnvelope.padded(&element) { takeElement($0) }
             return position - start
         }
         held += bytes[start..<position]
@@ -380,8 +386,8 @@ final class AuditSession {
             guard let value = reader.joined(rest, stream: stream, isPartial: isPartial, line) else { return }
             return reader.readOrReject(value, line, envelope)
         }
-        if let unpacked = text.withUnsafeBufferPointer({ AuditEnvelope.unpacked($0, limit: lineLimit) }) {
-            if !AuditEnvelope.padded(unpacked, { read($0, line) }) {
+        if var unpacked = text.withUnsafeBufferPointer({ AuditEnvelope.unpacked($0, limit: lineLimit) }) {
+            if !AuditEnvelope.padded(&unpacked, { read($0, line) }) {
                 reader.reject("not-json", "what is packed in the line is no JSON", line, 1, text)
             }
             return
@@ -415,12 +421,12 @@ final class AuditSession {
             if !held.isEmpty { reader.reject("cut-off", "an element of a list is cut off", heldLine, 1, held) }
             return 0
         case .open:
-            let text = held
+            var text = held
             let isJSON = Self.beginsLikeJSON(text)
             state = .idle
             held = []
             if isJSON, csv == nil {
-                if AuditEnvelope.padded(text, { read($0, heldLine, isLast: true) }) { return 0 }
+                if AuditEnvelope.padded(&text, { read($0, heldLine, isLast: true) }) { return 0 }
                 if mayGrow { return text.count }
                 held = text
                 giveUp()

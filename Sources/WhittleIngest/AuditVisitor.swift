@@ -100,7 +100,18 @@ struct AuditVisitor {
         return true
     }
 
+    /// Reads what the tree around it has left as it is.
+    private mutating func visit(folded value: DocumentValue, _ envelope: String, _ depth: Int) -> Bool {
+        if !wasOffered, takes(value.bytes, envelope) { return true }
+        guard let base = value.bytes.baseAddress, var json = try? JSONText(value.bytes) else { return false }
+        let tree = DocumentTree(file: "", base: base)
+        defer { withExtendedLifetime(tree) {} }
+        guard (try? json.parseValue(into: tree, DocumentTree.Bounds(nodes: AuditEnvelope.valueLimit))) != nil else { return false }
+        return visit(object: tree.root, envelope, depth)
+    }
+
     private mutating func visit(object value: DocumentValue, _ envelope: String, _ depth: Int) -> Bool {
+        if value.isFolded { return visit(folded: value, envelope, depth) }
         // Splunk writes the fields that it extracted beside the whole event.
         if let raw = value.value("_raw"), raw.kind == .string, value.value("stage") != nil {
             return visit(text: raw, envelope.isEmpty ? "splunk" : envelope, depth)
@@ -272,7 +283,8 @@ struct AuditVisitor {
 
     /// Looks for records in a text: JSON values one after the other, one behind a prefix, or packed.
     mutating func visit(bytes: [UInt8], _ envelope: String, _ depth: Int) -> Bool {
-        AuditEnvelope.padded(bytes) { visit(padded: $0, envelope, depth) }
+        var bytes = bytes
+        return AuditEnvelope.padded(&bytes) { visit(padded: $0, envelope, depth) }
     }
 
     private mutating func visit(padded bytes: UnsafeBufferPointer<UInt8>, _ envelope: String, _ depth: Int) -> Bool {
@@ -304,8 +316,7 @@ struct AuditVisitor {
         var unknown = 0
         var isKnown = false
         while let start = bytes[position...].firstIndex(where: { $0 > 0x20 }) {
-            tree.reset(anchor: DocumentTree.LineCursor())
-            if var json = try? JSONText(bytes, from: start), (try? json.parseValue(into: tree)) != nil {
+            if var json = try? JSONText(bytes, from: start), (try? AuditEnvelope.parse(&json, into: tree)) != nil {
                 position = json.position
                 if visit(tree.root, envelope, depth + 1) { isKnown = true } else { unknown += 1 }
                 (wasOffered, isChecked) = (false, false)

@@ -23,6 +23,16 @@ final class DocumentTree {
         var kind: Kind
         /// Whether a string holds escapes, which are those of JSON.
         var isEscaped = false
+        /// Whether an object stands for itself, without nodes for what is in it, see `Bounds`.
+        var isFolded = false
+    }
+
+    /// What keeps the tree of a long text small.
+    struct Bounds {
+        /// Nodes that a value may have.
+        var nodes = Int.max
+        /// Whether objects inside the value that may be audit events are left as they are, to be read one by one.
+        var foldsEvents = false
     }
 
     let nodes: NodeList
@@ -59,6 +69,12 @@ final class DocumentTree {
 
     deinit { nodes.free() }
 
+    /// Whether something was folded, see `Bounds`.
+    var hasFolded: Bool { nodes.hasFolded }
+
+    /// Whether a value was given up because of so many nodes.
+    func isFull(_ limit: Int) -> Bool { nodes.count >= limit }
+
     /// Empties the tree; later nodes stand at or after `anchor`.
     func reset(anchor: LineCursor) { nodes.reset(anchor: anchor) }
 }
@@ -72,6 +88,7 @@ struct NodeList {
         var base: UnsafeMutablePointer<DocumentTree.Node>
         var count = 0
         var capacity: Int
+        var hasFolded = false
         var text: UnsafePointer<UInt8>
         var file: String
         /// A place at or before every node whose line is known.
@@ -101,6 +118,8 @@ struct NodeList {
     var file: String { header.pointee.file }
 
     var count: Int { header.pointee.count }
+
+    var hasFolded: Bool { header.pointee.hasFolded }
 
     subscript(index: Int) -> DocumentTree.Node {
         get {
@@ -136,6 +155,7 @@ struct NodeList {
 
     func reset(anchor: DocumentTree.LineCursor) {
         header.pointee.count = 0
+        header.pointee.hasFolded = false
         header.pointee.anchor = anchor
         header.pointee.cursor = anchor
     }
@@ -147,6 +167,16 @@ struct NodeList {
         header.pointee.base.deallocate()
         header.pointee.base = larger
         header.pointee.capacity = capacity
+    }
+
+    /// Removes what is inside an object that ends with the last node, if it may be an audit event: its stage is a text.
+    func foldEvent(at index: Int) {
+        let value = DocumentValue(nodes: self, index: index)
+        // Splunk has the fields of an event beside the whole of it.
+        guard value["stage"]?.kind == .string, value["_raw"] == nil else { return }
+        truncate(to: index + 1)
+        header.pointee.hasFolded = true
+        (self[index].end, self[index].isFolded) = (index + 1, true)
     }
 
     func location(of index: Int) -> SourceLocation {
@@ -181,6 +211,8 @@ struct DocumentValue {
     /// Whether the document carries its own lines: YAML, which people write by hand.
     var hasWrittenLines: Bool { nodes.count > 0 && nodes[0].line > 0 }
     var isNull: Bool { kind == .null }
+    /// See `DocumentTree.Bounds`.
+    var isFolded: Bool { node.isFolded }
 
     /// The member named `key`; the last one when the key is repeated.
     subscript(key: StaticString) -> DocumentValue? {

@@ -170,7 +170,7 @@ struct JSONText {
     }
 
     /// Builds the next value into an emptied tree.
-    mutating func parseValue(into tree: DocumentTree) throws(Failure) {
+    mutating func parseValue(into tree: DocumentTree, _ bounds: DocumentTree.Bounds = DocumentTree.Bounds()) throws(Failure) {
         let nodes = tree.nodes
         // The innermost open container; the one around it stands in its `end` until it is closed.
         var open = -1
@@ -207,8 +207,10 @@ struct JSONText {
                     nodes[closed].end = nodes.count
                     nodes[closed].count = position - nodes[closed].start
                     depth -= 1
+                    if bounds.foldsEvents, isObject, depth > 0 { nodes.foldEvent(at: closed) }
                 case UInt8(ascii: ",") where nodes.count > open + 1:
                     position += 1
+                    guard nodes.count < bounds.nodes else { throw failure("more than \(bounds.nodes) values") }
                     if isObject { try parseKey(into: nodes) }
                     break closing
                 default:

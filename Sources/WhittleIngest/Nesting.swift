@@ -3,8 +3,13 @@ struct Nesting {
     private(set) var depth = 0
     private(set) var isInString = false
     private var isEscaped = false
+    /// Which of the innermost 64 are arrays; the lowest bit is of the innermost.
+    private var arrays: UInt64 = 0
 
     init(depth: Int = 0) { self.depth = depth }
+
+    /// Whether the innermost bracket that is open is one of an array.
+    var isInArray: Bool { arrays & 1 == 1 }
 
     mutating func advance(over bytes: UnsafeBufferPointer<UInt8>) {
         for byte in bytes { advance(byte) }
@@ -24,8 +29,10 @@ struct Nesting {
             isInString = true
         } else if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
             depth += 1
+            arrays = arrays << 1 | (byte == UInt8(ascii: "[") ? 1 : 0)
         } else if byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") {
             depth -= 1
+            arrays >>= 1
         }
     }
 }

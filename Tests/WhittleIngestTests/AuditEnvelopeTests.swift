@@ -339,6 +339,29 @@ struct AuditEnvelopeTests {
         #expect(try flags(#""labels":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":""},"#) == ["not-rbac"])
     }
 
+    @Test("a body that looks like an event is a body, wherever the event stands")
+    func stageInBody() throws {
+        let body =
+            #""requestObject":{"stage":"ResponseComplete","auditID":"z","verb":"get","metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"r","blockOwnerDeletion":true}]}},"userAgent""#
+        let event = Self.event.replacing("\"userAgent\"", with: body)
+        let bare = try fold(event + "\n")
+        #expect(bare.flags.keys.contains { $0.flag.hasPrefix("hidden:update apps ReplicaSet/finalizers r") })
+        for text in [
+            #"{"hits":{"hits":[{"_source":\#(event)}]}}"#, #"{"message":\#(Self.quote(event))}"#, #"{"value":{"items":[\#(event)]}}"#,
+            #"{"result":{"_raw":\#(Self.quote(event)),"stage":"ResponseComplete","auditID":"y"}}"#, "[\(event)]",
+        ] {
+            let wrapped = try fold(text + "\n")
+            #expect(wrapped.usage == bare.usage && wrapped.flags == bare.flags && wrapped.logs[0].rejects.isEmpty, "\(text.prefix(30))")
+        }
+    }
+
+    @Test("a value with more values in it than any record has is refused, and what is behind it counts")
+    func manyValues() throws {
+        let many = "{" + repeatElement("\"\":1", count: 1_100_000).joined(separator: ",") + "}\n"
+        let log = try fold(many + Self.event + "\n").logs[0]
+        #expect(log.rejects == ["too-long": 1] && log.requests == 1)
+    }
+
     @Test("a table whose only column holds the events")
     func oneColumn() throws {
         let cell = "\"\(Self.event.replacing("\"", with: "\"\""))\"\n"

@@ -84,6 +84,14 @@ struct AuditReaderTests {
         #expect(result.logs[0].rejected == 2)
     }
 
+    @Test("lines that are cut off count one by one, wherever they are cut, and a good one behind them counts")
+    func cutLines() throws {
+        for rest in 1..<Self.event(0).count - 1 {
+            let log = try fold((0..<4).map { Self.event($0).dropLast(rest) + "\n" }.joined() + Self.event(5) + "\n").logs[0]
+            #expect(log.rejected == 4 && log.requests == 1, "\(Self.event(0).dropLast(rest).suffix(20))")
+        }
+    }
+
     @Test("keys with escapes say what they say to every reader of JSON")
     func escapedKeys() throws {
         let slashes = try fold(Self.event(0).replacing("/", with: "\\/") + "\n")
