@@ -2,8 +2,8 @@ import CZlib
 import CZstd
 import Foundation
 
-/// The bytes of a file or of standard input in pieces, decompressed when they are gzip or zstd. What they are is told by their
-/// first bytes, not by a name.
+/// The bytes of a file or of standard input in pieces, decompressed when they are gzip or zstd, in UTF-8 when they are UTF-16. What
+/// they are is told by their first bytes, not by a name.
 final class ByteStream {
     private let path: String
     let descriptor: Int32
@@ -11,6 +11,7 @@ final class ByteStream {
     private var input = [UInt8](repeating: 0, count: 1 << 18)
     private var pending = 0..<0
     private var decompressor: Decompressor = .none
+    private var utf16: UTF16Text?
     private var isAtEnd = false
     /// What is wrong behind the bytes that were handed out.
     private var failure: IngestError?
@@ -25,6 +26,7 @@ final class ByteStream {
         case none
         case gzip(UnsafeMutablePointer<z_stream>)
         case zstd(OpaquePointer)
+        case utf16
     }
 
     /// - Parameter descriptor: an open file that stays the caller's; `nil` opens `path`, where `-` is standard input.
@@ -53,6 +55,9 @@ final class ByteStream {
         } else if pending.count >= 4, Self.beginsZstd(magic) {
             guard let stream = ZSTD_createDStream() else { throw .cannotDecompress(path: path, reason: "zstd cannot start") }
             decompressor = .zstd(stream)
+        } else if pending.count >= 2 {
+            utf16 = UTF16Text(magic: magic)
+            if utf16 != nil { decompressor = .utf16 }
         }
     }
 
@@ -64,7 +69,7 @@ final class ByteStream {
 
     deinit {
         switch decompressor {
-        case .none: break
+        case .none, .utf16: break
         case .gzip(let stream):
             inflateEnd(stream)
             stream.deallocate()
@@ -73,6 +78,7 @@ final class ByteStream {
         if isOwned { close(descriptor) }
     }
 
+    /// Whether places of the bytes are not those of the file.
     var isCompressed: Bool {
         if case .none = decompressor { false } else { true }
     }
@@ -140,6 +146,14 @@ final class ByteStream {
         let damaged = IngestError.cannotDecompress(path: path, reason: "the compressed data is damaged")
         switch decompressor {
         case .none: return 0
+        case .utf16:
+            let range = pending
+            let (used, produced) = input.withUnsafeBufferPointer { bytes in
+                utf16?.decode(
+                    UnsafeBufferPointer(rebasing: bytes[range]), into: UnsafeMutableBufferPointer(start: target, count: wanted)) ?? (0, 0)
+            }
+            pending = range.lowerBound + used..<range.upperBound
+            return produced
         case .gzip(let stream):
             if isBetweenParts, stream.pointee.total_in == 0, consumed > pending.count, input[pending.lowerBound] == 0 {
                 // Tapes and some tools pad with zeros.

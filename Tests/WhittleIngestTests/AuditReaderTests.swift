@@ -92,6 +92,18 @@ struct AuditReaderTests {
         }
     }
 
+    @Test("a log in UTF-16, as PowerShell writes it", arguments: [String.Encoding.utf16LittleEndian, .utf16BigEndian])
+    func utf16(_ encoding: String.Encoding) throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let text = (0..<2_000).map { Self.event($0, "\"x\":\"é 😀\",") + "\r\n" }.joined()
+        let path = try folder.write("", to: "audit.log")
+        try #require(("\u{FEFF}" + text).data(using: encoding)).write(to: URL(filePath: path))
+        let fold = try AuditLogReader.fold(path)
+        #expect(fold.logs[0].requests == 2_000 && fold.logs[0].rejects.isEmpty)
+        #expect(fold.usage == (try AuditLogReader.fold(try folder.write(text, to: "utf8.log")).usage))
+    }
+
     @Test("keys with escapes say what they say to every reader of JSON")
     func escapedKeys() throws {
         let slashes = try fold(Self.event(0).replacing("/", with: "\\/") + "\n")
