@@ -36,6 +36,9 @@ struct UsageExportCommand: ParsableCommand {
             fold = try database.usage()
         } else {
             guard db == nil else { throw CommandFailure("name logs or a database, not both", code: .usage) }
+            if let log = try AuditLogFiles.expand(logs).files.first(where: { isSameFile($0, output) }) {
+                throw CommandFailure("-o would replace the log `\(log)`", code: .usage)
+            }
             let database = try WhittleDatabase.inMemory(ClusterState())
             try AuditFolding(options.reading, rejects: options.rejects) { try database.add($0, maxNames: options.maxNames) }.read(all: logs)
             fold = try database.usage()
@@ -93,13 +96,20 @@ struct UsageMergeCommand: ParsableCommand {
             let heads = Set(try database.logHeads())
             if let log = fold.logs.first(where: { heads.contains($0.head) }) {
                 throw CommandFailure(
-                    "`\(part)` holds `\(log.path)`, of which the database holds an earlier or later state: its events would count twice; merge only the part in which it is complete"
+                    "`\(part)` holds `\(log.path)`, which begins like a log that the database holds: an earlier or later state of it, or an export that overlaps, whose events would count twice; merge only the part in which it is complete, or load the logs themselves"
                 )
             }
             try database.add(fold, maxNames: maxNames)
             console.error("\(part): \(fold.facts.count) facts of \(fold.logs.count) logs\n")
         }
     }
+}
+
+private func isSameFile(_ path: String, _ other: String) -> Bool {
+    guard other != "-" else { return false }
+    let descriptor = open(other, O_RDONLY | O_CLOEXEC)
+    defer { if descriptor >= 0 { close(descriptor) } }
+    return descriptor >= 0 && sameFile(path, as: descriptor)
 }
 
 /// A file that is complete or not there, compressed when its name ends in .zst.

@@ -86,8 +86,8 @@ final class AuditFolding {
     /// Whether every byte of the logs was read as an event.
     private(set) var isWhole = true
     private var logCount = 0
-    /// Whether a part of some log was read before, and whether some log holds something of which nothing was.
-    private var (hasKnown, hasOthers) = (false, false)
+    /// Whether a part of some log was read before.
+    private var hasKnown = false
 
     init(
         _ options: AuditLogReader.Options, rejects: String? = nil, known: [Int: Set<KnownLog>] = [:], window: EventWindowState? = nil,
@@ -109,6 +109,10 @@ final class AuditFolding {
     /// Reads files, what is in folders, and what patterns match.
     func read(all paths: [String]) throws {
         let (files, skipped) = try AuditLogFiles.expand(paths)
+        guard !files.isEmpty else { throw CommandFailure("there is no log in \(paths.map { "`\($0)`" }.joined(separator: ", "))") }
+        if let rejects, let file = files.first(where: rejects.isFile) {
+            throw CommandFailure("--rejects would write into the log `\(file)`", code: .usage)
+        }
         for path in skipped { Console.current.error("\(path): not read: hidden, a link to a folder, or no file\n") }
         try read(files)
     }
@@ -120,7 +124,7 @@ final class AuditFolding {
         let console = Console.current
         if total.events > 0 {
             for line in CoverageText.lines(total, logs: logCount) { console.error("  \(line)\n") }
-        } else if logCount > 0 || hasOthers && !hasKnown {
+        } else if logCount > 0, !hasKnown {
             let names = paths.count == 1 ? "`\(paths[0])` holds" : "the logs hold"
             throw CommandFailure("\(names) no audit events")
         }
@@ -135,7 +139,7 @@ final class AuditFolding {
             console.error("\(path): the last \(unfinished) bytes are no whole line; they are read when the log has grown\n")
         }
         let isKnown = log.extendedDigest != nil
-        if isKnown { hasKnown = true } else if log.byteCount > 0 { hasOthers = true }
+        if isKnown { hasKnown = true }
         guard log.events > 0 || log.rejected > 0 || log.skipped > 0 else {
             if unfinished == 0 { console.error("\(path): \(isKnown ? "nothing new" : "no audit events")\n") } else { logCount += 1 }
             return
@@ -150,17 +154,31 @@ final class AuditFolding {
         var descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw IngestError.cannotOpen(path: path, reason: String(cString: strerror(errno))) }
         defer { close(descriptor) }
+        /// Bytes at the end that were no whole line, and the place behind them.
+        var waiting: (count: Int, end: Int) = (0, 0)
+        var patience = 3
         while true {
             var (held, named) = (stat(), stat())
             fstat(descriptor, &held)
             let isReplaced = stat(path, &named) == 0 && (named.st_ino != held.st_ino || named.st_dev != held.st_dev)
-            let (log, _) = try reader.read(path, descriptor: descriptor, commit: commit)
+            if held.st_size < waiting.end, waiting.count > 0 {
+                Console.current.error(
+                    "\(path): it was cut off: the last \(waiting.count) bytes before that were no whole line and are lost\n")
+            }
+            let (log, unfinished) = try reader.read(path, descriptor: descriptor, commit: commit)
+            waiting = (unfinished, log.byteCount + unfinished)
             progress.finish()
             if let fold = reader.take() {
                 try commit(fold)
                 Console.current.error("\(path): \(CoverageText.summary(log))\n")
             }
-            if isReplaced {
+            // Who writes may be in the middle of a line when the log is renamed.
+            patience = isReplaced && unfinished > 0 ? patience - 1 : 3
+            if isReplaced, unfinished == 0 || patience == 0 {
+                if unfinished > 0 {
+                    Console.current.error("\(path): the last \(unfinished) bytes before it was replaced are no whole line\n")
+                }
+                (waiting, patience) = ((0, 0), 3)
                 let next = open(path, O_RDONLY | O_CLOEXEC)
                 if next >= 0 {
                     close(descriptor)
@@ -219,6 +237,13 @@ enum CoverageText {
     }
 }
 
+/// Whether a path, where `-` is standard input, leads to a file that is open.
+func sameFile(_ path: String, as descriptor: Int32) -> Bool {
+    var (named, opened) = (stat(), stat())
+    guard fstat(descriptor, &opened) == 0, (path == "-" ? fstat(0, &named) : stat(path, &named)) == 0 else { return false }
+    return named.st_ino == opened.st_ino && named.st_dev == opened.st_dev
+}
+
 /// Lines that are no event, kept as they were in a file that only its owner may read.
 final class RejectFile {
     private let path: String
@@ -227,13 +252,17 @@ final class RejectFile {
 
     init(_ path: String) throws {
         self.path = path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        // What an earlier run has put there is not read again.
+        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0, fchmod(descriptor, 0o600) == 0 else {
             throw CommandFailure("cannot write `\(path)`: \(String(cString: strerror(errno)))")
         }
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// Whether this is the file at `path`.
+    func isFile(_ path: String) -> Bool { sameFile(path, as: descriptor) }
 
     func add(_ text: UnsafeBufferPointer<UInt8>) {
         guard !text.isEmpty, failure == nil else { return }

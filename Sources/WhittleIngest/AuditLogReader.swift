@@ -104,7 +104,6 @@ public final class AuditLogReader {
         }
         fold.logs = logs
         fold.diagnostics = diagnostics
-        for log in logs { known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount)) }
         (pipeline, session, logs, diagnostics, sinceTaken, spare) = (nil, nil, [], [], 0, [])
         return fold
     }
@@ -158,7 +157,7 @@ public final class AuditLogReader {
         }
         var unfinished = 0
         if let session {
-            unfinished = session.finish(mayGrow: stream.isSeekable && source.failure == nil)
+            unfinished = session.finish(waiting: stream.isSeekable ? .max : LogDigest.droppable)
             if let failure = source.failure { session.reader.reject("damaged", failure.description, source.lineCount, 1, []) }
             collect(source, session)
         } else if let failure = source.failure {
@@ -166,7 +165,10 @@ public final class AuditLogReader {
         }
         let hasNews = source.log.events > 0 || source.log.rejected > 0 || source.log.skipped > 0
         let log = source.endPart(unfinished: unfinished)
-        if hasNews { logs.append(log) }
+        if hasNews {
+            logs.append(log)
+            known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount))
+        }
         progress.events += log.events
         progress.rejected += log.rejected
         if sinceTaken >= options.partSize, let fold = take() { try commit(fold) }
@@ -407,10 +409,10 @@ private final class BlockSource {
     func endPart(unfinished: Int) -> UsageFold.Log {
         log.byteCount = dealt - unfinished
         // What waits is read again, and its lines are counted then.
-        log.lineCount = lineCount - lineFeeds(from: log.byteCount, to: dealt)
+        log.lineCount = lineCount - unfinishedLines(unfinished)
         log.digest =
             isSkippedByPlace
-            ? LogDigest.ofEnds(descriptor: stream.descriptor, count: log.byteCount) ?? "" : digest.ofEnds
+            ? LogDigest.ofEnds(descriptor: stream.descriptor, count: log.byteCount) ?? "" : digest.ofEnds(dropping: unfinished)
         log.head = isSkippedByPlace ? LogDigest.ofBeginning(descriptor: stream.descriptor) : digest.ofBeginning
         let ended = log
         total.add(ended)
@@ -418,6 +420,10 @@ private final class BlockSource {
         log.byteCount = ended.byteCount
         log.extendedDigest = ended.digest
         return ended
+    }
+
+    private func unfinishedLines(_ unfinished: Int) -> Int {
+        isSkippedByPlace ? lineFeeds(from: dealt - unfinished, to: dealt) : digest.lineFeeds(inLast: unfinished)
     }
 
     /// Of a plain file; only of these something waits.

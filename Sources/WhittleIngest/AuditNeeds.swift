@@ -172,8 +172,9 @@ package struct AuditNeeds {
         // The status of a pod is exempt (semantics HID-5).
         if isWrite, request.resource != "pods" || !request.apiGroup.isEmpty || request.subresource != "status" {
             for owner in event.body.blockingOwners {
-                let group = owner.apiGroup.isEmpty ? "" : "\(owner.apiGroup) "
-                flags.append("hidden:update \(group)\(owner.kind)/finalizers \(owner.name) \(request.namespace)".trimmed)
+                // Words are divided by spaces.
+                let group = owner.apiGroup.isEmpty ? "" : "\(owner.apiGroup.asWord) "
+                flags.append("hidden:update \(group)\(owner.kind.asWord)/finalizers \(owner.name.asWord) \(request.namespace)".trimmed)
             }
         }
         if isWrite, request.apiGroup == "rbac.authorization.k8s.io" {
@@ -206,5 +207,6 @@ package struct AuditNeeds {
 }
 
 extension String {
+    fileprivate var asWord: String { contains(" ") ? replacing(" ", with: "%20") : self }
     fileprivate var trimmed: String { hasSuffix(" ") ? String(dropLast()) : self }
 }

@@ -18,6 +18,8 @@ final class AuditSession {
         case closing
         /// In a line that is too long.
         case skipping
+        /// In a value over many lines that is too long.
+        case dropping
     }
 
     /// Members that hold records, and the envelope that they tell.
@@ -36,6 +38,9 @@ final class AuditSession {
     /// The value, or the element of a list, that has not ended; room for scanning is added when it is read.
     private var held: [UInt8] = []
     private var heldLine = 0
+    /// Whether the element at hand is too long: its rest is passed over.
+    private var isDroppingElement = false
+    private var isAtLineStart = true
     private var nesting = Nesting()
     /// Bytes of a list behind its last element that are dealt with: when it goes on, they are read again.
     private var gap = 0
@@ -83,9 +88,10 @@ final class AuditSession {
         case .list where !held.isEmpty:
             reader.reject("cut-off", "an element of a list is cut off", heldLine, 1, held)
             held = []
+        case .dropping: state = .idle
         default: break
         }
-        isAtStart = false
+        (isAtStart, isAtLineStart) = (false, true)
     }
 
     /// Takes a line, or a piece of one.
@@ -114,8 +120,16 @@ final class AuditSession {
                 }
             }
         }
+        defer { isAtLineStart = endsLine }
         switch state {
         case .skipping: if endsLine { state = .idle }
+        case .dropping where isAtLineStart && beginsValue(bytes):
+            // It was cut off before.
+            state = .idle
+            takeValue(bytes, line, endsLine: endsLine)
+        case .dropping:
+            nesting.advance(over: bytes)
+            if nesting.depth <= 0 { state = .idle }
         case .list, .closing: takeElements(bytes, line)
         case .idle, .open: takeValue(bytes, line, endsLine: endsLine)
         }
@@ -164,10 +178,13 @@ final class AuditSession {
             return takeText(text, heldLine)
         }
         guard held.count > lineLimit else { return }
-        if endsLine || held[...].lineFeedCount > 0 { return giveUp() }
-        reader.reject("too-long", "the line is longer than \(lineLimit >> 20) MiB", heldLine, 1, held)
+        let lines = held.split(separator: UInt8(ascii: "\n"))
+        let isOfManyLines = lines.count > 1 || endsLine
+        if isOfManyLines, lines.dropFirst().contains(where: { $0.withUnsafeBufferPointer(beginsValue) }) { return giveUp() }
+        let what = isOfManyLines ? "value" : "line"
+        reader.reject("too-long", "the \(what) is longer than \(lineLimit >> 20) MiB", heldLine, 1, held)
         held = []
-        state = .skipping
+        state = isOfManyLines ? (isJSON ? .dropping : .idle) : .skipping
     }
 
     private static func beginsLikeJSON(_ text: [UInt8]) -> Bool {
@@ -212,7 +229,9 @@ final class AuditSession {
             return reader.rejectUnreadable(first, line)
         }
         let texts = lines[1].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        guard texts.contains(where: { isValue($0) || beginsValue($0) }) else { return reader.rejectUnreadable(text, line) }
+        guard texts.contains(where: { isValue($0) || $0.withUnsafeBufferPointer(beginsValue) }) else {
+            return reader.rejectUnreadable(text, line)
+        }
         reader.rejectUnreadable(Array(lines[0]), line)
         let wasStrict = isStrict
         isStrict = true
@@ -234,7 +253,7 @@ final class AuditSession {
     }
 
     /// Whether the text begins a value of its own: what is inside another over many lines is indented, or its brace stands alone.
-    private func beginsValue(_ text: ArraySlice<UInt8>) -> Bool {
+    private func beginsValue(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
         text.first == UInt8(ascii: "{") && text.dropFirst().contains { $0 > 0x20 }
     }
 
@@ -272,7 +291,7 @@ final class AuditSession {
         while position < bytes.count {
             let byte = bytes[position]
             switch state {
-            case .list(_, let isBare) where held.isEmpty:
+            case .list(_, let isBare) where held.isEmpty && !isDroppingElement:
                 switch byte {
                 case UInt8(ascii: "]"):
                     state = isBare ? .idle : .closing
@@ -312,7 +331,7 @@ final class AuditSession {
 
     /// Takes the bytes of the element at hand; their count.
     private func hold(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int, _ line: inout Int) -> Int {
-        if held.isEmpty, let end = containerEnd(in: bytes, from: start) {
+        if held.isEmpty, !isDroppingElement, let end = containerEnd(in: bytes, from: start) {
             let element = UnsafeBufferPointer(rebasing: bytes[start..<end])
             line += element.lineFeedCount
             gap = 0
@@ -325,6 +344,10 @@ final class AuditSession {
             if bytes[position] == UInt8(ascii: "\n") { line += 1 }
             position += 1
             guard nesting.depth <= 0, !nesting.isInString else { continue }
+            if isDroppingElement {
+                isDroppingElement = false
+                return position - start
+            }
             held += bytes[start..<position]
             var element = held
             held = []
@@ -332,11 +355,11 @@ final class AuditSession {
             AuditEnvelope.padded(&element) { takeElement($0) }
             return position - start
         }
+        if isDroppingElement { return position - start }
         held += bytes[start..<position]
         if held.count > lineLimit {
             reader.reject("too-long", "an element of a list is longer than \(lineLimit >> 20) MiB", heldLine, 1, held)
-            held = []
-            state = .skipping
+            (held, gap, isDroppingElement) = ([], 0, true)
         }
         return position - start
     }
@@ -406,16 +429,17 @@ final class AuditSession {
 
     /// Ends the log; the bytes at its end that are not dealt with, because their writer may be in the middle of them.
     ///
-    /// - Parameter mayGrow: whether the log may go on; if not, everything is dealt with.
-    func finish(mayGrow: Bool) -> Int {
+    /// - Parameter limit: bytes that can wait for the log to go on; what is longer is dealt with.
+    func finish(waiting limit: Int) -> Int {
         defer { (held, row, csv, state, isAtStart, isResumed) = ([], [], nil, .idle, true, false) }
+        defer { (isDroppingElement, isAtLineStart) = (false, true) }
         reader.rejectParts(line: heldLine)
         switch state {
-        case .list, .closing, .skipping, .idle:
+        case .list, .closing, .skipping, .dropping, .idle:
             if !row.isEmpty { reader.reject("cut-off", "the last record is cut off", heldLine, 1, row) }
             switch state {
             case .closing where isResumed && nesting.depth == 1 && !nesting.isInString: break
-            case .list, .closing: if mayGrow { return gap + held.count }
+            case .list, .closing: if gap + held.count <= limit { return gap + held.count }
             default: break
             }
             if !held.isEmpty { reader.reject("cut-off", "an element of a list is cut off", heldLine, 1, held) }
@@ -427,12 +451,12 @@ final class AuditSession {
             held = []
             if isJSON, csv == nil {
                 if AuditEnvelope.padded(&text, { read($0, heldLine, isLast: true) }) { return 0 }
-                if mayGrow { return text.count }
+                if text.count <= limit { return text.count }
                 held = text
                 giveUp()
                 return 0
             }
-            guard mayGrow else {
+            guard text.count <= limit else {
                 takeText(text, heldLine)
                 return 0
             }

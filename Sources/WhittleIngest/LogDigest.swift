@@ -6,12 +6,12 @@ import Foundation
 struct LogDigest: ~Copyable {
     private static let span = 1 << 16
     private static let prefix = "ends:"
-    private static let beginning = 1 << 12
+    private static let beginning = 1 << 10
     /// Bytes seen.
     private(set) var count = 0
     private var head: [UInt8] = []
-    /// The last bytes, at their place modulo the span.
-    private var tail = [UInt8](repeating: 0, count: span)
+    /// The last bytes, at their place modulo twice the span: what is before the last half of a line must be there too.
+    private var tail = [UInt8](repeating: 0, count: 2 * span)
     /// Of every byte, as files of schema 1 know it.
     private var whole: SHA256?
 
@@ -41,7 +41,7 @@ struct LogDigest: ~Copyable {
         return bytes(count - span..<count).map { digest(count, head, $0) }
     }
 
-    /// What tells a log from others that it may be a later or earlier state of: hex SHA-256 of its first 4 KiB; `""` when it is shorter.
+    /// What tells a log from others that it may be a later or earlier state of: hex SHA-256 of its first KiB; `""` when it is shorter.
     static func ofBeginning(descriptor: Int32) -> String {
         var bytes = [UInt8](repeating: 0, count: beginning)
         let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
@@ -58,21 +58,31 @@ struct LogDigest: ~Copyable {
     mutating func update(_ bytes: UnsafeBufferPointer<UInt8>) {
         whole?.update(bufferPointer: UnsafeRawBufferPointer(bytes))
         if head.count < Self.span { head += bytes.prefix(Self.span - head.count) }
-        let last = UnsafeBufferPointer(rebasing: bytes.suffix(Self.span))
-        let place = (count + bytes.count - last.count) % Self.span
+        let last = UnsafeBufferPointer(rebasing: bytes.suffix(2 * Self.span))
+        let place = (count + bytes.count - last.count) % (2 * Self.span)
         count += bytes.count
         guard let source = last.baseAddress else { return }
         tail.withUnsafeMutableBufferPointer { tail in
             guard let target = tail.baseAddress else { return }
-            let first = min(last.count, Self.span - place)
+            let first = min(last.count, 2 * Self.span - place)
             (target + place).update(from: source, count: first)
             target.update(from: source + first, count: last.count - first)
         }
     }
 
-    var ofEnds: String {
-        let split = count % Self.span
-        return Self.digest(count, head, count > Self.span ? Array(tail[split...] + tail[..<split]) : [])
+    /// Line feeds in the last bytes, which are at most `droppable`.
+    func lineFeeds(inLast last: Int) -> Int { (count - last..<count).count { tail[$0 % (2 * Self.span)] == UInt8(ascii: "\n") } }
+
+    /// Bytes at the end that a digest may leave out.
+    static var droppable: Int { span }
+
+    var ofEnds: String { ofEnds(dropping: 0) }
+
+    /// The digest without the last bytes, which are at most `droppable`.
+    func ofEnds(dropping dropped: Int) -> String {
+        let count = count - dropped
+        let bytes = count > Self.span ? (count - Self.span..<count).map { tail[$0 % (2 * Self.span)] } : []
+        return Self.digest(count, Array(head.prefix(count)), bytes)
     }
 
     private static func digest(_ count: Int, _ head: [UInt8], _ tail: [UInt8]) -> String {

@@ -279,14 +279,14 @@ public struct UsageFlag: Hashable, Sendable {
 }
 
 extension UsageFlag {
-    /// Stands for the names of objects where there are too many to keep; no object has this name.
-    public static let anyName = "*"
+    /// Stands for the names of objects where there are too many to keep; no object has a name with a slash.
+    public static let anyName = "*/*"
 
     /// The flag with `anyName` for the name of the object in it; `nil` when it tells none.
     package var withoutName: UsageFlag? {
-        if let list = flag.removingBytePrefix("written:"), var words = strings(fromJSONArray: list), words.count >= 3 {
-            words[2] = Self.anyName
-            return UsageFlag(user: user, flag: "written:" + jsonArray(words))
+        if let list = flag.removingBytePrefix("written:"), let words = strings(fromJSONArray: list), words.count >= 3 {
+            // Each binding may name a role of its own.
+            return UsageFlag(user: user, flag: "written:" + jsonArray([words[0], words[1], Self.anyName]))
         }
         guard flag.hasBytePrefix("hidden:update ") else { return nil }
         var words = flag.split(separator: " ", omittingEmptySubsequences: false).map(String.init)

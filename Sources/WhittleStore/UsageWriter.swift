@@ -27,7 +27,12 @@ struct UsageWriter {
     /// Adds a fold; facts in a fixed order, so that equal logs give equal files.
     func write(_ fold: UsageFold, _ order: Promise<TextOrder>, maxNames: Int) throws {
         // Another load of the same log may have won since it was read: a log is counted once.
-        for log in fold.logs where try isKnown(log.digest) || !(try log.extendedDigest.map(isKnown) ?? true) { return }
+        var own: Set<String> = []
+        for log in fold.logs {
+            let isExtension = try log.extendedDigest.map { try own.contains($0) || isKnown($0) } ?? true
+            guard isExtension, try !isKnown(log.digest) else { return }
+            own.insert(log.digest)
+        }
         let facts = try FactWriter(database, writer, dictionaries, fold, order)
         let known = dictionaries.identityCount
         let insertWindow = writer.statement("INSERT OR REPLACE INTO event_window VALUES (1, ?, ?, ?)")
@@ -40,8 +45,9 @@ struct UsageWriter {
             for (flag, count) in Self.sorted(fold.flags, by: { [$0.user, $0.flag] }) { try facts.write(flag, count) }
             try writeMemberships(from: known)
         }
-        if facts.mayExceedNames(maxNames) { try dropNames(beyond: maxNames) }
-        if fold.flags.keys.contains(where: { $0.withoutName != nil }) { try dropFlagNames(beyond: maxNames) }
+        let mayExceed = facts.mayExceedNames(maxNames)
+        if mayExceed { try dropNames(beyond: maxNames) }
+        if mayExceed || fold.flags.keys.contains(where: { $0.withoutName != nil }) { try dropFlagNames(beyond: maxNames) }
         for log in fold.logs { try CheckpointWriter(database).write(log) }
         try Self.resolveWorkloads(database)
         try database.execute(

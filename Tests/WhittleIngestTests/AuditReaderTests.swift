@@ -220,13 +220,34 @@ struct AuditReaderTests {
                     #expect(fold.withoutNames.isEmpty)
                 } else {
                     #expect(implied == ["create  6"])
-                    #expect(flags == ["hidden:update apps ReplicaSet/finalizers * shop 6"])
+                    #expect(flags == ["hidden:update apps ReplicaSet/finalizers */* shop 6"])
                     #expect(Set(fold.withoutNames.map { fold.key($0).request.verb }) == ["create", "patch"])
                 }
                 results.insert(fold.usage)
             }
             #expect(results.count == 1)
         }
+    }
+
+    @Test("names of written bindings have the limit of names, whatever roles they name")
+    func writtenNames() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        var options = AuditLogReader.Options()
+        options.maxNames = 5
+        let bindings = (0..<6).map { number in
+            Self.event(
+                number,
+                "\"objectRef\":{\"name\":\"b\(number)\"},\"requestObject\":{\"roleRef\":{\"kind\":\"Role\",\"name\":\"r\(number)\"}},",
+                uri: "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings"
+            ).replacing("\"get\",\"user", with: "\"create\",\"user")
+        }
+        func written(_ lines: some Sequence<String>) throws -> [String] {
+            let fold = try AuditLogReader.fold(try folder.write(lines.joined(separator: "\n") + "\n", to: "a.log"), options: options)
+            return fold.flags.filter { $0.key.flag.hasPrefix("written:") }.map { "\($0.key.flag) \($0.value.count)" }.sorted()
+        }
+        #expect(try written(bindings.dropLast()) == (0..<5).map { #"written:["rolebindings","shop","b\#($0)","Role","r\#($0)"] 1"# })
+        #expect(try written(bindings) == [#"written:["rolebindings","shop","*/*"] 6"#])
     }
 
     @Test("one line may be longer than many blocks, and is refused beyond the limit; its neighbours count")
@@ -246,6 +267,17 @@ struct AuditReaderTests {
                 "{\"items\":[" + (0..<8).map { Self.event($0, body(1 << 20)) }.joined(separator: ",") + "]}", to: "b.log"), options: options
         )
         #expect(list.logs[0].requests == 8)
+        // What is too long is one bad value, whatever stands around it, and what is behind it counts.
+        let long = Self.event(9, body(5 << 20))
+        let indented = long.replacing(",\"", with: ",\n \"").replacing("xxxxxxxx", with: "x\",\n\"x\":\"x")
+        let lists = [
+            "[\n\(Self.event(0)),\n\(long),\n\(Self.event(1)),\n\(Self.event(2))\n]\n",
+            "{\"items\":[\(long)\n,\(Self.event(1))\n,\(Self.event(2))]}\n",
+        ]
+        for (text, requests) in zip(lists + ["\(Self.event(0))\n\(indented)\n\(Self.event(1))\n"], [3, 2, 2]) {
+            let log = try AuditLogReader.fold(try folder.write(text, to: "c.log"), options: options).logs[0]
+            #expect(log.rejects == ["too-long": 1] && log.requests == requests)
+        }
     }
 
     @Test("one thread and many count the same")
