@@ -7,7 +7,9 @@ struct AuditCSV {
     private let delimiter: UInt8
 
     /// Columns with whole events, and those of the tables of AKS.
-    private static let texts: Set<String> = ["log_s", "log", "properties", "@message", "message", "_raw", "line"]
+    private static let texts: Set<String> = [
+        "log_s", "log", "properties", "@message", "message", "_raw", "line", "event", "body", "textPayload",
+    ]
     private static let fields: Set<String> = [
         "Stage", "Verb", "RequestUri", "User", "ImpersonatedUser", "AuthenticationMetadata", "SourceIps", "UserAgent", "ObjectRef",
         "ResponseStatus", "Annotations", "RequestObject", "ResponseObject", "RequestReceivedTime", "StageReceivedTime", "TimeGenerated",

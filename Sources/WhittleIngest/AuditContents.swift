@@ -29,7 +29,7 @@ extension AuditEnvelope {
                 unknown += 1
                 return
             }
-            unknown += records.unknown
+            unknown += records.unknown + records.cutOff
             events += records.events.map { event, envelope, _ in
                 Event(
                     envelope: envelope, auditID: event.auditID, level: event.level, stage: event.stage, user: event.caller.user.name,

@@ -20,6 +20,8 @@ package struct AuditEnvelope {
         var unknown = 0
         /// Records that are known to be of another log, or of none.
         var skipped = 0
+        /// Events that end too early.
+        var cutOff = 0
 
         var hasEvents: Bool { taken > 0 || !events.isEmpty }
     }
@@ -121,7 +123,7 @@ package struct AuditEnvelope {
         package var stream = ""
     }
 
-    private static let prefixLimit = 512
+    private static let prefixLimit = 1_024
 
     /// Takes a line apart: the container runtime's `TIME STREAM TAG`, or a few words before an object.
     ///
@@ -139,19 +141,26 @@ package struct AuditEnvelope {
                     isPartial: letter == UInt8(ascii: "P"), stream: stream)
             }
         }
-        guard let brace = head.firstIndex(of: UInt8(ascii: "{")), brace > 0 else { return nil }
-        guard " \t:=]>|".utf8.contains(line[brace - 1]) || endsInColour(head[..<brace]) else { return nil }
-        let isGap = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
-        // What begins with a quote is a member of an object over many lines.
-        guard line[..<brace].split(whereSeparator: isGap).count <= 8, line.first(where: { $0 > 0x20 }) != UInt8(ascii: "\"") else {
-            return nil
+        // A prefix may hold braces of its own: those of the event are before a key.
+        let braces = head.indices.filter { head[$0] == UInt8(ascii: "{") }
+        let begins = { (brace: Int) in
+            line[(brace + 1)...].prefix(prefixLimit).first { $0 > 0x20 } == UInt8(ascii: "\"")
+                && " \t:=]>|\u{1E}".utf8.contains(line[brace - 1])
+                || endsInColour(head[..<brace]) || brace == 3 && line.starts(with: [0xEF, 0xBB, 0xBF])
         }
+        guard braces.first != 0, let brace = braces.first(where: begins) else { return nil }
+        let before = line[..<brace].drop { $0 <= 0x20 }
+        let isGap = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
+        guard before.split(whereSeparator: isGap).count <= 32 else { return nil }
+        // What begins with a quote and ends with a colon is a member of an object over many lines.
+        if before.first == UInt8(ascii: "\""), before.last(where: { $0 > 0x20 }) == UInt8(ascii: ":") { return nil }
         return Prefixed(rest: UnsafeBufferPointer(rebasing: line[brace...]), envelope: "prefixed")
     }
 
     /// Whether a text ends in what sets the colour of a terminal.
     private static func endsInColour(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
-        guard text.last == UInt8(ascii: "m"), let escape = text.lastIndex(of: 0x1B), text[escape...].dropFirst().first == UInt8(ascii: "[")
+        guard text.last == UInt8(ascii: "m") || text.last == UInt8(ascii: "K"), let escape = text.lastIndex(of: 0x1B),
+            text[escape...].dropFirst().first == UInt8(ascii: "[")
         else { return false }
         return text[escape...].dropFirst(2).dropLast().allSatisfy { $0 &- UInt8(ascii: "0") < 10 || $0 == UInt8(ascii: ";") }
     }
@@ -169,7 +178,29 @@ package struct AuditEnvelope {
     static func logPart(of value: DocumentValue) -> (text: String, stream: String, isPartial: Bool)? {
         guard let text = value.value("log")?.string, let stream = value.value("stream")?.string else { return nil }
         let tag = (value.value("logtag") ?? value.value("_p"))?.string
-        return (text, stream, tag.map { $0.hasPrefix("P") } ?? (text.utf8.last != 0x0A))
+        let pod = value.value("kubernetes")
+        let owner = [pod?.value("pod_name"), pod?.value("container_name"), value.value("container_id")].map { $0?.string ?? "" }
+        return (text, ([stream] + owner).joined(separator: "/"), tag.map { $0.hasPrefix("P") } ?? (text.utf8.last != 0x0A))
+    }
+
+    /// Whether a text is a word in brackets and something behind it.
+    static func beginsWithWord(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        text.first == UInt8(ascii: "[") && (text.dropFirst().first.map { $0 | 0x20 &- UInt8(ascii: "a") < 26 } ?? false)
+            && behindPrefix(text) != nil
+    }
+
+    /// Whether a text that cannot be read is the beginning of an event.
+    static func isCutEvent(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        let bytes = UnsafeBufferPointer(rebasing: text)
+        guard bytes.first == UInt8(ascii: "{"), ByteSlice(bytes).contains("\"audit.k8s.io/") || ByteSlice(bytes).contains("\"auditID\"")
+        else { return false }
+        do throws(JSONText.Failure) {
+            var json = try JSONText(bytes)
+            try json.skipValue()
+            return false
+        } catch {
+            return error.offset >= bytes.count - 1
+        }
     }
 
     /// Whether the first part of a split line may be the beginning of an event, with or without a prefix.

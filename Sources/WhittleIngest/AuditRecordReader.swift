@@ -20,6 +20,8 @@ final class AuditRecordReader {
     private var diagnostics: [Diagnostic] = []
     /// Records of other logs.
     private var skipped = 0
+    /// Whether the text at hand was written to the rejects: it may hold many bad records.
+    private var isTextKept = false
     private var hasReportedLegacy = false
     /// What a container runtime has split of a line so far, by stream.
     private var parts: [String: [UInt8]] = [:]
@@ -56,6 +58,12 @@ final class AuditRecordReader {
         return (rejects, envelopes, skipped, diagnostics)
     }
 
+    /// Forgets parts that are read again.
+    func dropParts() { parts = [:] }
+
+    /// Events and everything else that was found.
+    var counted: Int { tally.events + rejects.values.reduce(skipped, +) }
+
     /// Counts a record that is known to be of no audit log.
     func skip() { skipped += 1 }
 
@@ -91,6 +99,7 @@ final class AuditRecordReader {
         _ text: UnsafeBufferPointer<UInt8>, _ line: Int, isLast: Bool = false, envelope outer: String = "", isUnusual: Bool = false,
         isChecked: Bool = false
     ) -> Bool {
+        isTextKept = false
         var isKnownNew: Bool?
         if isUnusual {
             isKnownNew = isChecked
@@ -117,7 +126,7 @@ final class AuditRecordReader {
                 return true
             }
             known += 1
-            if known == 1, isLast || text.lineFeedCount > 0 {
+            if known == 1, isLast || UnsafeBufferPointer(rebasing: text.dropLast()).lineFeedCount > 0 {
                 // All of them can be read, or none is judged.
                 var rest = json
                 while rest.peek() != 0 || rest.position < rest.end { guard (try? rest.skipValue()) != nil else { return false } }
@@ -125,7 +134,7 @@ final class AuditRecordReader {
             let records = AuditEnvelope.records(
                 in: tree.root, as: format, inside: outer, taker: taker, isChecked: known == 1 ? isKnownNew : nil)
             // Docker splits long lines too, each part in a record of its own; a part may look like values that are no events.
-            if records.map({ !$0.hasEvents && $0.unknown > 0 }) ?? true,
+            if records.map({ !$0.hasEvents && $0.unknown + $0.cutOff > 0 }) ?? true,
                 let (part, stream, isPartial) = AuditEnvelope.logPart(of: tree.root),
                 parts["docker/" + stream] != nil || isPartial && AuditEnvelope.mayBegin(part)
             {
@@ -135,7 +144,7 @@ final class AuditRecordReader {
                 continue
             }
             guard let records else {
-                reject("not-an-event", "the value is no audit event with a stage and a time", line, 1, text)
+                rejectRecord("not-an-event", "the value is no audit event with a stage and a time", line, text)
                 continue
             }
             judge(records, line, text)
@@ -167,10 +176,11 @@ final class AuditRecordReader {
 
     func judge(_ records: AuditEnvelope.Records, _ line: Int, _ text: UnsafeBufferPointer<UInt8>) {
         skipped += records.skipped
-        for _ in 0..<records.unknown { reject("not-an-event", "a record is no audit event", line, 1, text) }
+        for _ in 0..<records.unknown { rejectRecord("not-an-event", "a record is no audit event", line, text) }
+        for _ in 0..<records.cutOff { rejectRecord("cut-off", "the event in a record is cut off", line, text) }
         for (event, envelope, isChecked) in records.events {
             guard let time = event.receivedAt else {
-                reject("no-time", "the event has no time", line, 1, text)
+                rejectRecord("no-time", "the event has no time", line, text)
                 continue
             }
             if !envelope.isEmpty { envelopes[envelope, default: 0] += 1 }
@@ -186,8 +196,8 @@ final class AuditRecordReader {
             }
             let outcome = folder.add(event, at: time, isComplete: phase == .complete)
             switch outcome {
-            case .userless: reject("no-user", "the event names no user", line, 1, text)
-            case .aimless: reject("no-attributes", "the event tells nothing that was asked for", line, 1, text)
+            case .userless: rejectRecord("no-user", "the event names no user", line, text)
+            case .aimless: rejectRecord("no-attributes", "the event tells nothing that was asked for", line, text)
             default: break
             }
             tally.add(phase == .complete ? outcome : nil, decision: AuditTally.place(ofDecision: event.decision))
@@ -211,8 +221,10 @@ final class AuditRecordReader {
     }
 
     /// Judges every event in the values of a line.
-    func readOrReject(_ text: consuming [UInt8], _ line: Int, _ envelope: String) {
-        if !AuditEnvelope.padded(&text, { read($0, line, envelope: envelope) }) { rejectUnreadable(text, line) }
+    ///
+    /// - Parameter isUnusual: see `read`.
+    func readOrReject(_ text: consuming [UInt8], _ line: Int, _ envelope: String, isUnusual: Bool = false) {
+        if !AuditEnvelope.padded(&text, { read($0, line, envelope: envelope, isUnusual: isUnusual) }) { rejectUnreadable(text, line) }
     }
 
     // MARK: Rejects
@@ -230,6 +242,12 @@ final class AuditRecordReader {
             Diagnostic(
                 .error, id: "invalid-audit-line", "\(message) (\(reason))", at: SourceLocation(file: path, line: line, column: column),
                 help: "other lines were read"))
+    }
+
+    /// Rejects one record of a text, which is kept once.
+    private func rejectRecord(_ reason: String, _ message: String, _ line: Int, _ text: UnsafeBufferPointer<UInt8>) {
+        reject(reason, message, line, 1, isTextKept ? UnsafeBufferPointer(start: nil, count: 0) : text)
+        isTextKept = true
     }
 
     /// Rejects a line of the text format that says nothing about decisions; reported once.

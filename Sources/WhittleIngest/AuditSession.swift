@@ -55,6 +55,11 @@ final class AuditSession {
     private var csv: AuditCSV?
     /// A record of a table that goes on in the next line.
     private var row: [UInt8] = []
+    private var rowLine = 0
+    private var rowQuotes = 0
+    /// Bytes since the first part of a split line that waits for others, and what was counted until then.
+    private var sinceParts = 0
+    private var countedBeforeParts = 0
 
     /// - Parameter reader: of the values that are found.
     init(_ reader: AuditRecordReader, lineLimit: Int, format: String?) {
@@ -92,6 +97,7 @@ final class AuditSession {
         default: break
         }
         (isAtStart, isAtLineStart) = (false, true)
+        countedBeforeParts = -1
     }
 
     /// Takes a line, or a piece of one.
@@ -120,6 +126,9 @@ final class AuditSession {
                 }
             }
         }
+        let wasInParts = reader.isInParts
+        if !wasInParts { (sinceParts, countedBeforeParts) = (0, reader.counted) }
+        sinceParts += bytes.count
         defer { isAtLineStart = endsLine }
         switch state {
         case .skipping: if endsLine { state = .idle }
@@ -142,9 +151,12 @@ final class AuditSession {
             let before = held.last { $0 > 0x20 } ?? 0
             if !"{[".utf8.contains(first) || !",[".utf8.contains(before) || !nesting.isInArray { giveUp() }
         }
-        if case .idle = state, endsLine, csv == nil, let end = containerEnd(in: bytes, from: 0), bytes[end...].allSatisfy({ $0 <= 0x20 }) {
+        if case .idle = state, endsLine, csv == nil, let end = containerEnd(in: bytes, from: 0),
+            // A comma is what stands behind an element of a list that was taken apart.
+            bytes[end...].allSatisfy({ $0 <= 0x20 || $0 == UInt8(ascii: ",") })
+        {
             heldLine = line
-            if !read(bytes, line, isUnusual: isUnusual) {
+            if !read(UnsafeBufferPointer(rebasing: bytes[..<end]), line, isUnusual: isUnusual) {
                 held = Array(bytes)
                 giveUp()
             }
@@ -226,13 +238,13 @@ final class AuditSession {
                 bytes.first == UInt8(ascii: "[") ? AuditEnvelope.behindPrefix(bytes).map { (Array($0.rest), $0.envelope) } : nil
             }
             if let (rest, envelope) = prefixed { return reader.readOrReject(rest, line, envelope) }
-            return reader.rejectUnreadable(first, line)
+            return reader.readOrReject(first, line, "", isUnusual: true)
         }
         let texts = lines[1].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         guard texts.contains(where: { isValue($0) || $0.withUnsafeBufferPointer(beginsValue) }) else {
             return reader.rejectUnreadable(text, line)
         }
-        reader.rejectUnreadable(Array(lines[0]), line)
+        reader.readOrReject(Array(lines[0]), line, "", isUnusual: true)
         let wasStrict = isStrict
         isStrict = true
         var number = line
@@ -383,25 +395,7 @@ final class AuditSession {
 
     /// Takes a line that does not begin like JSON.
     private func takeText(_ text: [UInt8], _ line: Int) {
-        if let table = csv {
-            row += text
-            let record = row
-            guard record.withUnsafeBufferPointer({ AuditCSV.isComplete($0) }) else {
-                if row.count > lineLimit {
-                    reader.reject("too-long", "a record is longer than \(lineLimit >> 20) MiB", line, 1, record)
-                    row = []
-                }
-                return
-            }
-            row = []
-            if let records = record.withUnsafeBufferPointer({ table.records(row: $0, as: format) }) {
-                record.withUnsafeBufferPointer { reader.judge(records, line, $0) }
-            } else {
-                csv = nil
-                takeText(text, line)
-            }
-            return
-        }
+        if let table = csv { return takeRow(text, line, of: table) }
         let prefix = text.withUnsafeBufferPointer { bytes in
             AuditEnvelope.prefix(of: bytes).map { (Array($0.rest), $0.envelope, $0.isPartial, $0.stream) }
         }
@@ -425,18 +419,60 @@ final class AuditSession {
         reader.rejectUnreadable(text, line)
     }
 
+    /// Takes a line of a table; a record may go on over many of them.
+    private func takeRow(_ text: [UInt8], _ line: Int, of table: AuditCSV) {
+        let quotes = text.count { $0 == UInt8(ascii: "\"") }
+        if !row.isEmpty, quotes.isMultiple(of: 2),
+            let records = text.withUnsafeBufferPointer({ table.records(row: $0, as: format) }), records.hasEvents
+        {
+            // A whole record: the one at hand was cut off.
+            reader.reject("cut-off", "the record is cut off", rowLine, 1, row)
+            (row, rowQuotes) = ([], 0)
+            return text.withUnsafeBufferPointer { reader.judge(records, line, $0) }
+        }
+        if row.isEmpty { rowLine = line }
+        row += text
+        rowQuotes += quotes
+        guard rowQuotes.isMultiple(of: 2) else {
+            if row.count > lineLimit {
+                reader.reject("too-long", "a record is longer than \(lineLimit >> 20) MiB", rowLine, 1, row)
+                (row, rowQuotes) = ([], 0)
+            }
+            return
+        }
+        let record = row
+        (row, rowQuotes) = ([], 0)
+        if let records = record.withUnsafeBufferPointer({ table.records(row: $0, as: format) }) {
+            record.withUnsafeBufferPointer { reader.judge(records, rowLine, $0) }
+        } else {
+            csv = nil
+            takeText(text, line)
+        }
+    }
+
     // MARK: The end
 
     /// Ends the log; the bytes at its end that are not dealt with, because their writer may be in the middle of them.
     ///
     /// - Parameter limit: bytes that can wait for the log to go on; what is longer is dealt with.
     func finish(waiting limit: Int) -> Int {
-        defer { (held, row, csv, state, isAtStart, isResumed) = ([], [], nil, .idle, true, false) }
-        defer { (isDroppingElement, isAtLineStart) = (false, true) }
+        let waiting = finishValue(waiting: limit)
+        (held, row, rowQuotes, csv, state, isAtStart, isResumed) = ([], [], 0, nil, .idle, true, false)
+        (isDroppingElement, isAtLineStart) = (false, true)
+        guard reader.isInParts else { return waiting }
+        // The other parts may come; what was counted since the first must not be read again.
+        if reader.counted == countedBeforeParts, sinceParts <= limit {
+            reader.dropParts()
+            return sinceParts
+        }
         reader.rejectParts(line: heldLine)
+        return waiting
+    }
+
+    private func finishValue(waiting limit: Int) -> Int {
         switch state {
         case .list, .closing, .skipping, .dropping, .idle:
-            if !row.isEmpty { reader.reject("cut-off", "the last record is cut off", heldLine, 1, row) }
+            if !row.isEmpty { reader.reject("cut-off", "the last record is cut off", rowLine, 1, row) }
             switch state {
             case .closing where isResumed && nesting.depth == 1 && !nesting.isInString: break
             case .list, .closing: if gap + held.count <= limit { return gap + held.count }

@@ -19,6 +19,8 @@ extension AuditEvent {
         defer { withExtendedLifetime(parsed) {} }
         self.init(field: { key in
             guard let column = Self.columns[key.description], let value = cell(column) else { return nil }
+            // The words that tools write for nothing.
+            if value.isText("None") || value.isText("null") || value.isText("") { return nil }
             let first = value.bytes.first
             guard value.kind == .string, first == UInt8(ascii: "{") || first == UInt8(ascii: "["), let text = value.string,
                 let whole = ParsedText(text)

@@ -28,6 +28,7 @@ struct AuditVisitor {
         ("properties", "aks", false), ("_source", "elastic", false), ("kubernetes", "elastic", false), ("audit", "elastic", false),
         ("json", "filebeat", false), ("kubernetes_audit", "filebeat", false), ("attributes", "datadog", false), ("data", "loki", false),
         ("result", "splunk", false), ("values", "loki", false), ("awslogs", "eks", false), ("kinesis", "eks", false),
+        ("Data", "eks", false),
         ("log", "fluent-bit", false), ("message", "message", false), ("MESSAGE", "journald", false), ("log_s", "aks", false),
         ("line", "loki", false), ("_raw", "splunk", false), ("event", "splunk", false), ("@message", "eks", false),
         ("value", "kafka", false), ("payload", "kafka", false), ("body", "text", false), ("stringValue", "otlp", false),
@@ -209,6 +210,7 @@ struct AuditVisitor {
         records.taken += found.taken
         records.unknown += found.unknown
         records.skipped += found.skipped
+        records.cutOff += found.cutOff
     }
 
     /// The outermost envelope; some members tell more than one.
@@ -289,7 +291,9 @@ struct AuditVisitor {
 
     private mutating func visit(padded bytes: UnsafeBufferPointer<UInt8>, _ envelope: String, _ depth: Int) -> Bool {
         guard depth < Self.depthLimit, let first = bytes.first(where: { $0 > 0x20 }) else { return false }
-        if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") || first == UInt8(ascii: "\"") {
+        // A word in brackets, or a colour, is no list.
+        let isPrefixed = bytes.first == 0x1B || first == UInt8(ascii: "[") && AuditEnvelope.beginsWithWord(bytes)
+        if !isPrefixed, first == UInt8(ascii: "{") || first == UInt8(ascii: "[") || first == UInt8(ascii: "\"") {
             return visit(values: bytes, envelope, depth)
         }
         if bytes.first == 0x1F, bytes.starts(with: [0x1F, 0x8B]) {
@@ -313,7 +317,7 @@ struct AuditVisitor {
         let tree = DocumentTree(file: "", base: base)
         defer { withExtendedLifetime(tree) {} }
         var position = 0
-        var unknown = 0
+        var (unknown, cutOff) = (0, 0)
         var isKnown = false
         while let start = bytes[position...].firstIndex(where: { $0 > 0x20 }) {
             if var json = try? JSONText(bytes, from: start), (try? AuditEnvelope.parse(&json, into: tree)) != nil {
@@ -323,7 +327,7 @@ struct AuditVisitor {
             } else {
                 (wasOffered, isChecked) = (false, false)
                 // A value that is cut; the next that can be read begins a line.
-                unknown += 1
+                if AuditEnvelope.isCutEvent(bytes[start...]) { cutOff += 1 } else { unknown += 1 }
                 let next = bytes.indices[(start + 1)...].first {
                     bytes[$0 - 1] == 0x0A && (bytes[$0] == UInt8(ascii: "{") || bytes[$0] == UInt8(ascii: "["))
                 }
@@ -331,8 +335,9 @@ struct AuditVisitor {
                 position = next
             }
         }
-        guard isKnown || unknown > 1 else { return false }
+        guard isKnown || unknown > 1 || cutOff > 0 else { return false }
         records.unknown += unknown
+        records.cutOff += cutOff
         return true
     }
 }

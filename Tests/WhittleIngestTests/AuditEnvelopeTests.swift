@@ -153,6 +153,14 @@ struct AuditEnvelopeTests {
             text:
                 #"{"resourceLogs":[{"resource":{},"scopeLogs":[{"scope":{},"logRecords":[{"timeUnixNano":"1","body":{"stringValue":\#(quoted)}}]}]}]}"#
         ),
+        Envelope(testDescription: "prefixed", text: "\"key\"\t\(event)"),
+        Envelope(testDescription: "", text: "\u{1E}\(event)"),
+        Envelope(testDescription: "", text: "\u{FEFF}\(event)"),
+        Envelope(testDescription: "", text: "\(event),"),
+        Envelope(testDescription: "prefixed", text: #"2026-03-01T10:00:00Z {job="audit", pod="a"} \#(event)"#),
+        Envelope(testDescription: "prefixed", text: #"<14>1 2026-03-01T10:00:00Z host k 1 ID7 [a@1 b="c"][d@1 e="f g"] \#(event)"#),
+        Envelope(testDescription: "message", text: #"{"message":\#(quote("[pod/a/b] \(event)"))}"#),
+        Envelope(testDescription: "message", text: #"{"message":\#(quote("\u{1B}[0m\(event)"))}"#),
         Envelope(testDescription: "prefixed", text: #"time="2026-03-01T10:00:00Z" stream=audit \#(event)"#),
         Envelope(testDescription: "prefixed", text: "\u{1B}[36;1mkube-apiserver\u{1B}[0m\(event)"),
         Envelope(
@@ -297,6 +305,68 @@ struct AuditEnvelopeTests {
         #expect(other.requests == 1 && other.rejects == ["not-an-event": 1])
         let others = try fold(String(repeating: #"{"log":"I0301 klog","stream":"stderr"}"# + "\n", count: 5)).logs[0]
         #expect(others.rejects == ["not-an-event": 5])
+    }
+
+    @Test("a split line whose last part comes later, or ends the file without a line end", arguments: ["cri", "docker", "fluent-bit"])
+    func lateParts(_ wrapper: String) throws {
+        let pieces = [Self.event.prefix(300), Self.event.dropFirst(300)]
+        let records = zip(pieces, ["P", "F"]).map { text, tag in
+            switch wrapper {
+            case "cri": "2026-03-01T10:00:00.1Z stdout \(tag) \(text)"
+            case "docker": #"{"log":\#(Self.quote(text + (tag == "F" ? "\n" : ""))),"stream":"stdout"}"#
+            default: #"{"log":\#(Self.quote(String(text))),"stream":"stdout","logtag":"\#(tag)"}"#
+            }
+        }
+        #expect(try fold(records.joined(separator: "\n")).logs[0].requests == 1)
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        for end in ["\n", ""] {
+            let reader = AuditLogReader()
+            let (first, unfinished) = try reader.read(try folder.write(records[0] + end, to: "audit.log")) { _ in }
+            #expect(first.rejected == 0 && unfinished == records[0].utf8.count + end.utf8.count)
+            let (second, _) = try reader.read(try folder.write(records.joined(separator: "\n") + "\n", to: "audit.log")) { _ in }
+            #expect(second.requests == 1 && second.rejected == 0)
+        }
+        // Parts of two pods do not belong together.
+        let pods = (0..<2).flatMap { part in
+            ["a", "b"].map {
+                #"{"log":\#(Self.quote(pieces[part] + (part == 1 ? "\n" : ""))),"stream":"stdout","kubernetes":{"pod_name":"\#($0)"}}"#
+            }
+        }
+        let both = try fold(pods.joined(separator: "\n") + "\n").logs[0]
+        #expect(both.requests == 1 && both.repeated == 1 && both.rejects.isEmpty)
+    }
+
+    @Test("a record of a table that is cut off is one bad record, and those behind it count")
+    func cutRow() throws {
+        let cell = { (text: String) in "\"\(text.replacing("\"", with: "\"\""))\"" }
+        let rows = [
+            "a,@message", "x,\(cell(Self.event))", "x,\(cell(Self.event).prefix(200))", "x,\(cell(Self.second))", "x,\(cell(Self.event))",
+        ]
+        let result = try fold(rows.joined(separator: "\n") + "\n")
+        #expect(result.logs[0].events == 3 && result.logs[0].rejects == ["cut-off": 1])
+        #expect(result.diagnostics.map(\.location?.line) == [3])
+        // Cells over many lines are read as they come: this took minutes when they were looked through again and again.
+        let many = "a,@message\nx,\"\n" + repeatElement("x,y\n", count: 200_000).joined()
+        #expect(try fold(many).logs[0].rejected <= 1)
+    }
+
+    @Test("values on one line count up to the bad one; a bad text is kept once")
+    func badEnd() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        for end in ["{", "garbage", ",x"] {
+            let log = try fold("\(Self.event)\(Self.second)\(end)\n\(Self.event)\n").logs[0]
+            #expect(log.events == 3 && log.rejected == 1, "\(end)")
+        }
+        let texts = [Self.event.prefix(200), Self.event[...], "text"].map { #"["1",\#(Self.quote(String($0)))]"# }
+        let line = #"{"data":{"result":[{"stream":{},"values":[\#(texts.joined(separator: ","))]}]}}"# + "\n"
+        let reader = AuditLogReader()
+        var kept: [Int] = []
+        reader.onReject = { kept.append($0.count) }
+        let (log, _) = try reader.read(try folder.write(line, to: "audit.log")) { _ in }
+        #expect(log.rejects == ["cut-off": 1, "not-an-event": 1] && log.requests == 1)
+        #expect(kept.filter { $0 > 0 } == [line.utf8.count - 1])
     }
 
     @Test("what is known to be of another log is counted apart")
