@@ -12,8 +12,8 @@ final class AuditSession {
         case idle
         /// Inside a value that does not end in its line, or a line of which only a part has come.
         case open
-        /// Between or inside the elements of a list; a bare one has nothing around it.
-        case list(envelope: String, isBare: Bool)
+        /// Between or inside the elements of a list, which so many objects are around.
+        case list(envelope: String, depth: Int)
         /// Behind the elements of a list, inside what is around it.
         case closing
         /// In a line that is too long.
@@ -22,9 +22,13 @@ final class AuditSession {
         case dropping
     }
 
-    /// Members that hold records, and the envelope that they tell.
-    private static let lists = [("items", "list"), ("events", "eks"), ("logEvents", "eks"), ("records", "aks")]
-        .map { (key: $0.0, envelope: $0.1) }
+    /// Members that hold records, and the envelope that they tell; `""` = each record tells it.
+    private static let lists = [
+        ("", "items", "list"), ("", "events", "eks"), ("", "logEvents", "eks"), ("", "records", "aks"), ("", "results", ""),
+        ("", "data", ""),
+        ("", "entries", "loki"), ("", "streams", "loki"), ("", "responses", "elastic"), ("", "resourceLogs", "otlp"),
+        ("hits", "hits", "elastic"), ("data", "result", "loki"),
+    ].map { (parent: $0.0, key: $0.1, envelope: $0.2) }
     /// What is told of a list that a subscription sends to see whether it arrives: it holds no records.
     private static let control = "control"
     /// Bytes in which the elements of a list must begin.
@@ -119,7 +123,7 @@ final class AuditSession {
                 isAtStart = false
                 // The rest of a list whose first part an earlier load has read.
                 if first == UInt8(ascii: ",") || first == UInt8(ascii: "]") {
-                    state = .list(envelope: "list", isBare: false)
+                    state = .list(envelope: "list", depth: 1)
                     (gap, isResumed) = (0, true)
                 } else if first == UInt8(ascii: "}") {
                     (state, nesting, gap) = (.closing, Nesting(depth: 1), 0)
@@ -174,12 +178,12 @@ final class AuditSession {
         if isJSON, csv == nil {
             nesting.advance(over: bytes)
             if endsLine, nesting.depth <= 0 || nesting.isInString { return endValue() }
-            if held.count - bytes.count < Self.headLimit, let (start, envelope, isBare) = listStart() {
+            if held.count - bytes.count < Self.headLimit, let (start, envelope, depth) = listStart() {
                 var rest = Array(held[start...])
                 let line = heldLine + held[..<start].lineFeedCount
                 held = []
                 (gap, isResumed) = (start, false)
-                state = .list(envelope: envelope, isBare: isBare)
+                state = .list(envelope: envelope, depth: depth)
                 return AuditEnvelope.padded(&rest) { takeElements($0, line) }
             }
             if endsLine, isStrict { return endValue() }
@@ -270,19 +274,26 @@ final class AuditSession {
     }
 
     /// Where the elements of the list begin that the value at hand is, as far as it has come.
-    private func listStart() -> (offset: Int, envelope: String, isBare: Bool)? {
+    private func listStart() -> (offset: Int, envelope: String, depth: Int)? {
         held.prefix(Self.headLimit).withUnsafeBufferPointer { bytes in
             guard var json = try? JSONText(bytes) else { return nil }
             if json.take(UInt8(ascii: "[")) {
                 let isList = json.peek() == UInt8(ascii: "{") || json.position == json.end
-                return isList ? (json.position, "", true) : nil
+                return isList ? (json.position, "", 0) : nil
             }
             guard json.take(UInt8(ascii: "{")) else { return nil }
             var isControl = false
+            var parent = ""
             while let key = try? json.scanString(), json.take(UInt8(ascii: ":")) {
                 let name = UnsafeBufferPointer(rebasing: bytes[key.start..<key.start + key.count])
-                if json.peek() == UInt8(ascii: "["), let envelope = Self.lists.first(where: { name.elementsEqual($0.key.utf8) })?.envelope {
-                    return (json.position + 1, isControl ? Self.control : envelope, false)
+                let known = Self.lists.first { name.elementsEqual($0.key.utf8) && $0.parent == parent }
+                if json.peek() == UInt8(ascii: "["), let known {
+                    return (json.position + 1, isControl ? Self.control : known.envelope, parent.isEmpty ? 1 : 2)
+                }
+                if parent.isEmpty, let inner = Self.lists.first(where: { name.elementsEqual($0.parent.utf8) }), json.take(UInt8(ascii: "{"))
+                {
+                    parent = inner.parent
+                    continue
                 }
                 let start = json.position
                 guard (try? json.skipValue()) != nil else { return nil }
@@ -303,11 +314,11 @@ final class AuditSession {
         while position < bytes.count {
             let byte = bytes[position]
             switch state {
-            case .list(_, let isBare) where held.isEmpty && !isDroppingElement:
+            case .list(_, let depth) where held.isEmpty && !isDroppingElement:
                 switch byte {
                 case UInt8(ascii: "]"):
-                    state = isBare ? .idle : .closing
-                    nesting = Nesting(depth: 1)
+                    state = depth == 0 ? .idle : .closing
+                    nesting = Nesting(depth: depth)
                 case UInt8(ascii: ","): break
                 case ...0x20: if byte == UInt8(ascii: "\n") { line += 1 }
                 case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):

@@ -84,7 +84,7 @@ struct AuditVisitor {
         // Of a row of Logs Insights only the field that holds the message is a record.
         if let first = elements.first, first.kind == .object, first.value("field") != nil {
             let message = elements.first { $0.value("field")?.isText("@message") ?? false }
-            return message?.value("value").map { visit($0, envelope, depth + 1) } ?? false
+            return message?.value("value").map { visit($0, envelope.isEmpty ? "eks" : envelope, depth + 1) } ?? false
         }
         // A row of Loki begins with the time.
         if let time = elements.next(), time.kind == .string, !time.bytes.isEmpty, time.bytes.allSatisfy({ $0 &- UInt8(ascii: "0") < 10 }),

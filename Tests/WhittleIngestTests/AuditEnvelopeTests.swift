@@ -351,6 +351,29 @@ struct AuditEnvelopeTests {
         #expect(try fold(many).logs[0].rejected <= 1)
     }
 
+    @Test(
+        "a document over many lines is read record by record, and one that is cut off loses its last record only",
+        arguments: [
+            (#"{"took":1,"hits":{"total":2,"hits":[RECORDS]}}"#, #"{"_source":EVENT}"#, "elastic"),
+            (#"{"data":{"resultType":"streams","result":[RECORDS]}}"#, #"{"stream":{},"values":[["1",QUOTED]]}"#, "loki"),
+            (#"{"status":"Complete","results":[RECORDS]}"#, #"[{"field":"@message","value":QUOTED}]"#, "eks"),
+            (#"{"results":[RECORDS]}"#, #"{"_raw":QUOTED}"#, "splunk"),
+            (#"{"data":[RECORDS],"meta":{}}"#, #"{"id":"1","attributes":{"attributes":EVENT}}"#, "datadog"),
+            (#"{"resourceLogs":[RECORDS]}"#, #"{"scopeLogs":[{"logRecords":[{"body":{"stringValue":QUOTED}}]}]}"#, "otlp"),
+            (#"{"records":[RECORDS]}"#, #"{"category":"kube-audit","properties":{"log":QUOTED}}"#, "aks"),
+        ])
+    func documents(_ document: String, _ record: String, _ envelope: String) throws {
+        let records = [Self.event, Self.second].map {
+            record.replacing("QUOTED", with: Self.quote($0)).replacing("EVENT", with: $0)
+        }
+        let ends = document.split(separator: "RECORDS").map(String.init)
+        let text = "\(ends[0])\n\(records.joined(separator: ",\n"))\n\(ends[1])\n"
+        let whole = try fold(text + text).logs[0]
+        #expect(whole.envelopes == [envelope: 4] && whole.requests == 2 && whole.rejects.isEmpty)
+        let cut = try fold("\(ends[0])\n\(records[0]),\n\(records[1].dropLast(20))").logs[0]
+        #expect(cut.envelopes == [envelope: 1] && cut.requests == 1)
+    }
+
     @Test("values on one line count up to the bad one; a bad text is kept once")
     func badEnd() throws {
         let folder = try Fixtures.TemporaryFolder()
