@@ -119,12 +119,15 @@ public final class AuditLogReader {
         _ path: String, descriptor: Int32? = nil, commit: (UsageFold) throws -> Void
     ) throws -> (log: UsageFold.Log, unfinished: Int) {
         let stream = try ByteStream(path: path, descriptor: descriptor)
-        // What turns out to be known while it is read is forgotten, and only that.
-        if !stream.isSeekable, !known.isEmpty, let fold = take() { try commit(fold) }
         let source = BlockSource(stream, path: path, known: known)
-        let before = window?.state
         progress.size = stream.size
         var next = block(from: source)
+        if !stream.isSeekable, let first = next {
+            source.keepKnown(beginningLike: first)
+            // What turns out to be known while it is read is forgotten, and only that.
+            if source.mayBeKnown, let fold = take() { try commit(fold) }
+        }
+        let before = window?.state
         while let current = next {
             let (pipeline, session) = folding(beginningWith: current)
             session.begin(path, firstLine: source.firstLine, onReject: onReject)
@@ -167,7 +170,7 @@ public final class AuditLogReader {
         let log = source.endPart(unfinished: unfinished)
         if hasNews {
             logs.append(log)
-            known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount))
+            known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount, head: log.head))
         }
         progress.events += log.events
         progress.rejected += log.rejected
@@ -246,7 +249,7 @@ public final class AuditLogReader {
 /// The blocks of one log, behind what an earlier load has read.
 private final class BlockSource {
     private let stream: ByteStream
-    private let known: [Int: Set<KnownLog>]
+    private var known: [Int: Set<KnownLog>]
     /// Counts that may still be met.
     private var counts: ArraySlice<Int>
     private var digest: LogDigest
@@ -299,6 +302,20 @@ private final class BlockSource {
         let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
         return Array(bytes.prefix(max(got, 0)).prefix { $0 != UInt8(ascii: "\n") })
     }
+
+    /// Of a stream only logs that begin like it may turn out to be the same; the others are no longer looked for.
+    func keepKnown(beginningLike block: AuditBlock) {
+        let head = LogDigest.ofBeginning(block.bytes)
+        guard !head.isEmpty else { return }
+        known = known.compactMapValues { logs in
+            let similar = logs.filter { $0.head.isEmpty || $0.head == head }
+            return similar.isEmpty ? nil : similar
+        }
+        counts = counts.filter { known[$0] != nil }[...]
+    }
+
+    /// Whether some earlier log may still be met.
+    var mayBeKnown: Bool { !known.isEmpty }
 
     /// A block was dealt with.
     func note(_ block: AuditBlock) {

@@ -24,10 +24,9 @@ final class AuditSession {
 
     /// Members that hold records, and the envelope that they tell; `""` = each record tells it.
     private static let lists = [
-        ("", "items", "list"), ("", "events", "eks"), ("", "logEvents", "eks"), ("", "records", "aks"), ("", "results", ""),
-        ("", "data", ""),
-        ("", "entries", "loki"), ("", "streams", "loki"), ("", "responses", "elastic"), ("", "resourceLogs", "otlp"),
-        ("hits", "hits", "elastic"), ("data", "result", "loki"),
+        ("", "items", "list"), ("", "events", "eks"), ("", "logEvents", "eks"), ("", "records", "aks"), ("", "entries", "loki"),
+        ("", "streams", "loki"), ("data", "result", "loki"), ("", "responses", "elastic"), ("hits", "hits", "elastic"),
+        ("", "resourceLogs", "otlp"), ("", "results", ""), ("", "data", ""),
     ].map { (parent: $0.0, key: $0.1, envelope: $0.2) }
     /// What is told of a list that a subscription sends to see whether it arrives: it holds no records.
     private static let control = "control"
@@ -467,7 +466,12 @@ final class AuditSession {
     ///
     /// - Parameter limit: bytes that can wait for the log to go on; what is longer is dealt with.
     func finish(waiting limit: Int) -> Int {
-        let waiting = finishValue(waiting: limit)
+        var waiting = finishValue(waiting: limit)
+        if !row.isEmpty, row.count <= limit {
+            waiting = row.count
+        } else if !row.isEmpty {
+            reader.reject("cut-off", "the last record is cut off", rowLine, 1, row)
+        }
         (held, row, rowQuotes, csv, state, isAtStart, isResumed) = ([], [], 0, nil, .idle, true, false)
         (isDroppingElement, isAtLineStart) = (false, true)
         guard reader.isInParts else { return waiting }
@@ -483,7 +487,6 @@ final class AuditSession {
     private func finishValue(waiting limit: Int) -> Int {
         switch state {
         case .list, .closing, .skipping, .dropping, .idle:
-            if !row.isEmpty { reader.reject("cut-off", "the last record is cut off", rowLine, 1, row) }
             switch state {
             case .closing where isResumed && nesting.depth == 1 && !nesting.isInString: break
             case .list, .closing: if gap + held.count <= limit { return gap + held.count }
@@ -507,9 +510,10 @@ final class AuditSession {
                 takeText(text, heldLine)
                 return 0
             }
-            // Half of a line is read again when it is whole.
+            // Half of a line, or of a record in a table, is read again when it is whole.
+            let before = row.count
             if reader.tries({ takeText(text, heldLine) }) { return 0 }
-            return text.count
+            return before + text.count
         }
     }
 }

@@ -49,10 +49,12 @@ struct LogDigest: ~Copyable {
     }
 
     /// The same for what was read.
-    var ofBeginning: String { Self.ofBeginning(head.prefix(Self.beginning)) }
+    var ofBeginning: String { Self.ofBeginning(head) }
 
-    private static func ofBeginning(_ bytes: ArraySlice<UInt8>) -> String {
-        bytes.count < beginning ? "" : SHA256.hash(data: bytes).map(hexByte).joined()
+    /// The same for bytes, of which the beginning is looked at.
+    static func ofBeginning(_ bytes: some Sequence<UInt8>) -> String {
+        let bytes = Array(bytes.prefix(beginning))
+        return bytes.count < beginning ? "" : SHA256.hash(data: bytes).map(hexByte).joined()
     }
 
     mutating func update(_ bytes: UnsafeBufferPointer<UInt8>) {

@@ -130,11 +130,14 @@ public struct KnownLog: Hashable, Sendable {
     public var digest: String
     /// Line feeds in it.
     public var lineCount: Int
+    /// See `UsageFold.Log.head`.
+    public var head: String
 
     /// Creates a description.
-    public init(digest: String, lineCount: Int) {
+    public init(digest: String, lineCount: Int, head: String = "") {
         self.digest = digest
         self.lineCount = lineCount
+        self.head = head
     }
 }
 

@@ -282,8 +282,8 @@ public final class WhittleDatabase: Sendable {
     /// Logs that were folded, by their decompressed bytes.
     public func foldedLogs() throws(StoreError) -> [Int: Set<KnownLog>] {
         try attempt { database in
-            try Row.fetchAll(database, sql: "SELECT byte_count, sha256, line_count FROM checkpoint")
-                .reduce(into: [:]) { $0[$1[0], default: []].insert(KnownLog(digest: $1[1], lineCount: $1[2])) }
+            try Row.fetchAll(database, sql: "SELECT byte_count, sha256, line_count, head FROM checkpoint")
+                .reduce(into: [:]) { $0[$1[0], default: []].insert(KnownLog(digest: $1[1], lineCount: $1[2], head: $1[3])) }
         }
     }
 

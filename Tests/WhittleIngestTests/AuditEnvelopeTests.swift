@@ -346,6 +346,16 @@ struct AuditEnvelopeTests {
         let result = try fold(rows.joined(separator: "\n") + "\n")
         #expect(result.logs[0].events == 3 && result.logs[0].rejects == ["cut-off": 1])
         #expect(result.diagnostics.map(\.location?.line) == [3])
+        // The end of a log in the middle of a record is no end of the record.
+        let whole = rows[0...1].joined(separator: "\n") + "\n" + rows[3].replacing(",\"\"", with: ",\n\"\"") + "\n"
+        for rest in stride(from: 1, to: rows[3].utf8.count, by: 41) {
+            let folder = try Fixtures.TemporaryFolder()
+            defer { folder.remove() }
+            let reader = AuditLogReader()
+            let (first, _) = try reader.read(try folder.write(String(whole.dropLast(rest)), to: "audit.log")) { _ in }
+            let (second, _) = try reader.read(try folder.write(whole, to: "audit.log")) { _ in }
+            #expect(first.requests + second.requests == 2 && first.rejected + second.rejected == 0, "\(rest)")
+        }
         // Cells over many lines are read as they come: this took minutes when they were looked through again and again.
         let many = "a,@message\nx,\"\n" + repeatElement("x,y\n", count: 200_000).joined()
         #expect(try fold(many).logs[0].rejected <= 1)
