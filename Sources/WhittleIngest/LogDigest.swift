@@ -6,7 +6,7 @@ import Foundation
 struct LogDigest: ~Copyable {
     private static let span = 1 << 16
     private static let prefix = "ends:"
-    private static let beginning = 1 << 10
+    private static let beginning = 1 << 12
     /// Bytes seen.
     private(set) var count = 0
     private var head: [UInt8] = []
@@ -41,7 +41,7 @@ struct LogDigest: ~Copyable {
         return bytes(count - span..<count).map { digest(count, head, $0) }
     }
 
-    /// What tells a log from others that it may be a later or earlier state of: hex SHA-256 of its first KiB; `""` when it is shorter.
+    /// What tells a log from others that it may be a later or earlier state of: hex SHA-256 of its first 4 KiB; `""` when it is shorter.
     static func ofBeginning(descriptor: Int32) -> String {
         var bytes = [UInt8](repeating: 0, count: beginning)
         let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }

@@ -10,7 +10,7 @@ public struct UsageFold: Sendable {
         public var lineCount = 0
         /// What tells these bytes from others, see `LogDigest`.
         public var digest = ""
-        /// The digest of its first KiB, the same however long it grows; `""` = it is shorter, or not known.
+        /// The digest of its first 4 KiB, the same however long it grows; `""` = it is shorter, or not known.
         public var head = ""
         /// The digest of the part that an earlier load read; `nil` = none did.
         public var extendedDigest: String?

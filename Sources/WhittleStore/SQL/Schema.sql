@@ -388,7 +388,7 @@ CREATE TABLE checkpoint (                            -- every audit log that was
   stages           TEXT NOT NULL DEFAULT '{}',       -- JSON object: stage → count of events
   decisions        TEXT NOT NULL DEFAULT '{}',       -- JSON object: decision annotation → count of answered events; '' = none
   spans            TEXT NOT NULL DEFAULT '[]',       -- JSON array of [from, to], minutes since 1970-01-01 UTC: no event is more than 10 minutes from the next
-  head             TEXT NOT NULL DEFAULT '',         -- hex SHA-256 of the first KiB, the same however long the log grows; '' = it is shorter, or not known
+  head             TEXT NOT NULL DEFAULT '',         -- hex SHA-256 of the first 4 KiB, the same however long the log grows; '' = it is shorter, or not known
   skipped          INTEGER NOT NULL DEFAULT 0        -- records of other logs, and messages that hold none
 ) STRICT;
 CREATE TABLE names_dropped (                         -- verbs on resources that a user used with so many names that none is kept
