@@ -161,12 +161,16 @@ public final class AuditLogReader {
         var unfinished = 0
         if let session {
             unfinished = session.finish(waiting: stream.isSeekable ? .max : LogDigest.droppable)
-            if let failure = source.failure { session.reader.reject("damaged", failure.description, source.lineCount, 1, []) }
             collect(source, session)
+            // Of a log that was read as far as it can be, the damage was told.
+            if let failure = source.failure, source.hasNews || source.total.extendedDigest == nil {
+                session.reader.reject("damaged", failure.description, source.lineCount, 1, [])
+                collect(source, session)
+            }
         } else if let failure = source.failure {
             throw failure
         }
-        let hasNews = source.log.events > 0 || source.log.rejected > 0 || source.log.skipped > 0
+        let hasNews = source.hasNews
         let log = source.endPart(unfinished: unfinished)
         if hasNews {
             logs.append(log)
@@ -313,6 +317,9 @@ private final class BlockSource {
         }
         counts = counts.filter { known[$0] != nil }[...]
     }
+
+    /// Whether the part at hand holds anything.
+    var hasNews: Bool { log.events > 0 || log.rejected > 0 || log.skipped > 0 }
 
     /// Whether some earlier log may still be met.
     var mayBeKnown: Bool { !known.isEmpty }

@@ -475,14 +475,16 @@ final class AuditSession {
         (held, row, rowQuotes, csv, state, isAtStart, isResumed) = ([], [], 0, nil, .idle, true, false)
         (isDroppingElement, isAtLineStart) = (false, true)
         guard reader.isInParts else { return waiting }
-        // The other parts may come; what was counted since the first must not be read again.
-        if reader.counted == countedBeforeParts, sinceParts <= limit {
+        if canWaitForParts(limit) {
             reader.dropParts()
             return sinceParts
         }
         reader.rejectParts(line: heldLine)
         return waiting
     }
+
+    /// Whether the other parts of split lines may come: what was counted since the first must not be read again.
+    private func canWaitForParts(_ limit: Int) -> Bool { reader.counted == countedBeforeParts && sinceParts <= limit }
 
     private func finishValue(waiting limit: Int) -> Int {
         switch state {
@@ -511,9 +513,8 @@ final class AuditSession {
                 return 0
             }
             // Half of a line, or of a record in a table, is read again when it is whole.
-            let before = row.count
-            if reader.tries({ takeText(text, heldLine) }) { return 0 }
-            return before + text.count
+            let before = reader.isInParts && canWaitForParts(limit) ? sinceParts : row.count + text.count
+            return reader.tries({ takeText(text, heldLine) }) ? 0 : before
         }
     }
 }

@@ -327,6 +327,14 @@ struct AuditEnvelopeTests {
             let (second, _) = try reader.read(try folder.write(records.joined(separator: "\n") + "\n", to: "audit.log")) { _ in }
             #expect(second.requests == 1 && second.rejected == 0)
         }
+        // Half of the last part is no part.
+        for rest in [1, 2, 30, 200] {
+            let reader = AuditLogReader()
+            let text = records.joined(separator: "\n")
+            let (first, _) = try reader.read(try folder.write(String(text.dropLast(rest)), to: "audit.log")) { _ in }
+            let (second, _) = try reader.read(try folder.write(text + "\n", to: "audit.log")) { _ in }
+            #expect(first.requests + second.requests == 1 && first.rejected + second.rejected == 0, "\(rest)")
+        }
         // Parts of two pods do not belong together.
         let pods = (0..<2).flatMap { part in
             ["a", "b"].map {
