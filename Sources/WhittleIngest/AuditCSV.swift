@@ -58,7 +58,8 @@ struct AuditCSV {
         let bad = AuditEnvelope.Records(unknown: 1)
         guard firstInvalidUTF8(in: row) == nil, let cells = Self.cells(of: row, delimiter), cells.count == columns.count else { return bad }
         var members: [String] = []
-        for (column, cell) in zip(columns, cells) where !column.isEmpty && !cell.isEmpty {
+        // That there is a column for who was impersonated tells something, too.
+        for (column, cell) in zip(columns, cells) where !column.isEmpty && (!cell.isEmpty || column == "ImpersonatedUser") {
             var text = String(decoding: cell, as: UTF8.self)
             if Self.times.contains(column) { text = Self.time(text) }
             members.append("\(jsonQuoted(column)):\(jsonQuoted(text))")

@@ -80,7 +80,7 @@ package struct AuditEnvelope {
         // Exports to S3 have the time before each event.
         case "eks": envelope.isEmpty || envelope == "eks" || envelope == "prefixed"
         case "cri", "prefixed": envelope.isEmpty || envelope == format
-        case "aks": envelope == "aks" || envelope == "aks-admin"
+        case "aks": envelope == "aks" || envelope == "aks-admin" || envelope == "aks-table"
         // What GKE sends to Pub/Sub is named after GKE.
         case "pubsub": envelope == "pubsub" || envelope == "gke"
         default: envelope == format
@@ -262,7 +262,8 @@ package struct AuditEnvelope {
 public enum AuditFormats {
     /// Their names; `json` and `upstream` are events and lists of events with nothing around them.
     public static let formats = [
-        "json", "upstream", "list", "eks", "gke", "aks", "aks-admin", "openshift", "cri", "prefixed", "fluent-bit", "message", "journald",
+        "json", "upstream", "list", "eks", "gke", "aks", "aks-admin", "aks-table", "openshift", "cri", "prefixed", "fluent-bit", "message",
+        "journald",
         "loki", "elastic", "filebeat", "splunk", "datadog", "kafka", "pubsub", "otlp", "text",
     ]
 

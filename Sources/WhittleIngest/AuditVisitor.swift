@@ -135,7 +135,7 @@ struct AuditVisitor {
         }
         let envelope = Self.isAdmin(value) ? "aks-admin" : envelope
         if let event = AuditEvent(tableRow: { value.value($0) }) {
-            add(event, envelope.isEmpty ? "aks" : envelope)
+            add(event, Self.nameOfRow(in: envelope, hasImpersonatedUser: value["ImpersonatedUser"] != nil))
             return true
         }
         if value.value("messageType")?.isText("CONTROL_MESSAGE") ?? false {
@@ -237,6 +237,12 @@ struct AuditVisitor {
             || ((value.value("Type") ?? value.value("TableName"))?.isText("AKSAuditAdmin") ?? false)
     }
 
+    /// The tables `AKSAudit` and `AKSAuditAdmin` have no column for who was impersonated, unless a query has made one.
+    private static func nameOfRow(in envelope: String, hasImpersonatedUser: Bool) -> String {
+        if envelope == "aks-admin" { return envelope }
+        return hasImpersonatedUser ? envelope.isEmpty ? "aks" : envelope : "aks-table"
+    }
+
     /// Whether a record says that it is of another log of the control plane, which holds no events.
     private static func isOtherLog(_ value: DocumentValue) -> Bool {
         if let category = (value.value("category") ?? value.value("Category"))?.string {
@@ -264,7 +270,7 @@ struct AuditVisitor {
             let isAdmin = cell("Category")?.isText("kube-audit-admin") ?? cell("Type")?.isText("AKSAuditAdmin") ?? false
             let envelope = isAdmin ? "aks-admin" : envelope
             if let event = AuditEvent(tableRow: cell) {
-                add(event, envelope)
+                add(event, Self.nameOfRow(in: envelope, hasImpersonatedUser: places["ImpersonatedUser"] != nil))
             } else if !(cell("log_s").map { visit($0, envelope, depth + 2) } ?? false) {
                 records.unknown += 1
             }

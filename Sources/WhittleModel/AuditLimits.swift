@@ -6,6 +6,7 @@ public enum AuditLimits {
             "groups of the user", "uid and extra of the user, so pods", "codes of HTTP",
             "reads (get, list, watch), unless Data Access logs are enabled",
         ],
-        "aks-admin": ["reads (get, list)"],
+        "aks-admin": ["reads (get, list)", "impersonated users, in the table AKSAuditAdmin"],
+        "aks-table": ["impersonated users"],
     ]
 }

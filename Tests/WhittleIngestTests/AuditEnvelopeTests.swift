@@ -105,8 +105,9 @@ struct AuditEnvelopeTests {
             text:
                 #"{"records":[{"category":"kube-audit-admin","properties":{"log":\#(quoted)}},{"category":"kube-apiserver","properties":{"log":"I0301 text"}}]}"#
         ),
-        Envelope(testDescription: "aks", text: tableRow),
-        Envelope(testDescription: "aks", text: "[\(tableRowOfTexts)]"),
+        Envelope(testDescription: "aks-table", text: tableRow),
+        Envelope(testDescription: "aks-table", text: "[\(tableRowOfTexts)]"),
+        Envelope(testDescription: "aks", text: tableRow.replacing("{\"", with: "{\"ImpersonatedUser\":null,\"", maxReplacements: 1)),
         Envelope(testDescription: "aks-admin", text: tableRow.replacing(#""Type":"AKSAudit""#, with: #""Type":"AKSAuditAdmin""#)),
         Envelope(
             testDescription: "aks",
@@ -738,10 +739,11 @@ struct AuditEnvelopeTests {
             let text = Self.member(name)
             return text.hasPrefix("\"") ? String(text.dropFirst().dropLast()) : cell(text)
         }.joined(separator: ",")
-        try expectEvent("\(header),PodName\n\(row),kube-apiserver-1\n", "aks")
+        try expectEvent("\(header),PodName\n\(row),kube-apiserver-1\n", "aks-table")
+        try expectEvent("\(header),ImpersonatedUser\n\(row),\n", "aks")
         try expectEvent("\(header),Type\n\(row),AKSAuditAdmin\n", "aks-admin")
         let portal = row.replacing("2026-03-01T10:00:00.000001Z", with: "\"3/1/2026, 10:00:00.000001 AM\"")
-        try expectEvent("\(header.replacing("RequestReceivedTime", with: "RequestReceivedTime [UTC]"))\n\(portal)\n", "aks")
+        try expectEvent("\(header.replacing("RequestReceivedTime", with: "RequestReceivedTime [UTC]"))\n\(portal)\n", "aks-table")
         for text in ["", "text", Self.event, "a,b,c", "{\"log\":1,\"a\":2}", "\"log_s,x", "key=1,log"] {
             #expect(AuditEnvelope.contents(ofCSV: text) == nil)
         }
