@@ -50,8 +50,8 @@ struct UsageWriter {
         if mayExceed || fold.flags.keys.contains(where: { $0.withoutName != nil }) { try dropFlagNames(beyond: maxNames) }
         for log in fold.logs { try CheckpointWriter(database).write(log) }
         try Self.resolveWorkloads(database)
-        try database.execute(
-            sql: "PRAGMA analysis_limit = 1000; ANALYZE usage; ANALYZE usage_day_count; ANALYZE caller; ANALYZE implied_need")
+        // Dictionaries too: a name table that counts as nearly empty is scanned once for each fact.
+        try database.analyze()
     }
 
     private func isKnown(_ digest: String) throws -> Bool {

@@ -241,8 +241,7 @@ public final class WhittleDatabase: Sendable {
             return .commit
         }
         if oldPath != nil { try database.execute(sql: "DETACH DATABASE old") }
-        // Load runs are history, not state: they must not make equal inputs differ.
-        try database.execute(sql: "PRAGMA analysis_limit = 1000; ANALYZE; DELETE FROM sqlite_stat1 WHERE tbl = 'load_run'")
+        try database.analyze()
     }
 
     private func checkCluster(_ state: ClusterState, _ options: LoadOptions) throws(StoreError) {
@@ -316,5 +315,14 @@ public final class WhittleDatabase: Sendable {
         } catch {
             throw Self.wrap(error, path: path)
         }
+    }
+}
+
+extension Database {
+    /// Tells the query planner how many rows every table has; without that, or with numbers of before a load, it may scan a table
+    /// for each row of another.
+    func analyze() throws {
+        // Load runs are history, not state: they must not make equal inputs differ.
+        try execute(sql: "PRAGMA analysis_limit = 1000; ANALYZE; DELETE FROM sqlite_stat1 WHERE tbl = 'load_run'")
     }
 }

@@ -180,6 +180,25 @@ struct WhittleDatabaseTests {
         #expect(found == expected.filter { !$0.value.isEmpty })
     }
 
+    @Test("the planner knows the size of every table that a fold fills")
+    func statisticsOfUsage() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("statistics.db")
+        try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
+        try WhittleDatabase.open(file, isReadOnly: false).add(
+            AuditLogReader.fold(Fixtures.path("clusters/recorded/audit.log.gz")))
+        try DatabaseQueue(path: file).read { database in
+            for table in ["identity", "namespace", "atom", "object_name", "agent", "caller", "reason", "usage"] {
+                let rows = try Int.fetchOne(database, sql: "SELECT count(*) FROM \(table)") ?? 0
+                let known = try Int.fetchOne(
+                    database, sql: "SELECT max(CAST(stat AS INTEGER)) FROM sqlite_stat1 WHERE tbl = ?", arguments: [table])
+                // An estimate where a table has more rows than are looked at.
+                #expect((rows / 2...rows * 2).contains(known ?? 0), "\(table) has \(rows) rows, the planner thinks \(known ?? 0)")
+            }
+        }
+    }
+
     @Test("a small fold finds its names among many, new ones get ids of their own")
     func fewAmongMany() throws {
         let folder = try Fixtures.TemporaryFolder()
