@@ -121,8 +121,15 @@ public struct RuleAtom: Hashable, Sendable {
     /// Hashes the bytes.
     public func hash(into hasher: inout Hasher) { hasher.combine(key) }
 
-    private var key: [ByteString?] {
-        [ByteString(verb)] + [apiGroup, resource, resourceName, nonResourceURL].map { $0.map(ByteString.init) }
+    private var key: Key {
+        Key(
+            verb: ByteString(verb), apiGroup: apiGroup.map(ByteString.init), resource: resource.map(ByteString.init),
+            resourceName: resourceName.map(ByteString.init), nonResourceURL: nonResourceURL.map(ByteString.init))
+    }
+
+    private struct Key: Hashable {
+        let verb: ByteString
+        let apiGroup, resource, resourceName, nonResourceURL: ByteString?
     }
 
     /// The atom written as a rule.
