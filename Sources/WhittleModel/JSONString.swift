@@ -20,22 +20,24 @@ func appendJSONQuoted(_ text: String, to result: inout String) {
 }
 
 private func jsonEscaped(_ text: String) -> String {
-    var result = "\""
-    result.reserveCapacity(text.utf8.count + 2)
+    var result: [UInt8] = [UInt8(ascii: "\"")]
+    result.reserveCapacity(text.utf8.count + 16)
     for scalar in text.unicodeScalars {
         switch scalar {
-        case "\"": result += "\\\""
-        case "\\": result += "\\\\"
-        case "\n": result += "\\n"
-        case "\t": result += "\\t"
-        case "\r": result += "\\r"
+        case "\"": result += "\\\"".utf8
+        case "\\": result += "\\\\".utf8
+        case "\n": result += "\\n".utf8
+        case "\t": result += "\\t".utf8
+        case "\r": result += "\\r".utf8
         case _ where isUnsafeInText(scalar):
             let digits = String(scalar.value, radix: 16)
-            result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-        default: result.unicodeScalars.append(scalar)
+            result += "\\u\(String(repeating: "0", count: 4 - digits.count))\(digits)".utf8
+        case _ where scalar.isASCII: result.append(UInt8(truncatingIfNeeded: scalar.value))
+        default: result += UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
         }
     }
-    return result + "\""
+    result.append(UInt8(ascii: "\""))
+    return String(decoding: result, as: UTF8.self)
 }
 
 /// Whether a scalar must be escaped so that every JSON and YAML reader gives it back: controls, line separators that YAML

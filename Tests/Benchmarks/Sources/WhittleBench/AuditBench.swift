@@ -29,8 +29,28 @@ extension Bench {
             share(ofRate: simdjson, by: folding, one, size: "100 MB"), cores("100 MB", oneCore.seconds, twoCores.seconds),
             memory("100 MB", one.megabytes, twoCores.megabytes),
         ])
+        try addQuestions(against: oneCore.seconds, add)
         try addCompressed(small, add)
         try addLarge(against: one, add)
+    }
+
+    /// What asks for every fact of the log that was folded last: as long as a fact costs the same however many there are, asking takes
+    /// about as long as folding.
+    private func addQuestions(against fold: Double, _ add: ([Figure]) -> Void) throws {
+        for (name, question) in [
+            ("usage list", "usage list -o csv"), ("usage export", "usage export"), ("query needs", "query needs -o csv"),
+        ] {
+            var times: [Double] = []
+            for _ in 0..<rounds {
+                times.append(try run(["sh", "-c", "exec \(whittle) \(question) --db \(folder)/audit.db > /dev/null"]).seconds)
+            }
+            let own = Samples(times).median
+            add([
+                Figure(
+                    name: "\(name), 100 MB: against folding on one core", value: own / fold, unit: "x", limit: .atMost(5),
+                    detail: milliseconds(own))
+            ])
+        }
     }
 
     private func addLarge(against small: Costs, _ add: ([Figure]) -> Void) throws {
