@@ -22,6 +22,8 @@ struct AuditEvent {
     /// Microseconds since 1970-01-01 UTC.
     var receivedAt: Int64?
     var body = AuditBody()
+    /// The member that has another type than those of events have, so that nobody can tell who asked for what.
+    var mistyped: String?
 
     /// Who asked, and as whom.
     struct Caller {
@@ -112,6 +114,10 @@ struct AuditEvent {
     init?(_ value: DocumentValue) {
         guard value.kind == .object, value.value("kind")?.isText("Event") ?? true else { return nil }
         self.init(field: { value.value($0) })
+        let wanted: [(StaticString, DocumentTree.Kind)] = [
+            ("verb", .string), ("requestURI", .string), ("user", .object), ("impersonatedUser", .object),
+        ]
+        mistyped = wanted.first { key, kind in value.value(key).map { !$0.isNull && $0.kind != kind } ?? false }?.0.description
     }
 
     /// Reads an event of its fields; `nil` when they are none of one.

@@ -179,6 +179,10 @@ final class AuditRecordReader {
         for _ in 0..<records.unknown { rejectRecord("not-an-event", "a record is no audit event", line, text) }
         for _ in 0..<records.cutOff { rejectRecord("cut-off", "the event in a record is cut off", line, text) }
         for (event, envelope, isChecked) in records.events {
+            if let member = event.mistyped {
+                rejectRecord("wrong-type", "`\(member)` of the event is of the wrong type", line, text)
+                continue
+            }
             guard let time = event.receivedAt else {
                 rejectRecord("no-time", "the event has no time", line, text)
                 continue

@@ -385,6 +385,25 @@ struct AuditReaderTests {
         #expect(log.requests == 1)
     }
 
+    @Test(
+        "an event whose user or request is of another type is rejected, not guessed",
+        arguments: [
+            (#""user":{"username":"alice"}"#, #""user":"alice""#), (#""user":{"#, #""impersonatedUser":"root","user":{"#),
+            (#""verb":"get""#, #""verb":7"#), (#""user":{"#, #""impersonatedUser":[],"user":{"#),
+        ])
+    func wrongTypes(_ part: String, _ wrong: String) throws {
+        let event = Self.event(1)
+        try #require(event.contains(part))
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        for stage in ["ResponseComplete", "RequestReceived"] {
+            let bad = event.replacing(part, with: wrong).replacing("ResponseComplete", with: stage)
+            let (log, _) = try AuditLogReader().read(try folder.write(bad + "\n" + event + "\n", to: "a.log")) { _ in }
+            #expect(log.rejects == ["wrong-type": 1])
+            #expect(log.events == 1 && log.requests == 1)
+        }
+    }
+
     @Test("zstd, gzip of several members, and damage behind which nothing can be read", arguments: ["zstd -q -c", "gzip -c", "cat"])
     func compression(_ command: String) throws {
         let folder = try Fixtures.TemporaryFolder()
