@@ -6,7 +6,7 @@ struct AuditCSV {
     private let columns: [String]
     private let delimiter: UInt8
 
-    /// Columns with whole events, and those of the tables of AKS.
+    /// Columns with whole events, those of the tables of AKS, and those that tell which log a record is of.
     private static let texts: Set<String> = [
         "log_s", "log", "properties", "@message", "message", "_raw", "line", "event", "body", "textPayload",
     ]
@@ -16,7 +16,7 @@ struct AuditCSV {
         "AuditId", "Level",
     ]
     private static let times: Set<String> = ["RequestReceivedTime", "StageReceivedTime", "TimeGenerated"]
-    private static let categories: Set<String> = ["category", "Category", "Type", "TableName"]
+    private static let categories: Set<String> = ["category", "Category", "Type", "TableName", "@logStream", "logStreamName"]
 
     /// Reads the first line; `nil` when it names no column of an audit log.
     init?(headerLine line: UnsafeBufferPointer<UInt8>) {

@@ -72,7 +72,7 @@ public enum AuditLogFiles {
     /// The earliest time that stands at the beginning of a log.
     private static func firstTime(in path: String) -> Int64? {
         let size = 1 << 16
-        guard let stream = try? ByteStream(path: path) else { return nil }
+        guard let stream = try? ByteStream.open(path: path) else { return nil }
         let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: size)
         defer { bytes.deallocate() }
         var count = 0

@@ -118,7 +118,7 @@ public final class AuditLogReader {
     public func read(
         _ path: String, descriptor: Int32? = nil, commit: (UsageFold) throws -> Void
     ) throws -> (log: UsageFold.Log, unfinished: Int) {
-        let stream = try ByteStream(path: path, descriptor: descriptor)
+        let stream = try ByteStream.open(path: path, descriptor: descriptor)
         let source = BlockSource(stream, path: path, known: known)
         progress.size = stream.size
         var next = block(from: source)

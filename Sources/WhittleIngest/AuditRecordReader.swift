@@ -116,13 +116,14 @@ final class AuditRecordReader {
         let taker = { [self] in take($0, $1, isWrapped: true, isChecked: false) }
         var known = 0
         while json.peek() != 0 || json.position < json.end {
+            let start = json.position
             guard (try? AuditEnvelope.parse(&json, into: tree)) != nil else {
                 if tree.isFull(AuditEnvelope.valueLimit) {
                     reject("too-long", "there are more than \(AuditEnvelope.valueLimit) values in one", line, 1, text)
                     return true
                 }
                 guard known > 0 else { return false }
-                rejectUnreadable(Array(text[json.position...]), line)
+                rejectUnreadable(Array(text[start...]), line)
                 return true
             }
             known += 1

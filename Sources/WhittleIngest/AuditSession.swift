@@ -32,6 +32,8 @@ final class AuditSession {
     private static let control = "control"
     /// Bytes in which the elements of a list must begin.
     private static let headLimit = 1 << 16
+    /// Bytes of values on one line that are held until it ends.
+    private static let rowLimit = 4 << 20
 
     let reader: AuditRecordReader
     private let lineLimit: Int
@@ -161,7 +163,7 @@ final class AuditSession {
             heldLine = line
             if !read(UnsafeBufferPointer(rebasing: bytes[..<end]), line, isUnusual: isUnusual) {
                 held = Array(bytes)
-                giveUp()
+                if let list = listStart() { takeElements(of: list) } else { giveUp() }
             }
             return
         }
@@ -177,14 +179,7 @@ final class AuditSession {
         if isJSON, csv == nil {
             nesting.advance(over: bytes)
             if endsLine, nesting.depth <= 0 || nesting.isInString { return endValue() }
-            if held.count - bytes.count < Self.headLimit, let (start, envelope, depth) = listStart() {
-                var rest = Array(held[start...])
-                let line = heldLine + held[..<start].lineFeedCount
-                held = []
-                (gap, isResumed) = (start, false)
-                state = .list(envelope: envelope, depth: depth)
-                return AuditEnvelope.padded(&rest) { takeElements($0, line) }
-            }
+            if held.count - bytes.count < Self.headLimit, let list = listStart() { return takeElements(of: list) }
             if endsLine, isStrict { return endValue() }
         } else if endsLine {
             state = .idle
@@ -192,6 +187,7 @@ final class AuditSession {
             held = []
             return takeText(text, heldLine)
         }
+        if isJSON, csv == nil, held.count > min(Self.rowLimit, lineLimit), nesting.endings > 0 { takeEndedValues() }
         guard held.count > lineLimit else { return }
         let lines = held.split(separator: UInt8(ascii: "\n"))
         let isOfManyLines = lines.count > 1 || endsLine
@@ -215,8 +211,36 @@ final class AuditSession {
         state = .idle
         if !AuditEnvelope.padded(&text, { read($0, heldLine) }) {
             held = text
+            // What is wrong in one value, or one element of a list, spoils only that.
+            if nesting.depth == 0, !nesting.isInString, held.first == UInt8(ascii: "{"), held.dropLast().lineFeedCount == 0 {
+                if nesting.endings > 1 {
+                    takeEndedValues()
+                } else if let list = listStart() {
+                    return takeElements(of: list)
+                }
+            }
             giveUp()
         }
+    }
+
+    /// Takes the values at hand that have ended, one by one.
+    private func takeEndedValues() {
+        var text = held
+        var (position, line) = (0, heldLine)
+        AuditEnvelope.padded(&text) { bytes in
+            while let end = containerEnd(in: bytes, from: position) {
+                let value = UnsafeBufferPointer(rebasing: bytes[position..<end])
+                if !read(value, line) { reader.rejectUnreadable(Array(value), line) }
+                let next = bytes[end...].firstIndex { $0 > 0x20 } ?? bytes.count
+                line += UnsafeBufferPointer(rebasing: bytes[position..<next]).lineFeedCount
+                position = next
+            }
+        }
+        held = Array(text[position...])
+        heldLine = line
+        nesting = Nesting()
+        held.withUnsafeBufferPointer { nesting.advance(over: $0) }
+        if held.isEmpty { state = .idle }
     }
 
     /// The place behind the object or array that begins there; `nil` when none does, or it goes on behind the bytes.
@@ -306,6 +330,16 @@ final class AuditSession {
     }
 
     // MARK: Elements
+
+    /// Takes the elements of the list that the value at hand is.
+    private func takeElements(of list: (offset: Int, envelope: String, depth: Int)) {
+        var rest = Array(held[list.offset...])
+        let line = heldLine + held[..<list.offset].lineFeedCount
+        held = []
+        (gap, isResumed) = (list.offset, false)
+        state = .list(envelope: list.envelope, depth: list.depth)
+        AuditEnvelope.padded(&rest) { takeElements($0, line) }
+    }
 
     private func takeElements(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int) {
         var line = line

@@ -32,6 +32,7 @@ struct AuditVisitor {
         ("log", "fluent-bit", false), ("message", "message", false), ("MESSAGE", "journald", false), ("log_s", "aks", false),
         ("line", "loki", false), ("_raw", "splunk", false), ("event", "splunk", false), ("@message", "eks", false),
         ("value", "kafka", false), ("payload", "kafka", false), ("body", "text", false), ("stringValue", "otlp", false),
+        ("jsonPayload", "fluent-bit", false), ("textPayload", "text", false),
     ]
 
     private static let ranks = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
@@ -83,8 +84,12 @@ struct AuditVisitor {
         var elements = array.elements
         // Of a row of Logs Insights only the field that holds the message is a record.
         if let first = elements.first, first.kind == .object, first.value("field") != nil {
-            let message = elements.first { $0.value("field")?.isText("@message") ?? false }
-            return message?.value("value").map { visit($0, envelope.isEmpty ? "eks" : envelope, depth + 1) } ?? false
+            let field = { (name: StaticString) in
+                elements.first { $0.value("field")?.isText(name) ?? false }?.value("value")
+            }
+            guard let message = field("@message") else { return false }
+            let visitMessage = { (visitor: inout AuditVisitor) in visitor.visit(message, envelope.isEmpty ? "eks" : envelope, depth + 1) }
+            return field("@logStream").map(Self.isOtherStream) ?? false ? visit(other: visitMessage) : visitMessage(&self)
         }
         // A row of Loki begins with the time.
         if let time = elements.next(), time.kind == .string, !time.bytes.isEmpty, time.bytes.allSatisfy({ $0 &- UInt8(ascii: "0") < 10 }),
@@ -129,6 +134,11 @@ struct AuditVisitor {
             return false
         }
         if let payload = value.value("protoPayload") {
+            // Google Cloud writes what is done to clusters, and to all else, into the same logs.
+            if let service = payload.value("serviceName"), service.kind == .string, !service.isText("k8s.io") {
+                records.skipped += 1
+                return true
+            }
             guard let event = AuditEvent(logEntry: value, payload) else { return false }
             add(event, "gke")
             return true
@@ -146,8 +156,13 @@ struct AuditVisitor {
             visit(rows: rows, columns: columns, envelope.isEmpty ? "aks" : envelope, depth)
             return true
         }
-        guard Self.isOtherLog(value) else { return visit(membersOf: value, envelope, depth) }
-        if let found = attempt({ $0.visit(membersOf: value, envelope, depth) }), found.hasEvents {
+        let visitMembers = { (visitor: inout AuditVisitor) in visitor.visit(membersOf: value, envelope, depth) }
+        return Self.isOtherLog(value) ? visit(other: visitMembers) : visitMembers(&self)
+    }
+
+    /// Visits what says that it is of another log; it may hold events nevertheless.
+    private mutating func visit(other visit: (inout AuditVisitor) -> Bool) -> Bool {
+        if let found = attempt(visit), found.hasEvents {
             add(found)
         } else {
             records.skipped += 1
@@ -250,7 +265,14 @@ struct AuditVisitor {
                 || category == "kube-scheduler" || category == "cluster-autoscaler" || category == "cloud-controller-manager"
                 || category.hasPrefix("csi-") || category == "AllMetrics"
         }
-        guard let stream = (value.value("logStreamName") ?? value.value("logStream"))?.string else { return false }
+        // An entry of Google Cloud that is no audit log entry.
+        if value.value("logName")?.kind == .string, value.value("textPayload") != nil || value.value("jsonPayload") != nil { return true }
+        return (value.value("logStreamName") ?? value.value("logStream") ?? value.value("@logStream")).map(isOtherStream) ?? false
+    }
+
+    /// Whether a stream of CloudWatch Logs is that of another component of the control plane.
+    private static func isOtherStream(_ name: DocumentValue) -> Bool {
+        guard let stream = name.string else { return false }
         let others = ["kube-apiserver-", "authenticator-", "kube-controller-manager-", "cloud-controller-manager-", "kube-scheduler-"]
         return !stream.hasPrefix("kube-apiserver-audit-") && others.contains { stream.hasPrefix($0) }
     }

@@ -6,6 +6,8 @@ import Foundation
 /// they are is told by their first bytes, not by a name.
 final class ByteStream {
     private let path: String
+    /// What is decompressed to the bytes that are read here; `nil` = they are read from the file.
+    private let source: ByteStream?
     let descriptor: Int32
     private let isOwned: Bool
     private var input = [UInt8](repeating: 0, count: 1 << 18)
@@ -17,8 +19,9 @@ final class ByteStream {
     private var failure: IngestError?
     /// Whether the compressed data may end here.
     private var isBetweenParts = true
+    private var taken = 0
     /// Compressed or plain bytes taken from the file.
-    private(set) var consumed = 0
+    var consumed: Int { source?.consumed ?? taken }
     /// Size of a regular file in bytes; `nil` for everything else.
     let size: Int?
 
@@ -29,18 +32,39 @@ final class ByteStream {
         case utf16
     }
 
+    /// Opens a file, and what is compressed in what is compressed: Firehose packs once more what CloudWatch Logs has packed.
+    ///
     /// - Parameter descriptor: an open file that stays the caller's; `nil` opens `path`, where `-` is standard input.
-    /// - Throws: `IngestError.cannotOpen` or `cannotRead`.
-    init(path: String, descriptor given: Int32? = nil) throws(IngestError) {
+    /// - Throws: `IngestError.cannotOpen`, `cannotRead` or `cannotDecompress`.
+    static func open(path: String, descriptor: Int32? = nil) throws(IngestError) -> ByteStream {
+        var stream = try ByteStream(path: path, descriptor: descriptor)
+        for _ in 0..<2 where stream.isDecompressing { stream = try ByteStream(inside: stream) }
+        return stream
+    }
+
+    private init(inside source: ByteStream) throws(IngestError) {
+        (path, self.source, isOwned, descriptor, size) = (source.path, source, false, source.descriptor, source.size)
+        // What is wrong with the source is told when it is read.
+        while pending.count < 4, !isAtEnd { do { try fill() } catch { break } }
+        try begin()
+    }
+
+    private init(path: String, descriptor given: Int32?) throws(IngestError) {
         self.path = path
+        source = nil
         isOwned = given == nil && path != "-"
-        descriptor = given ?? (path == "-" ? 0 : open(path, O_RDONLY | O_CLOEXEC))
+        descriptor = given ?? (path == "-" ? 0 : Foundation.open(path, O_RDONLY | O_CLOEXEC))
         guard descriptor >= 0 else { throw .cannotOpen(path: path, reason: String(cString: strerror(errno))) }
         var status = stat()
         let isRegular = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
         size = isRegular && path != "-" ? Int(status.st_size) : nil
         if given != nil { lseek(descriptor, 0, SEEK_SET) }
         while pending.count < 4, !isAtEnd { try fill() }
+        try begin()
+    }
+
+    /// Finds out what the first bytes are.
+    private func begin() throws(IngestError) {
         isAtEnd = false
         let magic = input[0..<4]
         if pending.count >= 2, magic.starts(with: [0x1F, 0x8B]) {
@@ -80,7 +104,14 @@ final class ByteStream {
 
     /// Whether places of the bytes are not those of the file.
     var isCompressed: Bool {
-        if case .none = decompressor { false } else { true }
+        if case .none = decompressor { source != nil } else { true }
+    }
+
+    private var isDecompressing: Bool {
+        switch decompressor {
+        case .gzip, .zstd: true
+        case .none, .utf16: false
+        }
     }
 
     /// Whether places of the bytes are places of the file.
@@ -90,15 +121,20 @@ final class ByteStream {
     func seek(to offset: Int) {
         guard isSeekable, lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { return }
         pending = 0..<0
-        consumed = offset
+        taken = offset
         isAtEnd = false
     }
 
     private func read(_ target: UnsafeMutablePointer<UInt8>, _ count: Int) throws(IngestError) -> Int {
         var got: Int
+        if let source {
+            got = try source.read(into: target, count: count)
+            taken += got
+            return got
+        }
         repeat { got = Foundation.read(descriptor, target, count) } while got < 0 && errno == EINTR
         guard got >= 0 else { throw .cannotRead(path: path, reason: String(cString: strerror(errno))) }
-        consumed += got
+        taken += got
         return got
     }
 
@@ -155,7 +191,7 @@ final class ByteStream {
             pending = range.lowerBound + used..<range.upperBound
             return produced
         case .gzip(let stream):
-            if isBetweenParts, stream.pointee.total_in == 0, consumed > pending.count, input[pending.lowerBound] == 0 {
+            if isBetweenParts, stream.pointee.total_in == 0, taken > pending.count, input[pending.lowerBound] == 0 {
                 // Tapes and some tools pad with zeros.
                 pending = 0..<0
                 return 0

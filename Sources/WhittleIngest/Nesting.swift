@@ -2,6 +2,8 @@
 struct Nesting {
     private(set) var depth = 0
     private(set) var isInString = false
+    /// Values that have ended: how often no bracket was open any more.
+    private(set) var endings = 0
     private var isEscaped = false
     /// Which of the innermost 64 are arrays; the lowest bit is of the innermost.
     private var arrays: UInt64 = 0
@@ -33,6 +35,7 @@ struct Nesting {
         } else if byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") {
             depth -= 1
             arrays >>= 1
+            if depth == 0 { endings += 1 }
         }
     }
 }

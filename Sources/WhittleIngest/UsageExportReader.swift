@@ -8,7 +8,7 @@ public enum UsageExportReader {
     /// - Throws: `IngestError` when it cannot be opened, is no export, is of a newer version or is cut off: a part of it would
     ///   be no usage of anything.
     public static func read(_ path: String) throws(IngestError) -> UsageFold {
-        let stream = try ByteStream(path: path)
+        let stream = try ByteStream.open(path: path)
         var builder = Builder(path: path)
         var bytes: [UInt8] = []
         let piece = UnsafeMutablePointer<UInt8>.allocate(capacity: 1 << 18)

@@ -421,6 +421,32 @@ struct AuditEnvelopeTests {
         #expect(log.skipped == 5 && log.rejects.isEmpty && log.requests == 1)
     }
 
+    @Test("records of other logs in answers of CloudWatch Logs Insights and of Google Cloud are counted apart; events in them count")
+    func skippedRows() throws {
+        let quoted = Self.quote(Self.event)
+        func row(_ stream: String, _ message: String) -> String {
+            #"[{"field":"@logStream","value":"\#(stream)"},{"field":"@message","value":\#(message)}]"#
+        }
+        let rows = [
+            row("kube-scheduler-9f", #""I0301 text""#), row("kube-apiserver-9f", #""{\"a\":1}""#), row("kube-apiserver-audit-9f", quoted),
+        ]
+        let insights = #"{"results":[\#(rows.joined(separator: ","))]}"# + "\n"
+        let csv = "@logStream,@message\nauthenticator-1,level=info\nkube-apiserver-audit-9f,broken\n"
+        let others = [
+            #"{"logName":"projects/p/logs/cloudaudit.googleapis.com%2Factivity","protoPayload":{"serviceName":"container.googleapis.com","methodName":"google.container.v1.ClusterManager.UpdateCluster"}}"#,
+            #"{"logName":"projects/p/logs/events","jsonPayload":{"reason":"Scheduled"}}"#,
+            #"{"logName":"projects/p/logs/stdout","textPayload":"hello"}"#,
+        ]
+        let held = #"{"logName":"projects/p/logs/audit","jsonPayload":\#(Self.event)}"# + "\n"
+        for (text, skipped, rejects, requests) in [
+            (insights, 2, [:], 1), (csv, 1, ["not-an-event": 1], 0), (others.joined(separator: "\n") + "\n", 3, [:], 0),
+            ("[\(others.joined(separator: ","))]", 3, [:], 0), (held, 0, [:], 1),
+        ] {
+            let log = try fold(text).logs[0]
+            #expect(log.skipped == skipped && log.rejects == rejects && log.requests == requests, "\(text)")
+        }
+    }
+
     @Test("a format takes what it names, whatever is inside")
     func formatsInside() throws {
         let firehose = #"{"records":[{"recordId":"1","data":"\#(Self.base64)"}]}"#

@@ -404,6 +404,58 @@ struct AuditReaderTests {
         }
     }
 
+    @Test(
+        "what is wrong in one element of a list, or one value, on a line spoils only that",
+        arguments: [
+            (#"{"kind":"EventList","items":["#, ",", "]}"), ("[", ",", "]"), (#"{"hits":{"hits":["#, ",", "]}}"), ("", "", ""),
+            ("", " ", ""),
+        ])
+    func badElement(_ head: String, _ between: String, _ tail: String) throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        for (wrong, reason) in [([UInt8](arrayLiteral: 0xFF), "not-utf8"), (Array("\\x".utf8), "not-json")] {
+            // Behind a value that can be read, nobody knows where the next begins unless its text is whole.
+            if head.isEmpty, reason == "not-json" { continue }
+            var line = Array("\(head)\(Self.event(1))\(between)".utf8)
+            let bad = Array(Self.event(2).utf8)
+            line += bad[..<100] + wrong + bad[100...]
+            line += "\(between)\(Self.event(3))\(tail)\n\(Self.event(4))\n".utf8
+            let path = folder.file("a.log")
+            try Data(line).write(to: URL(fileURLWithPath: path))
+            let (log, _) = try AuditLogReader().read(path) { _ in }
+            #expect(log.rejects == [reason: 1] && log.requests == 3)
+        }
+    }
+
+    @Test("any number of values may stand on one line", arguments: ["", " "])
+    func longRow(_ between: String) throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let events = (1...2000).map { Self.event($0) }
+        var options = AuditLogReader.Options()
+        options.lineLimit = 1 << 16
+        for end in ["\n\(Self.event(0))\n", ""] {
+            let path = try folder.write(events.joined(separator: between) + end, to: "a.log")
+            let (log, _) = try AuditLogReader(options: options).read(path) { _ in }
+            #expect(log.rejects.isEmpty && log.requests == events.count + (end.isEmpty ? 0 : 1))
+        }
+    }
+
+    @Test("what is compressed again is decompressed again, and what is wrong inside is damage")
+    func packedTwice() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        for number in 1...2 { _ = try folder.write(Self.event(number) + "\n", to: "\(number).log") }
+        for (command, requests, damaged) in [
+            ("(gzip -c 1.log; gzip -c 2.log) | gzip -c", 2, nil), ("(gzip -c 1.log; gzip -c 2.log) | zstd -q -c", 2, nil),
+            ("(gzip -c 1.log; gzip -c 2.log | head -c 100) | gzip -c", 1, 1),
+        ] {
+            try folder.shell("cd \(folder.path) && \(command) > packed")
+            let (log, _) = try AuditLogReader().read(folder.file("packed")) { _ in }
+            #expect(log.requests == requests && log.rejects["damaged"] == damaged)
+        }
+    }
+
     @Test("zstd, gzip of several members, and damage behind which nothing can be read", arguments: ["zstd -q -c", "gzip -c", "cat"])
     func compression(_ command: String) throws {
         let folder = try Fixtures.TemporaryFolder()
