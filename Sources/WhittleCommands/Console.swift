@@ -14,6 +14,13 @@ package struct Console: Sendable {
     /// Whether standard error is a terminal, so that progress may be shown.
     package var showsProgress: Bool
 
+    /// Characters in a line of the terminal that standard error is, as far as it tells.
+    package var columns: Int {
+        var size = winsize()
+        if ioctl(2, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
+        return environment["COLUMNS"].flatMap { Int($0) } ?? 80
+    }
+
     /// Creates a console.
     package init(
         output: @escaping @Sendable (String) -> Void, error: @escaping @Sendable (String) -> Void,

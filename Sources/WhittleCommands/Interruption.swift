@@ -1,5 +1,7 @@
+import ArgumentParser
 import Dispatch
 import Foundation
+import WhittleIngest
 import WhittleStore
 
 /// Ends the process cleanly when it is interrupted: no half-written file, no half-written progress line.
@@ -12,6 +14,10 @@ package enum Interruption {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInteractive))
             source.setEventHandler {
+                if EndOfInput.isAwaited, EndOfInput.signal == nil {
+                    EndOfInput.set(number)
+                    return
+                }
                 UnfinishedFiles.deleteAll()
                 if isatty(2) == 1 { write(2, "\r\u{1B}[K", 4) }
                 _exit(128 + number)
@@ -20,6 +26,12 @@ package enum Interruption {
             sources.append(source)
         }
     }
+
+    /// From now on the first signal ends standard input, so that what was read is kept; the second ends the process.
+    static func endInput() { EndOfInput.isAwaited = true }
+
+    /// Ends the command, everything being kept, when a signal has ended its input.
+    static func end() throws { if let signal = EndOfInput.signal { throw ExitCode(128 + signal) } }
 
     /// Kept for the life of the process; written once, before anything else runs.
     nonisolated(unsafe) private static var sources: [any DispatchSourceSignal] = []

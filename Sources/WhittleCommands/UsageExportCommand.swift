@@ -36,7 +36,7 @@ struct UsageExportCommand: ParsableCommand {
             fold = try database.usage()
         } else {
             guard db == nil else { throw CommandFailure("name logs or a database, not both", code: .usage) }
-            if let log = try AuditLogFiles.expand(logs).files.first(where: { isSameFile($0, output) }) {
+            if let log = AuditLogFiles.expand(logs).files.first(where: { isSameFile($0, output) }) {
                 throw CommandFailure("-o would replace the log `\(log)`", code: .usage)
             }
             let database = try WhittleDatabase.inMemory(ClusterState())
@@ -57,6 +57,7 @@ struct UsageExportCommand: ParsableCommand {
             try UsageExport.write(fold) { try file.add($0) }
             try file.finish()
         }
+        try Interruption.end()
     }
 }
 
@@ -76,6 +77,10 @@ struct UsageMergeCommand: ParsableCommand {
 
     @Option(name: .long, help: "Database made by `whittle load` (default: $WHITTLE_DB, then ./whittle.db).")
     var db: String?
+
+    func validate() throws {
+        guard (0...1_000_000_000).contains(maxNames) else { throw ValidationError("--max-names must be 0 to 1000000000") }
+    }
 
     func run() throws {
         let console = Console.current

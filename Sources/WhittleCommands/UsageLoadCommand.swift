@@ -23,7 +23,7 @@ struct AuditLogOptions: ParsableArguments {
         guard format == "auto" || AuditFormats.formats.contains(format) else {
             throw ValidationError("`\(format)` is no format: \(AuditFormats.formats.joined(separator: ", ")), auto")
         }
-        guard maxNames >= 0 else { throw ValidationError("--max-names must not be negative") }
+        guard (0...1_000_000_000).contains(maxNames) else { throw ValidationError("--max-names must be 0 to 1000000000") }
         guard threads.map({ (1...64).contains($0) }) ?? true else { throw ValidationError("--threads must be 1 to 64") }
     }
 
@@ -53,7 +53,7 @@ struct UsageLoadCommand: ParsableCommand {
     @Option(help: "Megabytes of log after which what was counted is kept, so that an interruption loses no more.")
     var commitEvery = 1_024
 
-    @Flag(help: "Go on reading as the log grows, through rotation, until interrupted.")
+    @Flag(help: "Go on reading one file as it grows, through rotation, until interrupted; wait for it when it is not there.")
     var follow = false
 
     @Option(name: .long, help: "Database made by `whittle load` (default: $WHITTLE_DB, then ./whittle.db).")
@@ -70,9 +70,14 @@ struct UsageLoadCommand: ParsableCommand {
         var reading = options.reading
         reading.partSize = commitEvery << 20
         let folding = try AuditFolding(
-            reading, rejects: options.rejects, known: try database.foldedLogs(), window: try database.eventWindow()
+            reading, rejects: options.rejects, beside: path, known: try database.foldedLogs(), window: try database.eventWindow()
         ) { try database.add($0, maxNames: options.maxNames) }
-        if follow { try folding.follow(logs[0]) } else { try folding.read(all: logs) }
+        if follow {
+            try folding.follow(logs[0], wasRead: try database.hasFolded(path: logs[0]))
+        } else {
+            try folding.read(all: logs)
+        }
+        try Interruption.end()
     }
 }
 
@@ -83,15 +88,20 @@ final class AuditFolding {
     private let commit: (UsageFold) throws -> Void
     private let rejects: RejectFile?
     private var total = UsageFold.Log(path: "")
+    /// Logs that could not be read.
+    private var failures: [IngestError] = []
     /// Whether every byte of the logs was read as an event.
     private(set) var isWhole = true
     private var logCount = 0
     /// Whether a part of some log was read before.
     private var hasKnown = false
 
+    /// - Parameters:
+    ///   - rejects: file that keeps what is no event; it must not be `database`.
+    ///   - commit: keeps facts.
     init(
-        _ options: AuditLogReader.Options, rejects: String? = nil, known: [Int: Set<KnownLog>] = [:], window: EventWindowState? = nil,
-        commit: @escaping (UsageFold) throws -> Void
+        _ options: AuditLogReader.Options, rejects: String? = nil, beside database: String? = nil, known: [Int: Set<KnownLog>] = [:],
+        window: EventWindowState? = nil, commit: @escaping (UsageFold) throws -> Void
     ) throws {
         reader = AuditLogReader(options: options, known: known, window: window)
         let progress = FoldingProgress(isShown: Console.current.showsProgress)
@@ -102,28 +112,49 @@ final class AuditFolding {
             try commit(fold)
         }
         self.rejects = try rejects.map { try RejectFile($0) }
+        if let database, let rejects = self.rejects, rejects.isFile(database) {
+            throw CommandFailure("--rejects would write into the database `\(database)`", code: .usage)
+        }
         reader.onProgress = { [unowned reader] in progress.update($0, subjects: reader.countSubjects()) }
         if let rejects = self.rejects { reader.onReject = { rejects.add($0) } }
     }
 
     /// Reads files, what is in folders, and what patterns match.
     func read(all paths: [String]) throws {
-        let (files, skipped) = try AuditLogFiles.expand(paths)
-        guard !files.isEmpty else { throw CommandFailure("there is no log in \(paths.map { "`\($0)`" }.joined(separator: ", "))") }
+        let expansion = AuditLogFiles.expand(paths)
+        let files = expansion.files
+        for path in expansion.skipped { Console.current.error("\(path): not read: hidden, a link to a folder, or no file\n") }
+        expansion.failures.forEach(report)
+        guard !files.isEmpty || !failures.isEmpty else {
+            throw CommandFailure("there is no log in \(paths.map { "`\($0)`" }.joined(separator: ", "))")
+        }
         if let rejects, let file = files.first(where: rejects.isFile) {
             throw CommandFailure("--rejects would write into the log `\(file)`", code: .usage)
         }
-        for path in skipped { Console.current.error("\(path): not read: hidden, a link to a folder, or no file\n") }
+        progress.expect(files)
+        // What comes on standard input cannot be read again: an interruption is its end.
+        if files.contains("-") { Interruption.endInput() }
         try read(files)
     }
 
+    private func report(_ failure: IngestError) {
+        progress.finish()
+        Console.current.error("whittle: error: \(failure)\n")
+        failures.append(failure)
+        isWhole = false
+    }
+
     private func read(_ paths: [String]) throws {
-        for path in paths { try read(path) }
+        for path in paths where EndOfInput.signal == nil {
+            do { try read(path) } catch let failure as IngestError { report(failure) }
+        }
         if let fold = reader.take() { try commit(fold) }
         try rejects?.finish()
         let console = Console.current
         if total.events > 0 {
             for line in CoverageText.lines(total, logs: logCount) { console.error("  \(line)\n") }
+        } else if logCount == 0, !hasKnown, !failures.isEmpty {
+            throw CommandFailure("no log could be read")
         } else if logCount > 0, !hasKnown {
             let names = paths.count == 1 ? "`\(paths[0])` holds" : "the logs hold"
             throw CommandFailure("\(names) no audit events")
@@ -149,11 +180,31 @@ final class AuditFolding {
         console.error("\(path): \(CoverageText.summary(log))\n")
     }
 
+    /// Waits for a file to be there, and opens it.
+    private func opened(_ path: String) throws -> Int32 {
+        var isWaiting = false
+        while true {
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+            var status = stat()
+            if descriptor >= 0, fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+                close(descriptor)
+                throw CommandFailure("--follow takes one file, and `\(path)` is a folder", code: .usage)
+            }
+            if descriptor >= 0 { return descriptor }
+            guard errno == ENOENT else { throw IngestError.cannotOpen(path: path, reason: String(cString: strerror(errno))) }
+            if !isWaiting { Console.current.error("\(path): not there yet\n") }
+            isWaiting = true
+            Thread.sleep(forTimeInterval: 1)
+        }
+    }
+
     /// Reads a log as it grows. A file that is renamed is read to its end before the new one, one that is cut off from its start.
-    func follow(_ path: String) throws {
-        var descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw IngestError.cannotOpen(path: path, reason: String(cString: strerror(errno))) }
+    ///
+    /// - Parameter wasRead: whether an earlier load has read a log of this path.
+    func follow(_ path: String, wasRead: Bool) throws {
+        var descriptor = try opened(path)
         defer { close(descriptor) }
+        var isFirst = true
         /// Bytes at the end that were no whole line, and the place behind them.
         var waiting: (count: Int, end: Int) = (0, 0)
         var patience = 3
@@ -167,6 +218,12 @@ final class AuditFolding {
             }
             let (log, unfinished) = try reader.read(path, descriptor: descriptor, commit: commit)
             waiting = (unfinished, log.byteCount + unfinished)
+            if isFirst, wasRead, log.extendedDigest == nil, log.byteCount > 0 {
+                Console.current.error(
+                    "\(path): this is not the log that was read under this name before; what was written to that one since may be in a rotated copy: load it, too\n"
+                )
+            }
+            isFirst = false
             progress.finish()
             if let fold = reader.take() {
                 try commit(fold)
@@ -292,8 +349,19 @@ final class FoldingProgress {
     private let start = Date()
     private var lastUpdate = Date.distantPast
     private var hasWritten = false
+    /// Sizes of the files that are to be read, in bytes; `nil` = not all are known.
+    private var sizes: [Int]?
 
     init(isShown: Bool) { self.isShown = isShown }
+
+    /// The files that are to be read, one after the other.
+    func expect(_ files: [String]) {
+        let sizes = files.compactMap { file -> Int? in
+            var status = stat()
+            return stat(file, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
+        }
+        self.sizes = sizes.count == files.count ? sizes : nil
+    }
 
     func update(_ progress: AuditLogReader.Progress, subjects: @autoclosure () -> Int) {
         guard isShown else { return }
@@ -306,11 +374,14 @@ final class FoldingProgress {
         text += "\(progress.events) events, \(Int(Double(progress.events) / seconds))/s"
         text += ", \(subjects()) subjects"
         if progress.rejected > 0 { text += ", \(progress.rejected) unreadable" }
-        if let size = progress.size, size > 0, progress.bytes > 0 {
-            let left = seconds * Double(size - progress.bytes) / Double(progress.bytes)
-            text += ", \(progress.bytes * 100 / size) %, \(Int(left.rounded(.up))) s left"
+        if let sizes, progress.file < sizes.count {
+            let (size, done) = (sizes.reduce(0, +), sizes[..<progress.file].reduce(progress.bytes, +))
+            if size > 0, done > 0, done <= size {
+                text += ", \(done * 100 / size) %, \(Int((seconds * Double(size - done) / Double(done)).rounded(.up))) s left"
+            }
         }
-        console.error("\r\(text)\u{1B}[K")
+        // A line that is wrapped could not be written over.
+        console.error("\r\(text.prefix(max(console.columns - 1, 1)))\u{1B}[K")
     }
 
     func finish() {

@@ -179,7 +179,7 @@ struct AuditEvent {
                     namespace: attributes.value("namespace")?.string ?? "", name: attributes.value("name")?.string ?? "")
             } else if let attributes = spec.value("nonResourceAttributes") {
                 body.reviewedRequest = Request(
-                    verb: attributes.value("verb")?.string ?? "", path: attributes.value("path")?.string ?? "")
+                    verb: attributes.value("verb")?.string ?? "", path: Credentials.masked(attributes.value("path")?.string ?? ""))
             }
         }
         if group == "rbac.authorization.k8s.io", let reference = object.value("roleRef"),

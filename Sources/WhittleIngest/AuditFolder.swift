@@ -76,9 +76,9 @@ struct AuditFolder: ~Copyable {
             known.callers.append((texts, text(value.address), value.impersonatedUser != nil))
         }
         known.callerValues += new.callers
-        for agent in new.agents { known.agents.append(text(agent)) }
+        for agent in new.agents { known.agents.append(text(Credentials.masked(agent))) }
         for answer in new.answers {
-            known.answers.append((AuditTally.place(ofDecision: answer.decision), text(answer.reason)))
+            known.answers.append((AuditTally.place(ofDecision: answer.decision), text(Credentials.masked(answer.reason))))
         }
         known.answerValues += new.answers
     }
@@ -178,6 +178,7 @@ struct AuditFolder: ~Copyable {
             fact.namespace = text(attributes.namespace)
             if !attributes.name.isEmpty, !verb.isText("deletecollection") { name = attributes.name }
         } else {
+            guard !Credentials.mayBe(in: path) else { return nil }
             fact.apiGroup = -1
             fact.resource = text(path)
         }
@@ -215,7 +216,7 @@ struct AuditFolder: ~Copyable {
                 fact.podUID = text(pod.uid)
             }
             fact.address = text(event.caller.address)
-            fact.userAgent = text(event.userAgent)
+            fact.userAgent = text(Credentials.masked(event.userAgent))
             fact.verb = text(request.verb)
             if let path = request.path {
                 fact.apiGroup = -1
@@ -227,7 +228,7 @@ struct AuditFolder: ~Copyable {
                 fact.namespace = text(request.namespace)
                 fact.name = text(request.name)
             }
-            fact.reason = text(event.reason)
+            fact.reason = text(Credentials.masked(event.reason))
             fact.decision = Int32(UsageKey.Decision.allCases.firstIndex(of: decision) ?? 0)
             fact.codeClass = Int32(clamping: max(event.code, 0) / 100)
             judgement.fact = place(of: fact)

@@ -2,63 +2,67 @@ import Foundation
 
 /// Which files are meant by the paths that a user gives: folders hold rotated logs, patterns are expanded.
 public enum AuditLogFiles {
-    /// Files in the order in which they are to be read, and what of folders is not: hidden files, links to folders, what is no file. What is in a folder or behind a pattern is ordered by the time of its
-    /// first event, so that rotated logs come in the order in which they were written, whatever their names.
-    ///
-    /// - Throws: `IngestError.cannotOpen` when a path, or what a folder holds, cannot be opened, or a pattern matches nothing.
-    public static func expand(_ paths: [String]) throws(IngestError) -> (files: [String], skipped: [String]) {
-        var files: [String] = []
-        var skipped: [String] = []
+    /// What paths stand for.
+    public struct Expansion {
+        /// Files in the order in which they are to be read. What is in a folder or behind a pattern is ordered by the time of its first
+        /// event, so that rotated logs come in the order in which they were written, whatever their names.
+        public fileprivate(set) var files: [String] = []
+        /// What of folders is not to be read: hidden files, links to folders, what is no file.
+        public fileprivate(set) var skipped: [String] = []
+        /// `IngestError.cannotOpen` of each path or folder that cannot be opened, and each pattern that matches nothing.
+        public fileprivate(set) var failures: [IngestError] = []
+    }
+
+    /// Finds the files that paths stand for.
+    public static func expand(_ paths: [String]) -> Expansion {
+        var result = Expansion()
         for path in paths {
             var isDirectory: ObjCBool = false
             if path == "-" || FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) {
-                files += path != "-" && isDirectory.boolValue ? ordered(try contents(of: path, &skipped)) : [path]
+                result.files += path != "-" && isDirectory.boolValue ? ordered(contents(of: path, &result)) : [path]
             } else if path.contains(where: { "*?[".contains($0) }) {
-                let matches = try matches(of: path)
+                let matches = matches(of: path)
+                if matches.isEmpty { result.failures.append(.cannotOpen(path: path, reason: "no file matches")) }
                 var inner: [String] = []
                 for match in matches {
                     let isFolder = FileManager.default.fileExists(atPath: match, isDirectory: &isDirectory) && isDirectory.boolValue
-                    inner += isFolder ? try contents(of: match, &skipped) : [match]
+                    inner += isFolder ? contents(of: match, &result) : [match]
                 }
-                files += ordered(inner)
+                result.files += ordered(inner)
             } else {
-                throw .cannotOpen(path: path, reason: "No such file or directory")
+                result.failures.append(.cannotOpen(path: path, reason: "No such file or directory"))
             }
         }
-        return (files, skipped)
+        return result
     }
 
-    private static func matches(of pattern: String) throws(IngestError) -> [String] {
+    private static func matches(of pattern: String) -> [String] {
         var found = glob_t()
         defer { globfree(&found) }
-        guard glob(pattern, GLOB_BRACE, nil, &found) == 0, let paths = found.gl_pathv else {
-            throw .cannotOpen(path: pattern, reason: "no file matches")
-        }
+        guard glob(pattern, GLOB_BRACE, nil, &found) == 0, let paths = found.gl_pathv else { return [] }
         return (0..<Int(found.gl_pathc)).compactMap { paths[$0].map { String(cString: $0) } }
     }
 
     /// Every file in the folder and below, but none that is hidden.
-    private static func contents(of folder: String, _ skipped: inout [String]) throws(IngestError) -> [String] {
-        let names: [String]
-        do {
-            names = try FileManager.default.contentsOfDirectory(atPath: folder)
-        } catch {
-            throw .cannotOpen(path: folder, reason: "the folder cannot be read")
+    private static func contents(of folder: String, _ result: inout Expansion) -> [String] {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
+            result.failures.append(.cannotOpen(path: folder, reason: "the folder cannot be read"))
+            return []
         }
         var files: [String] = []
         for name in names.sorted() {
             let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
             var status = stat()
             guard !name.hasPrefix("."), stat(path, &status) == 0 else {
-                skipped.append(path)
+                result.skipped.append(path)
                 continue
             }
             // Links to folders are not followed: they may lead back.
             let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
             switch status.st_mode & S_IFMT {
-            case S_IFDIR where !isLink: files += try contents(of: path, &skipped)
+            case S_IFDIR where !isLink: files += contents(of: path, &result)
             case S_IFREG: if status.st_size > 0 { files.append(path) }
-            default: skipped.append(path)
+            default: result.skipped.append(path)
             }
         }
         return files

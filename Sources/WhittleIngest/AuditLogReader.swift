@@ -29,8 +29,8 @@ public final class AuditLogReader {
     public struct Progress: Sendable {
         /// Bytes of the file at hand, compressed or plain.
         public var bytes = 0
-        /// Size of the file at hand; `nil` unknown.
-        public var size: Int?
+        /// The place of the file at hand among all that were read.
+        public var file = -1
         /// Decompressed bytes of all logs.
         public var folded = 0
         /// Events of all logs.
@@ -120,8 +120,10 @@ public final class AuditLogReader {
     ) throws -> (log: UsageFold.Log, unfinished: Int) {
         let stream = try ByteStream.open(path: path, descriptor: descriptor)
         let source = BlockSource(stream, path: path, known: known)
-        progress.size = stream.size
+        progress.file += 1
         var next = block(from: source)
+        // Nothing of this log is in what is being folded.
+        if next == nil, let failure = source.failure { throw failure }
         if !stream.isSeekable, let first = next {
             source.keepKnown(beginningLike: first)
             // What turns out to be known while it is read is forgotten, and only that.
@@ -135,7 +137,8 @@ public final class AuditLogReader {
             sinceTaken += current.count
             let isAtKnownCount = current.endsAtKnownCount
             if !isAtKnownCount { next = block(from: source) }
-            let isAtPartEnd = sinceTaken >= options.partSize && next != nil
+            // What may turn out to be known cannot be handed out yet.
+            let isAtPartEnd = sinceTaken >= options.partSize && next != nil && !source.mayMeetKnown
             while pipeline.count >= (isAtKnownCount || isAtPartEnd || next == nil ? 1 : pipeline.depth) {
                 if let block = pipeline.takeOldest() { take(block, session, source) }
             }
@@ -167,8 +170,6 @@ public final class AuditLogReader {
                 session.reader.reject("damaged", failure.description, source.lineCount, 1, [])
                 collect(source, session)
             }
-        } else if let failure = source.failure {
-            throw failure
         }
         let hasNews = source.hasNews
         let log = source.endPart(unfinished: unfinished)
@@ -323,6 +324,9 @@ private final class BlockSource {
 
     /// Whether some earlier log may still be met.
     var mayBeKnown: Bool { !known.isEmpty }
+
+    /// Whether the end of some earlier log lies ahead, so that what was read so far may be its beginning.
+    var mayMeetKnown: Bool { counts.last.map { $0 > dealt } ?? false }
 
     /// A block was dealt with.
     func note(_ block: AuditBlock) {

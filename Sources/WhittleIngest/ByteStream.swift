@@ -132,6 +132,7 @@ final class ByteStream {
             taken += got
             return got
         }
+        guard size != nil || EndOfInput.waits(for: descriptor) else { return 0 }
         repeat { got = Foundation.read(descriptor, target, count) } while got < 0 && errno == EINTR
         guard got >= 0 else { throw .cannotRead(path: path, reason: String(cString: strerror(errno))) }
         taken += got

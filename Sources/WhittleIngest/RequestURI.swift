@@ -70,7 +70,7 @@ public struct RequestURI: Hashable, Sendable {
             )
         }
         guard let read else {
-            request = Request(verb: verb(false), path: path)
+            request = Request(verb: verb(false), path: Credentials.masked(path))
             return
         }
         (request, apiVersion, parts, isError, hasVerbInPath) = read

@@ -286,6 +286,11 @@ public final class WhittleDatabase: Sendable {
         }
     }
 
+    /// Whether a log of this path was folded.
+    public func hasFolded(path: String) throws(StoreError) -> Bool {
+        try attempt { try Bool.fetchOne($0, sql: "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE path = ?)", arguments: [path]) ?? false }
+    }
+
     /// What the logs that were folded begin with, see `UsageFold.Log.head`.
     public func logHeads() throws(StoreError) -> [String] {
         try attempt { try String.fetchAll($0, sql: "SELECT DISTINCT head FROM checkpoint WHERE head <> ''") }

@@ -48,6 +48,51 @@ struct UsageTests {
         return path
     }
 
+    @Test("a log that cannot be read does not keep the others from counting, in whatever order they come")
+    func badFiles() throws {
+        let workspace = try Workspace()
+        let path = database(workspace)
+        let good = try workspace.write(Self.text(Self.events(5, seed: 1)), to: "good.log")
+        let damaged = workspace.file("damaged")
+        try Data([0x1F, 0x8B, 8, 0, 0, 0]).write(to: URL(fileURLWithPath: damaged))
+        let missing = workspace.file("missing")
+        for logs in [[missing, good], [good, missing], [damaged, good], [good, damaged], [good, workspace.file("no*.log")]] {
+            try FileManager.default.removeItem(atPath: path)
+            let result = whittle(["usage", "load"] + logs + ["--db", database(workspace)])
+            #expect(result.code == 0 && result.errors.contains("whittle: error: cannot"))
+            #expect(whittle("usage", "list", "--db", path).output.contains("pods"))
+        }
+        for logs in [[missing], [damaged], [missing, damaged]] {
+            #expect(whittle(["usage", "load"] + logs + ["--db", database(workspace, "other.db")]).code == 2)
+        }
+        #expect(whittle("usage", "load", workspace.folder.path, "--follow", "--db", path).code == 64)
+    }
+
+    @Test("an interruption ends standard input, and what was read is kept; a log that is followed may come later")
+    func interrupted() throws {
+        let workspace = try Workspace()
+        let path = database(workspace)
+        _ = try workspace.write(Self.text(Self.events(50, seed: 1)), to: "a.log")
+        for signal in ["INT", "TERM"] {
+            let result = try Shell.result(
+                of: """
+                    cp \(path) w.db; rm -f in; mkfifo in; $WHITTLE usage load - --db w.db < in & p=$!
+                    exec 3> in; cat a.log >&3; sleep 0.3; kill -\(signal) $p; wait $p; echo $?
+                    """, in: workspace.folder.path)
+            #expect(result.output == (signal == "INT" ? "130\n" : "143\n"))
+            #expect(result.errors.contains("50 requests"))
+            #expect(whittle("usage", "list", "--db", workspace.file("w.db")).output.contains("pods"))
+        }
+        let late = try Shell.result(
+            of: """
+                cp \(path) w.db; $WHITTLE usage load late.log --follow --db w.db 2> err & p=$!
+                for i in $(seq 100); do grep -q "not there yet" err && break; sleep 0.1; done
+                cp a.log late.log; for i in $(seq 100); do grep -q "50 requests" err && break; sleep 0.1; done
+                kill $p; wait $p; cat err >&2
+                """, in: workspace.folder.path)
+        #expect(late.errors.contains("not there yet") && late.errors.contains("50 requests"))
+    }
+
     @Test("a load that is killed at any moment and run again gives the file of a load that was not")
     func killed() throws {
         let workspace = try Workspace()
@@ -192,6 +237,8 @@ struct UsageTests {
         let text = Self.text(Self.events(3, seed: 1))
         let log = try workspace.write(text, to: "a.log")
         #expect(whittle("usage", "load", log, "--rejects", log, "--db", path).code == 64)
+        #expect(whittle("usage", "load", log, "--rejects", path, "--db", path).code == 64)
+        #expect(whittle("usage", "load", log, "--max-names", "9223372036854775807", "--db", path).code == 64)
         #expect(whittle("usage", "export", log, "-o", log).code == 64)
         #expect(try String(contentsOfFile: log, encoding: .utf8) == text)
         // A log that grows by nothing good is no failure, and what was rejected before stays.

@@ -456,6 +456,49 @@ struct AuditReaderTests {
         }
     }
 
+    @Test("a stream that is longer than what is kept at once counts once: read again, grown, or read to its middle before")
+    func longStream() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        // Without audit IDs nothing else tells that an event was read.
+        let lines = (0..<8_000).map { Self.event($0).replacing("\"auditID\":\"id-\($0)\",", with: "") + "\n" }
+        func pack(_ count: Int) throws -> String {
+            _ = try folder.write(lines[..<count].joined(), to: "a.log")
+            try folder.shell("gzip -c \(folder.file("a.log")) > \(folder.file("a.log.gz"))")
+            return folder.file("a.log.gz")
+        }
+        for (first, second) in [(5_000, 5_000), (5_000, 8_000), (8_000, 8_000)] {
+            var options = AuditLogReader.Options()
+            options.partSize = 1 << 18
+            var (known, parts, requests): ([Int: Set<KnownLog>], Int, Int) = ([:], 0, 0)
+            func keep(_ fold: UsageFold?) {
+                for log in fold?.logs ?? [] {
+                    known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount, head: log.head))
+                    (parts, requests) = (parts + 1, requests + log.requests)
+                }
+            }
+            struct Killed: Error {}
+            let reader = AuditLogReader(options: options)
+            do {
+                _ = try reader.read(try pack(first)) { fold in
+                    keep(fold)
+                    // The last pair stands for a process that ended after some parts.
+                    if first == 8_000, parts == 3 { throw Killed() }
+                }
+                keep(reader.take())
+            } catch is Killed {}
+            #expect(parts > 2)
+            let other = AuditLogReader(options: options, known: known)
+            _ = try other.read(try pack(second)) { keep($0) }
+            keep(other.take())
+            #expect(requests == second)
+            // Another log of the same names is no part of it.
+            let third = AuditLogReader(options: options, known: known)
+            let log = try third.read(try folder.write(lines.reversed().joined(), to: "b.log")) { _ in }.log
+            #expect(log.requests == 8_000)
+        }
+    }
+
     @Test("zstd, gzip of several members, and damage behind which nothing can be read", arguments: ["zstd -q -c", "gzip -c", "cat"])
     func compression(_ command: String) throws {
         let folder = try Fixtures.TemporaryFolder()
