@@ -1,12 +1,14 @@
 import Foundation
 import Synchronization
+import WhittleRender
 
 /// Where a command writes and what it is told by its surroundings; tests put their own in its place.
 package struct Console: Sendable {
     /// Standard output.
     package var output: @Sendable (String) -> Void
-    /// Standard error.
+    /// Standard error; what names of the input could do to a terminal is spelled out.
     package var error: @Sendable (String) -> Void
+    private let status: @Sendable (String) -> Void
     /// Environment variables.
     package var environment: [String: String]
     /// Whether standard output is a terminal that shows colours.
@@ -15,7 +17,7 @@ package struct Console: Sendable {
     package var showsProgress: Bool
 
     /// Characters in a line of the terminal that standard error is, as far as it tells.
-    package var columns: Int {
+    private var columns: Int {
         var size = winsize()
         if ioctl(2, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
         return environment["COLUMNS"].flatMap { Int($0) } ?? 80
@@ -27,11 +29,21 @@ package struct Console: Sendable {
         environment: [String: String] = [:], isColoured: Bool = false, showsProgress: Bool = false
     ) {
         self.output = output
-        self.error = error
+        self.error = { error($0.printable(keepsLines: true)) }
+        status = error
         self.environment = environment
         self.isColoured = isColoured
         self.showsProgress = showsProgress
     }
+
+    /// Shows what goes on in the last line of the terminal, in place of what was shown there.
+    func showStatus(_ text: String) {
+        // A line that is wrapped could not be written over.
+        status("\r\(text.printable().prefix(max(columns - 1, 1)))\u{1B}[K")
+    }
+
+    /// Takes away what `showStatus` has shown.
+    func clearStatus() { status("\r\u{1B}[K") }
 
     /// The console of the running command.
     @TaskLocal package static var current = Console.standard

@@ -153,18 +153,18 @@ final class Progress: @unchecked Sendable {
         lastUpdate = now
         hasWritten = true
         let share = total.map { $0 > 0 ? " (\(done * 100 / $0) %)" : "" } ?? ""
-        console.error("\r\(title): \(done / 1_000_000) MB\(share)\u{1B}[K")
+        console.showStatus("\(title): \(done / 1_000_000) MB\(share)")
     }
 
     /// Says what is done now, if the work has taken long so far.
     func say(_ text: String) {
         guard isShown, Date().timeIntervalSince(start) > 1 else { return }
         hasWritten = true
-        console.error("\r\(text)\u{1B}[K")
+        console.showStatus(text)
     }
 
     func finish() {
-        if hasWritten { console.error("\r\u{1B}[K") }
+        if hasWritten { console.clearStatus() }
         hasWritten = false
     }
 }

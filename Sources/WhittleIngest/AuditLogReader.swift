@@ -118,9 +118,9 @@ public final class AuditLogReader {
     public func read(
         _ path: String, descriptor: Int32? = nil, commit: (UsageFold) throws -> Void
     ) throws -> (log: UsageFold.Log, unfinished: Int) {
+        progress.file += 1
         let stream = try ByteStream.open(path: path, descriptor: descriptor)
         let source = BlockSource(stream, path: path, known: known)
-        progress.file += 1
         var next = block(from: source)
         // Nothing of this log is in what is being folded.
         if next == nil, let failure = source.failure { throw failure }

@@ -23,7 +23,7 @@ public struct Table: Hashable, Sendable {
         let shown = columns.indices.filter { isWide || !wideColumns.contains(columns[$0]) }
         let header = shown.map { Self.title(columns[$0]) }
         // Line ends and control characters of the input must not break the table or the terminal.
-        let body = rows.map { row in shown.map { Self.printable(row[$0]) } }
+        let body = rows.map { row in shown.map { row[$0].printable() } }
         var widths = header.map(\.count)
         for row in body { for (place, cell) in row.enumerated() { widths[place] = max(widths[place], cell.count) } }
         func line(_ cells: [String]) -> String {
@@ -52,7 +52,7 @@ public struct Table: Hashable, Sendable {
     /// A GitHub table.
     public var markdown: String {
         func line(_ cells: [String]) -> String {
-            "| " + cells.map { Self.printable($0).replacing("|", with: "\\|") }.joined(separator: " | ") + " |\n"
+            "| " + cells.map { $0.printable().replacing("|", with: "\\|") }.joined(separator: " | ") + " |\n"
         }
         return line(columns) + line(columns.map { _ in "---" }) + rows.map(line).joined()
     }
@@ -64,12 +64,6 @@ public struct Table: Hashable, Sendable {
             result += character.uppercased()
         }
         return result
-    }
-
-    private static func printable(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else { return text }
-        return text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "\\u{\(String($0.value, radix: 16))}" : String($0) }
-            .joined()
     }
 }
 

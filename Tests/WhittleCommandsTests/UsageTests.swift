@@ -68,6 +68,15 @@ struct UsageTests {
         #expect(whittle("usage", "load", workspace.folder.path, "--follow", "--db", path).code == 64)
     }
 
+    @Test("names of logs cannot write on the terminal")
+    func namesOnTerminal() throws {
+        let workspace = try Workspace()
+        let log = try workspace.write("garbage\n\(Self.text(Self.events(1, seed: 1)))", to: "a\u{1B}[31m\u{202E}.log")
+        let result = whittle("usage", "load", log, "--db", database(workspace))
+        #expect(result.code == 0 && result.errors.contains(#"a\u{1b}[31m\u{202e}.log:1:1: error"#))
+        #expect(!result.errors.unicodeScalars.contains { $0.value == 0x1B || $0.value == 0x202E })
+    }
+
     @Test("an interruption ends standard input, and what was read is kept; a log that is followed may come later")
     func interrupted() throws {
         let workspace = try Workspace()

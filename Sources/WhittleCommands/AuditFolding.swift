@@ -1,0 +1,170 @@
+import Foundation
+import WhittleIngest
+import WhittleModel
+
+/// Reads audit logs one after the other and says what came of them.
+final class AuditFolding {
+    private let reader: AuditLogReader
+    private let progress: FoldingProgress
+    private let commit: (UsageFold) throws -> Void
+    private let rejects: RejectFile?
+    private var total = UsageFold.Log(path: "")
+    /// Logs that could not be read.
+    private var failures: [IngestError] = []
+    /// Whether every byte of the logs was read as an event.
+    private(set) var isWhole = true
+    private var logCount = 0
+    /// Whether a part of some log was read before.
+    private var hasKnown = false
+
+    /// - Parameters:
+    ///   - rejects: file that keeps what is no event; it must not be `database`.
+    ///   - commit: keeps facts.
+    init(
+        _ options: AuditLogReader.Options, rejects: String? = nil, beside database: String? = nil, known: [Int: Set<KnownLog>] = [:],
+        window: EventWindowState? = nil, commit: @escaping (UsageFold) throws -> Void
+    ) throws {
+        reader = AuditLogReader(options: options, known: known, window: window)
+        let progress = FoldingProgress(isShown: Console.current.showsProgress)
+        self.progress = progress
+        self.commit = { fold in
+            progress.finish()
+            DiagnosticReport.write(fold.diagnostics)
+            try commit(fold)
+        }
+        self.rejects = try rejects.map { try RejectFile($0) }
+        if let database, let rejects = self.rejects, rejects.isFile(database) {
+            throw CommandFailure("--rejects would write into the database `\(database)`", code: .usage)
+        }
+        reader.onProgress = { [unowned reader] in progress.update($0, subjects: reader.countSubjects()) }
+        if let rejects = self.rejects { reader.onReject = { rejects.add($0) } }
+    }
+
+    /// Reads files, what is in folders, and what patterns match.
+    func read(all paths: [String]) throws {
+        let expansion = AuditLogFiles.expand(paths)
+        let files = expansion.files
+        for path in expansion.skipped { Console.current.error("\(path): not read: hidden, a link to a folder, or no file\n") }
+        expansion.failures.forEach(report)
+        guard !files.isEmpty || !failures.isEmpty else {
+            throw CommandFailure("there is no log in \(paths.map { "`\($0)`" }.joined(separator: ", "))")
+        }
+        if let rejects, let file = files.first(where: rejects.isFile) {
+            throw CommandFailure("--rejects would write into the log `\(file)`", code: .usage)
+        }
+        progress.expect(files)
+        // What comes on standard input cannot be read again: an interruption is its end.
+        if files.contains("-") { Interruption.endInput() }
+        try read(files)
+    }
+
+    private func report(_ failure: IngestError) {
+        progress.finish()
+        Console.current.error("whittle: error: \(failure)\n")
+        failures.append(failure)
+        isWhole = false
+    }
+
+    private func read(_ paths: [String]) throws {
+        for path in paths where EndOfInput.signal == nil {
+            do { try read(path) } catch let failure as IngestError { report(failure) }
+        }
+        if let fold = reader.take() { try commit(fold) }
+        try rejects?.finish()
+        let console = Console.current
+        if total.events > 0 {
+            for line in CoverageText.lines(total, logs: logCount) { console.error("  \(line)\n") }
+        } else if logCount == 0, !hasKnown, !failures.isEmpty {
+            throw CommandFailure("no log could be read")
+        } else if logCount > 0, !hasKnown {
+            let names = paths.count == 1 ? "`\(paths[0])` holds" : "the logs hold"
+            throw CommandFailure("\(names) no audit events")
+        }
+    }
+
+    private func read(_ path: String) throws {
+        let console = Console.current
+        let (log, unfinished) = try reader.read(path, commit: commit)
+        progress.finish()
+        if unfinished > 0 || log.rejected > 0 { isWhole = false }
+        if unfinished > 0 {
+            console.error("\(path): the last \(unfinished) bytes are no whole line; they are read when the log has grown\n")
+        }
+        let isKnown = log.extendedDigest != nil
+        if isKnown { hasKnown = true }
+        guard log.events > 0 || log.rejected > 0 || log.skipped > 0 else {
+            if unfinished == 0 { console.error("\(path): \(isKnown ? "nothing new" : "no audit events")\n") } else { logCount += 1 }
+            return
+        }
+        logCount += 1
+        total.add(log)
+        console.error("\(path): \(CoverageText.summary(log))\n")
+    }
+
+    /// Waits for a file to be there, and opens it.
+    private func opened(_ path: String) throws -> Int32 {
+        var isWaiting = false
+        while true {
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+            var status = stat()
+            if descriptor >= 0, fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+                close(descriptor)
+                throw CommandFailure("--follow takes one file, and `\(path)` is a folder", code: .usage)
+            }
+            if descriptor >= 0 { return descriptor }
+            guard errno == ENOENT else { throw IngestError.cannotOpen(path: path, reason: String(cString: strerror(errno))) }
+            if !isWaiting { Console.current.error("\(path): not there yet\n") }
+            isWaiting = true
+            Thread.sleep(forTimeInterval: 1)
+        }
+    }
+
+    /// Reads a log as it grows. A file that is renamed is read to its end before the new one, one that is cut off from its start.
+    ///
+    /// - Parameter wasRead: whether an earlier load has read a log of this path.
+    func follow(_ path: String, wasRead: Bool) throws {
+        var descriptor = try opened(path)
+        defer { close(descriptor) }
+        var isFirst = true
+        /// Bytes at the end that were no whole line, and the place behind them.
+        var waiting: (count: Int, end: Int) = (0, 0)
+        var patience = 3
+        while true {
+            var (held, named) = (stat(), stat())
+            fstat(descriptor, &held)
+            let isReplaced = stat(path, &named) == 0 && (named.st_ino != held.st_ino || named.st_dev != held.st_dev)
+            if held.st_size < waiting.end, waiting.count > 0 {
+                Console.current.error(
+                    "\(path): it was cut off: the last \(waiting.count) bytes before that were no whole line and are lost\n")
+            }
+            let (log, unfinished) = try reader.read(path, descriptor: descriptor, commit: commit)
+            waiting = (unfinished, log.byteCount + unfinished)
+            if isFirst, wasRead, log.extendedDigest == nil, log.byteCount > 0 {
+                Console.current.error(
+                    "\(path): this is not the log that was read under this name before; what was written to that one since may be in a rotated copy: load it, too\n"
+                )
+            }
+            isFirst = false
+            progress.finish()
+            if let fold = reader.take() {
+                try commit(fold)
+                Console.current.error("\(path): \(CoverageText.summary(log))\n")
+            }
+            // Who writes may be in the middle of a line when the log is renamed.
+            patience = isReplaced && unfinished > 0 ? patience - 1 : 3
+            if isReplaced, unfinished == 0 || patience == 0 {
+                if unfinished > 0 {
+                    Console.current.error("\(path): the last \(unfinished) bytes before it was replaced are no whole line\n")
+                }
+                (waiting, patience) = ((0, 0), 3)
+                let next = open(path, O_RDONLY | O_CLOEXEC)
+                if next >= 0 {
+                    close(descriptor)
+                    descriptor = next
+                    continue
+                }
+            }
+            Thread.sleep(forTimeInterval: 1)
+        }
+    }
+}

@@ -1,0 +1,49 @@
+import WhittleIngest
+import WhittleModel
+import WhittleRender
+
+/// What logs could show, in words.
+enum CoverageText {
+    static func summary(_ log: UsageFold.Log) -> String {
+        let window = [log.firstEvent, log.lastEvent].compactMap { $0.map(TimeText.rfc3339) }.joined(separator: " to ")
+        var parts = [
+            "\(log.requests) requests from \(log.events) events\(window.isEmpty ? "" : ", \(window)")",
+            "\(log.undecided) undecided, \(log.ignored) refused before authorization, \(log.rejected) unreadable"
+                + (log.rejects.isEmpty ? "" : " (\(counts(log.rejects)))"),
+        ]
+        if log.skipped > 0 { parts.append("\(log.skipped) of other logs") }
+        if log.repeated > 0 { parts.append("\(log.repeated) read before") }
+        if !log.envelopes.isEmpty { parts.append("wrapped: \(counts(log.envelopes))") }
+        return parts.joined(separator: "; ")
+    }
+
+    /// Window, gaps, stages, levels, decisions, and what the wrappers cannot carry.
+    static func lines(_ log: UsageFold.Log, logs: Int) -> [String] {
+        var lines = ["coverage: \(logs) \(logs == 1 ? "log" : "logs"), \(gaps(log.minutes))"]
+        lines.append("stages: \(counts(log.stages)); levels: \(counts(log.levels)); decisions: \(counts(log.decisions))")
+        if log.stages.keys.allSatisfy({ $0 == "RequestReceived" }) {
+            lines.append("no event tells an answer: only stage RequestReceived was logged, which proves nothing")
+        }
+        for envelope in log.envelopes.keys.sorted() {
+            guard let missing = AuditFormats.cannotCarry[envelope] else { continue }
+            lines.append("\(envelope) cannot carry: \(missing.joined(separator: ", "))")
+        }
+        return lines
+    }
+
+    private static func counts(_ counts: [String: Int]) -> String {
+        counts.isEmpty
+            ? "none"
+            : counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.value) \($0.key.isEmpty ? "without" : $0.key)" }
+                .joined(separator: ", ")
+    }
+
+    private static func gaps(_ minutes: Set<Int64>) -> String {
+        let sorted = minutes.sorted()
+        let gaps = zip(sorted, sorted.dropFirst()).filter { $1 - $0 > 10 }
+        guard !gaps.isEmpty else { return "no gap of more than 10 minutes" }
+        let shown = gaps.prefix(3).map { "\(TimeText.rfc3339($0 * 60_000_000)) to \(TimeText.rfc3339($1 * 60_000_000))" }
+        let more = gaps.count > 3 ? " and \(gaps.count - 3) more" : ""
+        return "\(gaps.count) \(gaps.count == 1 ? "gap" : "gaps") of more than 10 minutes: \(shown.joined(separator: ", "))\(more)"
+    }
+}

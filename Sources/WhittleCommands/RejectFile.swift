@@ -1,0 +1,49 @@
+import Foundation
+
+/// Whether a path, where `-` is standard input, leads to a file that is open.
+func sameFile(_ path: String, as descriptor: Int32) -> Bool {
+    var (named, opened) = (stat(), stat())
+    guard fstat(descriptor, &opened) == 0, (path == "-" ? fstat(0, &named) : stat(path, &named)) == 0 else { return false }
+    return named.st_ino == opened.st_ino && named.st_dev == opened.st_dev
+}
+
+/// Lines that are no event, kept as they were in a file that only its owner may read.
+final class RejectFile {
+    private let path: String
+    private let descriptor: Int32
+    private var failure: String?
+
+    init(_ path: String) throws {
+        self.path = path
+        // What an earlier run has put there is not read again.
+        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard descriptor >= 0, fchmod(descriptor, 0o600) == 0 else {
+            throw CommandFailure("cannot write `\(path)`: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// Whether this is the file at `path`.
+    func isFile(_ path: String) -> Bool { sameFile(path, as: descriptor) }
+
+    func add(_ text: UnsafeBufferPointer<UInt8>) {
+        guard !text.isEmpty, failure == nil else { return }
+        let line = Array(text) + (text.last == UInt8(ascii: "\n") ? [] : [UInt8(ascii: "\n")])
+        var start = 0
+        while start < line.count {
+            let written = line.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress.map { $0 + start }, line.count - start) }
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else {
+                failure = String(cString: strerror(errno))
+                return
+            }
+            start += written
+        }
+    }
+
+    /// Says what could not be written.
+    func finish() throws {
+        if let failure { throw CommandFailure("cannot write `\(path)`: \(failure)") }
+    }
+}
