@@ -1,12 +1,5 @@
 import Foundation
 
-/// Whether a path, where `-` is standard input, leads to a file that is open.
-func sameFile(_ path: String, as descriptor: Int32) -> Bool {
-    var (named, opened) = (stat(), stat())
-    guard fstat(descriptor, &opened) == 0, (path == "-" ? fstat(0, &named) : stat(path, &named)) == 0 else { return false }
-    return named.st_ino == opened.st_ino && named.st_dev == opened.st_dev
-}
-
 /// Lines that are no event, kept as they were in a file that only its owner may read.
 final class RejectFile {
     private let path: String
@@ -46,4 +39,11 @@ final class RejectFile {
     func finish() throws {
         if let failure { throw CommandFailure("cannot write `\(path)`: \(failure)") }
     }
+}
+
+/// Whether a path, where `-` is standard input, leads to a file that is open.
+func sameFile(_ path: String, as descriptor: Int32) -> Bool {
+    var (named, opened) = (stat(), stat())
+    guard fstat(descriptor, &opened) == 0, (path == "-" ? fstat(0, &named) : stat(path, &named)) == 0 else { return false }
+    return named.st_ino == opened.st_ino && named.st_dev == opened.st_dev
 }

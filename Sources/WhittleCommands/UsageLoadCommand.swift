@@ -63,6 +63,18 @@ struct UsageLoadCommand: ParsableCommand {
     }
 
     func run() throws {
+        var attempts = 1
+        while true {
+            do {
+                return try load()
+            } catch StoreError.overtaken(let log) where attempts < 10 && !logs.contains("-") {
+                Console.current.error("\(log): another load has added it meanwhile; reading again\n")
+                attempts += 1
+            }
+        }
+    }
+
+    private func load() throws {
         let path = db ?? Console.current.environment["WHITTLE_DB"] ?? "whittle.db"
         let database = try WhittleDatabase.open(path, isReadOnly: false)
         var reading = options.reading

@@ -117,7 +117,13 @@ struct AuditEvent {
         let wanted: [(StaticString, DocumentTree.Kind)] = [
             ("verb", .string), ("requestURI", .string), ("user", .object), ("impersonatedUser", .object),
         ]
-        mistyped = wanted.first { key, kind in value.value(key).map { !$0.isNull && $0.kind != kind } ?? false }?.0.description
+        func isWrong(_ value: DocumentValue?, _ kind: DocumentTree.Kind) -> Bool { value.map { !$0.isNull && $0.kind != kind } ?? false }
+        mistyped = wanted.first { key, kind in isWrong(value.value(key), kind) }?.0.description
+        if let name = value.value("impersonatedUser")?.value("username"), name.kind != .string { mistyped = "impersonatedUser" }
+        // It counts only where no URI tells what was asked for.
+        guard requestURI.isEmpty, let reference = value.value("objectRef") else { return }
+        let texts: [StaticString] = ["apiGroup", "resource", "subresource", "namespace", "name"]
+        if isWrong(reference, .object) || texts.contains(where: { isWrong(reference.value($0), .string) }) { mistyped = "objectRef" }
     }
 
     /// Reads an event of its fields; `nil` when they are none of one.

@@ -78,7 +78,7 @@ struct AuditFolder: ~Copyable {
         known.callerValues += new.callers
         for agent in new.agents { known.agents.append(text(Credentials.masked(agent))) }
         for answer in new.answers {
-            known.answers.append((AuditTally.place(ofDecision: answer.decision), text(Credentials.masked(answer.reason))))
+            known.answers.append((AuditTally.place(ofDecision: answer.decision), text(Credentials.masked(reason: answer.reason))))
         }
         known.answerValues += new.answers
     }
@@ -228,7 +228,7 @@ struct AuditFolder: ~Copyable {
                 fact.namespace = text(request.namespace)
                 fact.name = text(request.name)
             }
-            fact.reason = text(Credentials.masked(event.reason))
+            fact.reason = text(Credentials.masked(reason: event.reason))
             fact.decision = Int32(UsageKey.Decision.allCases.firstIndex(of: decision) ?? 0)
             fact.codeClass = Int32(clamping: max(event.code, 0) / 100)
             judgement.fact = place(of: fact)

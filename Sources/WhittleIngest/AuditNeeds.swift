@@ -83,7 +83,7 @@ package struct AuditNeeds {
     /// The attributes as the authorizer saw them (semantics AUD-7 to AUD-9, AUD-17).
     static func request(of event: AuditEvent) -> Request? {
         if !event.requestURI.isEmpty { return RequestURI(verb: event.verb, uri: event.requestURI).request }
-        guard var request = event.objectRef else { return nil }
+        guard var request = event.objectRef, !request.resource.isEmpty else { return nil }
         // Back-filled from the body, the authorizer saw no name.
         if request.verb == "create", request.subresource.isEmpty { request.name = "" }
         return request

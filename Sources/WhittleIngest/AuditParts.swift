@@ -242,6 +242,8 @@ struct AuditParts: ~Copyable {
         let parts = [user, event.impersonatedUser, event.impersonatedUser == nil ? nil : event.authenticationMetadata, sourceIPs]
         let trees = parts.map { $0.flatMap(Self.tree) }
         guard !zip(parts, trees).contains(where: { $0 != nil && $1 == nil }) else { return nil }
+        // A name that is none is for the general reader.
+        guard trees[1]?.root.value("username").map({ $0.kind == .string }) ?? true else { return nil }
         let number = Int32(users.count)
         let value = AuditEvent.Caller(
             user: trees[0]?.root, impersonated: trees[1]?.root, metadata: trees[2]?.root, sourceIPs: trees[3]?.root)

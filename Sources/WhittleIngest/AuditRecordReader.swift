@@ -1,3 +1,4 @@
+import CScan
 import Foundation
 import WhittleModel
 
@@ -123,8 +124,17 @@ final class AuditRecordReader {
                     return true
                 }
                 guard known > 0 else { return false }
-                rejectUnreadable(Array(text[start...]), line)
-                return true
+                // What is wrong in it spoils only this value, if its brackets tell where it ends.
+                let isOpen = text[start] == UInt8(ascii: "{") || text[start] == UInt8(ascii: "[")
+                guard isOpen, let end = scan_container_end(base + start + 1, base + text.count).map({ base.distance(to: $0) }),
+                    let rest = try? JSONText(text, from: end)
+                else {
+                    rejectUnreadable(Array(text[start...]), line)
+                    return true
+                }
+                rejectUnreadable(Array(text[start..<end]), line)
+                json = rest
+                continue
             }
             known += 1
             if known == 1, isLast || UnsafeBufferPointer(rebasing: text.dropLast()).lineFeedCount > 0 {

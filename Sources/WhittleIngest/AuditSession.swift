@@ -212,11 +212,12 @@ final class AuditSession {
         if !AuditEnvelope.padded(&text, { read($0, heldLine) }) {
             held = text
             // What is wrong in one value, or one element of a list, spoils only that.
-            if nesting.depth == 0, !nesting.isInString, held.first == UInt8(ascii: "{"), held.dropLast().lineFeedCount == 0 {
-                if nesting.endings > 1 {
+            if held.dropLast().lineFeedCount == 0 {
+                if nesting.endings > 1, nesting.depth == 0, !nesting.isInString, held.first == UInt8(ascii: "{") {
                     takeEndedValues()
                 } else if let list = listStart() {
-                    return takeElements(of: list)
+                    takeElements(of: list)
+                    return endList()
                 }
             }
             giveUp()
@@ -330,6 +331,12 @@ final class AuditSession {
     }
 
     // MARK: Elements
+
+    /// The list that was taken apart does not go on.
+    private func endList() {
+        if !held.isEmpty { reader.reject("cut-off", "an element of a list is cut off", heldLine, 1, held) }
+        (held, state, isDroppingElement) = ([], .idle, false)
+    }
 
     /// Takes the elements of the list that the value at hand is.
     private func takeElements(of list: (offset: Int, envelope: String, depth: Int)) {

@@ -100,7 +100,7 @@ struct AuditVisitor {
         // The journal writes a text that cannot be printed as its bytes.
         if array.elements.first?.kind == .number {
             let bytes = array.elements.map { $0.integer.flatMap { UInt8(exactly: $0) } }
-            return bytes.contains(nil) ? false : visit(bytes: bytes.compactMap { $0 }, envelope, depth + 1)
+            if !bytes.contains(nil) { return visit(bytes: bytes.compactMap { $0 }, envelope, depth + 1) }
         }
         for element in array.elements where !visit(element, envelope, depth + 1) { records.unknown += 1 }
         return true
@@ -260,14 +260,18 @@ struct AuditVisitor {
 
     /// Whether a record says that it is of another log of the control plane, which holds no events.
     private static func isOtherLog(_ value: DocumentValue) -> Bool {
-        if let category = (value.value("category") ?? value.value("Category"))?.string {
-            return category == "guard" || category == "kube-apiserver" || category == "kube-controller-manager"
-                || category == "kube-scheduler" || category == "cluster-autoscaler" || category == "cloud-controller-manager"
-                || category.hasPrefix("csi-") || category == "AllMetrics"
-        }
+        if let category = (value.value("category") ?? value.value("Category"))?.string { return isOther(category: category) }
         // An entry of Google Cloud that is no audit log entry.
         if value.value("logName")?.kind == .string, value.value("textPayload") != nil || value.value("jsonPayload") != nil { return true }
         return (value.value("logStreamName") ?? value.value("logStream") ?? value.value("@logStream")).map(isOtherStream) ?? false
+    }
+
+    private static func isOther(category: String) -> Bool {
+        let others = [
+            "guard", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "cluster-autoscaler", "cloud-controller-manager",
+            "AllMetrics",
+        ]
+        return others.contains(category) || category.hasPrefix("csi-")
     }
 
     /// Whether a stream of CloudWatch Logs is that of another component of the control plane.
@@ -294,7 +298,7 @@ struct AuditVisitor {
             if let event = AuditEvent(tableRow: cell) {
                 add(event, Self.nameOfRow(in: envelope, hasImpersonatedUser: places["ImpersonatedUser"] != nil))
             } else if !(cell("log_s").map { visit($0, envelope, depth + 2) } ?? false) {
-                records.unknown += 1
+                if cell("Category")?.string.map(Self.isOther) ?? false { records.skipped += 1 } else { records.unknown += 1 }
             }
         }
     }

@@ -10,8 +10,9 @@ struct LogDigest: ~Copyable {
     /// Bytes seen.
     private(set) var count = 0
     private var head: [UInt8] = []
-    /// The last bytes, at their place modulo twice the span: what is before the last half of a line must be there too.
-    private var tail = [UInt8](repeating: 0, count: 2 * span)
+    /// The last bytes, at their place modulo their count: what is before the last half of a line must be there too.
+    private var tail: [UInt8] = []
+    private static let tailSize = droppable + span
     /// Of every byte, as files of schema 1 know it.
     private var whole: SHA256?
 
@@ -60,30 +61,31 @@ struct LogDigest: ~Copyable {
     mutating func update(_ bytes: UnsafeBufferPointer<UInt8>) {
         whole?.update(bufferPointer: UnsafeRawBufferPointer(bytes))
         if head.count < Self.span { head += bytes.prefix(Self.span - head.count) }
-        let last = UnsafeBufferPointer(rebasing: bytes.suffix(2 * Self.span))
-        let place = (count + bytes.count - last.count) % (2 * Self.span)
+        if tail.isEmpty { tail = [UInt8](repeating: 0, count: Self.tailSize) }
+        let last = UnsafeBufferPointer(rebasing: bytes.suffix(Self.tailSize))
+        let place = (count + bytes.count - last.count) % Self.tailSize
         count += bytes.count
         guard let source = last.baseAddress else { return }
         tail.withUnsafeMutableBufferPointer { tail in
             guard let target = tail.baseAddress else { return }
-            let first = min(last.count, 2 * Self.span - place)
+            let first = min(last.count, Self.tailSize - place)
             (target + place).update(from: source, count: first)
             target.update(from: source + first, count: last.count - first)
         }
     }
 
     /// Line feeds in the last bytes, which are at most `droppable`.
-    func lineFeeds(inLast last: Int) -> Int { (count - last..<count).count { tail[$0 % (2 * Self.span)] == UInt8(ascii: "\n") } }
+    func lineFeeds(inLast last: Int) -> Int { (count - last..<count).count { tail[$0 % Self.tailSize] == UInt8(ascii: "\n") } }
 
     /// Bytes at the end that a digest may leave out.
-    static var droppable: Int { span }
+    static let droppable = 4 << 20
 
     var ofEnds: String { ofEnds(dropping: 0) }
 
     /// The digest without the last bytes, which are at most `droppable`.
     func ofEnds(dropping dropped: Int) -> String {
         let count = count - dropped
-        let bytes = count > Self.span ? (count - Self.span..<count).map { tail[$0 % (2 * Self.span)] } : []
+        let bytes = count > Self.span ? (count - Self.span..<count).map { tail[$0 % Self.tailSize] } : []
         return Self.digest(count, Array(head.prefix(count)), bytes)
     }
 

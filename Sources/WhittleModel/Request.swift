@@ -16,6 +16,8 @@ public struct Request: Hashable, Sendable {
     public var name = ""
     /// The decoded path without query; `nil` makes it a resource request.
     public var path: String?
+    /// What stands in a path, and in other texts of usage, in the place of a credential.
+    public static let maskedCredential = "REDACTED"
 
     /// Creates a resource request.
     public init(

@@ -43,10 +43,10 @@ public struct Need: Hashable, Sendable {
     /// Whether a rule can allow it and nothing else.
     ///
     /// A request for a resource literally called `*` (a 404 that a broad grant allowed) cannot be told from a wildcard.
-    /// Neither can a request in a namespace that no cluster can have (a 404 as well), nor one without verb or resource.
+    /// A URL whose credential is not kept is not known. Neither can a request in a namespace that no cluster can have (a 404 as well), nor one without verb or resource.
     public var isExpressible: Bool {
         guard scope.isEmpty || ServiceAccountName.isLabel(scope[...]), !request.verb.isEmpty else { return false }
-        guard request.path == nil else { return isDeclared || !atom.hasPattern }
+        if let path = request.path { return isDeclared || !atom.hasPattern && !path.contains(Request.maskedCredential) }
         return isDeclared || !request.resource.isEmpty && !atom.hasPattern && !(atom.resource ?? "").hasSuffix("/*")
     }
 

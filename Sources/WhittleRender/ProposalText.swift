@@ -23,7 +23,11 @@ public enum ProposalText {
             let isAllowed = proposal.allows(item.need)
             return "\(isAllowed ? "refused once, and allowed by what is needed now" : "refused and left out"): \(text(item))"
         }
-        lines += proposal.inexpressible.map { "left out, a rule would read the `*` as a wildcard: \(text($0))" }
+        lines += proposal.inexpressible.map { need in
+            let isMasked = need.request.path?.contains(Request.maskedCredential) ?? false
+            return
+                "left out, \(isMasked ? "the credential in it is not kept" : "a rule would read the `*` as a wildcard"): \(text(need))"
+        }
         return lines
     }
 

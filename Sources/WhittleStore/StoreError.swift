@@ -12,6 +12,8 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
     case olderSchema(path: String, found: Int, supported: Int)
     /// A load put another file in its place while it was open.
     case replaced(path: String)
+    /// Another load has added the log, or more of it, since it was read.
+    case overtaken(log: String)
     /// The file holds usage of another cluster than the input.
     case otherCluster(path: String, found: String, given: String)
     /// SQLite refused a statement; values are hidden.
@@ -32,6 +34,7 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
         case .olderSchema(let path, let found, let supported):
             "`\(path)` has schema \(found), this whittle needs schema \(supported) and cannot bring the file to it; make it writable once, or load the input into a new file"
         case .replaced(let path): "`\(path)` was replaced by a load meanwhile and nothing was added; run the command again"
+        case .overtaken(let log): "another load has added `\(log)` meanwhile, and nothing was added twice; run the command again"
         case .otherCluster(let path, let found, let given):
             "`\(path)` holds usage of cluster \(found), the input is of cluster \(given); write another file, or drop the usage with --fresh"
         case .sql(let code, let message): "SQLite error \(code): \(message)"

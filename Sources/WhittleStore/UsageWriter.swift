@@ -25,14 +25,25 @@ struct UsageWriter {
     }
 
     /// Adds a fold; facts in a fixed order, so that equal logs give equal files.
-    func write(_ fold: UsageFold, _ order: Promise<TextOrder>, maxNames: Int) throws {
-        // Another load of the same log may have won since it was read: a log is counted once.
-        var own: Set<String> = []
+    ///
+    /// - Parameter extended: logs that were added through this connection and are parts of longer ones now.
+    /// - Throws: `StoreError.overtaken` when another load has added some of these logs since they were read: a log is counted once, and
+    ///   what a fold counts cannot be taken apart. When it has added all of them, there is nothing to do.
+    func write(_ fold: UsageFold, _ order: Promise<TextOrder>, maxNames: Int, extended: Set<String>) throws {
+        var own = extended
+        var repeated = 0
+        var overtaken: String?
         for log in fold.logs {
-            let isExtension = try log.extendedDigest.map { try own.contains($0) || isKnown($0) } ?? true
-            guard isExtension, try !isKnown(log.digest) else { return }
+            if try isKnown(log.digest) {
+                repeated += 1
+                overtaken = log.path
+            } else if let earlier = log.extendedDigest, try !own.contains(earlier) && !isKnown(earlier) {
+                overtaken = log.path
+            }
             own.insert(log.digest)
         }
+        if repeated > 0, repeated == fold.logs.count { return }
+        if let overtaken { throw StoreError.overtaken(log: overtaken) }
         let facts = try FactWriter(database, writer, dictionaries, fold, order)
         let known = dictionaries.identityCount
         let insertWindow = writer.statement("INSERT OR REPLACE INTO event_window VALUES (1, ?, ?, ?)")

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Synchronization
 import WhittleModel
 import WhittleQueries
 
@@ -14,6 +15,9 @@ public final class WhittleDatabase: Sendable {
     let queue: DatabaseQueue
     /// The file that was opened; another may stand at `path` by now.
     private let inode: UInt64?
+
+    /// Digests of logs that were added and are parts of longer ones now.
+    private let extended = Mutex<Set<String>>([])
 
     private init(path: String, queue: DatabaseQueue, inode: UInt64? = nil) {
         self.path = path
@@ -260,7 +264,8 @@ public final class WhittleDatabase: Sendable {
     /// Adds folded audit logs to the usage.
     ///
     /// - Parameter maxNames: names of a verb on a resource that are kept for one user.
-    /// - Throws: `StoreError.replaced` when a load has put another file in its place since it was opened.
+    /// - Throws: `StoreError.replaced` when a load has put another file in its place since it was opened, `overtaken` when another has
+    ///   added some of the logs.
     public func add(_ fold: UsageFold, maxNames: Int = 1_000) throws(StoreError) {
         let lock = FileLock(path)
         defer { withExtendedLifetime(lock) {} }
@@ -271,8 +276,10 @@ public final class WhittleDatabase: Sendable {
                 let writer = BulkWriter(database)
                 defer { writer.finish() }
                 let dictionaries = try Dictionaries(database, writer, for: fold)
-                try UsageWriter(database, writer, dictionaries).write(fold, order, maxNames: maxNames)
+                try UsageWriter(database, writer, dictionaries).write(
+                    fold, order, maxNames: maxNames, extended: extended.withLock { $0 })
             }
+            extended.withLock { $0.formUnion(fold.logs.compactMap(\.extendedDigest)) }
         } catch {
             throw Self.wrap(error, path: path)
         }

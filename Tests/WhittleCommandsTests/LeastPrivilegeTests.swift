@@ -278,6 +278,33 @@ struct LeastPrivilegeTests {
         #expect(whittle("load", try workspace.write("a: 1\n", to: "none.yaml"), "-o", database).code == 2)
     }
 
+    @Test("what only looks like a credential stays as it is; a masked path is no rule")
+    func harmlessTexts() throws {
+        let workspace = try Workspace()
+        let agents = [
+            "kubectl/v1.30.0 (linux/amd64) kubernetes/abc", "Basic Operator/2", "basic auth/1.0", "token-refresher/1", "retry=standard",
+            "Bearer/1.0", "session=abc",
+        ]
+        let paths = ["/openid/v1/jwks", "/.well-known/openid-configuration", "/oauth/token", "/a=b", "/x/token=abcdef"]
+        var lines: [String] = []
+        for (agent, path) in agents.map({ ($0, "/healthz") }) + paths.map({ ("a/1", $0) }) {
+            lines.append(
+                #"{"kind":"Event","level":"Metadata","auditID":"\#(lines.count)","stage":"ResponseComplete","requestURI":"\#(path)","verb":"get","user":{"username":"system:serviceaccount:shop:cart"},"userAgent":"\#(agent)","responseStatus":{"code":200},"requestReceivedTimestamp":"2026-11-20T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"RBAC: allowed by ClusterRoleBinding \"token=abcdef\" of ClusterRole \"r\" to User \"u\""}}"#
+            )
+        }
+        let log = try workspace.write(lines.joined(separator: "\n") + "\n", to: "audit.log")
+        let database = workspace.file("c.db")
+        #expect(whittle("load", Fixtures.path("demo/cluster"), "-o", database).code == 0)
+        #expect(whittle("usage", "load", log, "--db", database).code == 0)
+        let list = whittle("usage", "list", "--by", "agent", "-o", "json", "--db", database).output
+        for text in agents + paths.dropLast() { #expect(list.contains("\"\(text)\""), "\(text)") }
+        #expect(list.contains("/x/token=REDACTED"))
+        #expect(whittle("usage", "list", "--by", "binding", "-o", "json", "--db", database).output.contains(#""token=abcdef""#))
+        let proposal = whittle("propose", "sa/cart", "-n", "shop", "--db", database).output
+        #expect(proposal.contains("/oauth/token") && proposal.contains("left out, the credential in it is not kept"))
+        #expect(!proposal.split(separator: "\n").contains { !$0.hasPrefix("#") && $0.contains("REDACTED") })
+    }
+
     @Test("tokens planted in every input are found nowhere")
     func noSecretsAreKept() throws {
         let workspace = try Workspace()

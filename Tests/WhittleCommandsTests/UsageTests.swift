@@ -68,6 +68,43 @@ struct UsageTests {
         #expect(whittle("usage", "load", workspace.folder.path, "--follow", "--db", path).code == 64)
     }
 
+    @Test("logs that go on from the same beginning differently, or that another load adds meanwhile, all count")
+    func branches() throws {
+        let workspace = try Workspace()
+        let path = database(workspace)
+        let events = Self.events(12_000, seed: 1)
+        func log(_ name: String, _ parts: ArraySlice<String>...) throws -> String {
+            try workspace.write(Self.text(parts.joined()).replacing(#/"auditID":"[^"]*",/#, with: ""), to: name)
+        }
+        let start = try log("p.log", events[..<2_000])
+        let one = try log("a.log", events[..<2_000], events[2_000..<6_000])
+        let other = try log("b.log", events[..<2_000], events[6_000..<12_000])
+        let apart = try log("c.log", Self.events(50, seed: 2)[...])
+        func requests(_ database: String) throws -> Int {
+            let table = whittle("usage", "list", "--db", database, "-o", "csv", "--no-headers").output
+            let place = try #require(
+                whittle("usage", "list", "--db", database, "-o", "csv").output.split(separator: "\n").first?.split(separator: ",")
+                    .firstIndex(of: "count"))
+            return table.split(separator: "\n").reduce(0) {
+                $0 + (Int($1.split(separator: ",", omittingEmptySubsequences: false)[place]) ?? 0)
+            }
+        }
+        let complete = { (events: ArraySlice<String>) in events.count { $0.contains("ResponseComplete") } }
+        let total = complete(events[..<12_000]) + 50
+        #expect(whittle("usage", "load", start, one, other, apart, "--commit-every", "1", "--db", path).code == 0)
+        #expect(try requests(path) == total)
+        // Both read what was known before, and one of them comes too late.
+        for round in 0..<4 {
+            let result = try Shell.result(
+                of: """
+                    cp \(database(workspace, "fresh.db")) w.db; $WHITTLE usage load p.log --db w.db 2> /dev/null
+                    $WHITTLE usage load a.log --db w.db 2> /dev/null & $WHITTLE usage load a.log c.log --db w.db; echo $?; wait
+                    """, in: workspace.folder.path)
+            #expect(result.output == "0\n", "round \(round)")
+            #expect(try requests(workspace.file("w.db")) == complete(events[..<6_000]) + 50)
+        }
+    }
+
     @Test("names of logs cannot write on the terminal")
     func namesOnTerminal() throws {
         let workspace = try Workspace()
