@@ -1,22 +1,23 @@
 import WhittleModel
 
 /// Credentials in texts that are no place for them: user agents, paths, and reasons of webhooks.
+///
+/// Whoever sends requests chooses these texts, so every step here looks at a byte a bounded number of times.
 enum Credentials {
     /// The text with every credential in it replaced that can be told by its form: a JSON Web Token, what follows `Bearer` or `Basic`,
     /// the value of a parameter named for a secret, and the password of a URL.
     static func masked(_ text: String) -> String {
-        var copy = text
-        guard copy.withUTF8({ mayBe(in: ByteSlice($0)) }) else { return text }
-        let token = #/eyJ[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]{6,}(?:\.[A-Za-z0-9_\-]*)?/#
-        let scheme = #/((?i:bearer)(?:\s|\+|%20|:)+)[A-Za-z0-9+\/=._~\-]{6,}/#
-        let basic = #/((?i:basic)(?:\s|\+|%20|:)+)[A-Za-z0-9+\/]{12,}={0,2}/#
-        let parameter =
-            #/((?i:token|passw(?:or)?d|pwd|secret|api[_\-]?key|access[_\-]?key|session_?id|credentials?|signature)=)[^&;\s"']+/#
-        let password = #/(\/\/[^\/@\s:]*:)[^\/@\s]+@/#
-        let mark = Request.maskedCredential
-        return copy.replacing(token) { _ in mark }.replacing(scheme) { "\($0.output.1)\(mark)" }
-            .replacing(basic) { "\($0.output.1)\(mark)" }
-            .replacing(parameter) { "\($0.output.1)\(mark)" }.replacing(password) { "\($0.output.1)\(mark)@" }
+        var text = text
+        let ranges = text.withUTF8 { mayBe(in: ByteSlice($0)) ? find(in: $0) : [] }
+        guard !ranges.isEmpty else { return text }
+        return text.withUTF8 { bytes in
+            var (result, position): ([UInt8], Int) = ([], 0)
+            for range in ranges {
+                result += bytes[position..<range.lowerBound] + Array(Request.maskedCredential.utf8)
+                position = range.upperBound
+            }
+            return String(decoding: result + bytes[position...], as: UTF8.self)
+        }
     }
 
     /// The reason of a decision; what RBAC says is made of names.
@@ -26,5 +27,98 @@ enum Credentials {
     static func mayBe(in text: ByteSlice) -> Bool {
         text.contains(UInt8(ascii: "=")) || text.contains(UInt8(ascii: "@")) || text.contains("eyJ") || text.contains("earer")
             || text.contains("EARER") || text.contains("asic") || text.contains("ASIC")
+    }
+
+    private static let secrets = [
+        "token", "password", "passwd", "pwd", "secret", "apikey", "api_key", "api-key", "accesskey", "access_key", "access-key",
+        "sessionid", "session_id", "credential", "credentials", "signature",
+    ].map { Array($0.utf8) }
+
+    /// Where credentials stand, in order.
+    private static func find(in bytes: UnsafeBufferPointer<UInt8>) -> [Range<Int>] {
+        var found: [Range<Int>] = []
+        var position = 0
+        while position < bytes.count {
+            switch bytes[position] {
+            case UInt8(ascii: "e") where begins("eyj", at: position, in: bytes):
+                let (end, isToken) = token(at: position, in: bytes)
+                if isToken { found.append(position..<end) }
+                position = end
+            case UInt8(ascii: "B"), UInt8(ascii: "b"):
+                let value =
+                    begins("bearer", at: position, in: bytes)
+                    ? value(behind: position + 6, of: isSchemeByte, atLeast: 6, in: bytes)
+                    : begins("basic", at: position, in: bytes) ? value(behind: position + 5, of: isBase64, atLeast: 12, in: bytes) : nil
+                if let value { found.append(value) }
+                position = value?.upperBound ?? position + 1
+            case UInt8(ascii: "=") where isSecret(before: position, in: bytes):
+                let quote = position + 1 < bytes.count && "\"'".utf8.contains(bytes[position + 1]) ? bytes[position + 1] : nil
+                let start = position + (quote == nil ? 1 : 2)
+                let end = end(of: start, in: bytes) { byte in quote.map { byte != $0 } ?? !(" &;\"'".utf8.contains(byte) || byte < 0x20) }
+                if end > start { found.append(start..<end) }
+                position = end
+            case UInt8(ascii: "/") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "/"):
+                // User and password of a URL.
+                let end = end(of: position + 2, in: bytes) { !("/@ ".utf8.contains($0) || $0 < 0x20) }
+                if end < bytes.count, bytes[end] == UInt8(ascii: "@"),
+                    let colon = bytes[(position + 2)..<end].firstIndex(of: UInt8(ascii: ":")), colon + 1 < end
+                {
+                    found.append(colon + 1..<end)
+                    position = end
+                } else {
+                    position += 1
+                }
+            default: position += 1
+            }
+        }
+        return found
+    }
+
+    /// Whether a word stands there, in letters of either size.
+    private static func begins(_ word: StaticString, at position: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard bytes.count - position >= word.utf8CodeUnitCount else { return false }
+        return (0..<word.utf8CodeUnitCount).allSatisfy { bytes[position + $0] | 0x20 == word.utf8Start[$0] }
+    }
+
+    private static func end(of start: Int, in bytes: UnsafeBufferPointer<UInt8>, while isPart: (UInt8) -> Bool) -> Int {
+        bytes[start...].firstIndex { !isPart($0) } ?? bytes.count
+    }
+
+    /// Where the token that begins there ends, or what looked like one: two or three parts with dots between.
+    private static func token(at start: Int, in bytes: UnsafeBufferPointer<UInt8>) -> (end: Int, isToken: Bool) {
+        let head = end(of: start, in: bytes, while: isTokenByte)
+        guard head - start >= 9, head < bytes.count, bytes[head] == UInt8(ascii: ".") else { return (head, false) }
+        let body = end(of: head + 1, in: bytes, while: isTokenByte)
+        guard body - head > 6 else { return (head, false) }
+        guard body < bytes.count, bytes[body] == UInt8(ascii: ".") else { return (body, true) }
+        return (end(of: body + 1, in: bytes, while: isTokenByte), true)
+    }
+
+    /// The value behind the name of a scheme, and what stands between them.
+    private static func value(
+        behind name: Int, of isPart: (UInt8) -> Bool, atLeast count: Int, in bytes: UnsafeBufferPointer<UInt8>
+    ) -> Range<Int>? {
+        var start = name
+        while start < bytes.count {
+            if " \t+:".utf8.contains(bytes[start]) { start += 1 } else if begins("%20", at: start, in: bytes) { start += 3 } else { break }
+        }
+        guard start > name else { return nil }
+        let end = end(of: start, in: bytes, while: isPart)
+        return end - start >= count ? start..<end : nil
+    }
+
+    /// Whether the name before a `=` is that of a secret, alone or behind another word.
+    private static func isSecret(before place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        secrets.contains { name in
+            place >= name.count && zip(bytes[(place - name.count)..<place], name).allSatisfy { $0 == $1 || $0 | 0x20 == $1 }
+        }
+    }
+
+    private static func isBase64(_ byte: UInt8) -> Bool { isAlphanumeric(byte) || "+/=".utf8.contains(byte) }
+    private static func isSchemeByte(_ byte: UInt8) -> Bool { isBase64(byte) || "._~-".utf8.contains(byte) }
+    private static func isTokenByte(_ byte: UInt8) -> Bool { isAlphanumeric(byte) || "_-".utf8.contains(byte) }
+
+    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+        byte | 0x20 &- UInt8(ascii: "a") < 26 || byte &- UInt8(ascii: "0") < 10
     }
 }

@@ -283,11 +283,17 @@ struct LeastPrivilegeTests {
         let workspace = try Workspace()
         let agents = [
             "kubectl/v1.30.0 (linux/amd64) kubernetes/abc", "Basic Operator/2", "basic auth/1.0", "token-refresher/1", "retry=standard",
-            "Bearer/1.0", "session=abc",
+            "Bearer/1.0", "session=abc", String(repeating: "eyJ", count: 100_000), String(repeating: "//a:", count: 100_000),
+        ]
+        let masked = [
+            ("Authorization: Basic dXNlcjpwbGFudGVk x", "Authorization: Basic REDACTED x"),
+            ("a?Access_Token=p1;b", "a?Access_Token=REDACTED;b"),
+            ("x eyJhbGciOi.J9abcdefg.s-_1 y", "x REDACTED y"), ("git //u:p2@h/x", "git //u:REDACTED@h/x"),
+            ("pwd='p3 q' a", "pwd='REDACTED' a"),
         ]
         let paths = ["/openid/v1/jwks", "/.well-known/openid-configuration", "/oauth/token", "/a=b", "/x/token=abcdef"]
         var lines: [String] = []
-        for (agent, path) in agents.map({ ($0, "/healthz") }) + paths.map({ ("a/1", $0) }) {
+        for (agent, path) in (agents + masked.map(\.0)).map({ ($0, "/healthz") }) + paths.map({ ("a/1", $0) }) {
             lines.append(
                 #"{"kind":"Event","level":"Metadata","auditID":"\#(lines.count)","stage":"ResponseComplete","requestURI":"\#(path)","verb":"get","user":{"username":"system:serviceaccount:shop:cart"},"userAgent":"\#(agent)","responseStatus":{"code":200},"requestReceivedTimestamp":"2026-11-20T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"RBAC: allowed by ClusterRoleBinding \"token=abcdef\" of ClusterRole \"r\" to User \"u\""}}"#
             )
@@ -298,6 +304,7 @@ struct LeastPrivilegeTests {
         #expect(whittle("usage", "load", log, "--db", database).code == 0)
         let list = whittle("usage", "list", "--by", "agent", "-o", "json", "--db", database).output
         for text in agents + paths.dropLast() { #expect(list.contains("\"\(text)\""), "\(text)") }
+        for (_, text) in masked { #expect(list.contains("\"\(text)\""), "\(text)") }
         #expect(list.contains("/x/token=REDACTED"))
         #expect(whittle("usage", "list", "--by", "binding", "-o", "json", "--db", database).output.contains(#""token=abcdef""#))
         let proposal = whittle("propose", "sa/cart", "-n", "shop", "--db", database).output
