@@ -43,7 +43,8 @@ public struct Need: Hashable, Sendable {
     /// Whether a rule can allow it and nothing else.
     ///
     /// A request for a resource literally called `*` (a 404 that a broad grant allowed) cannot be told from a wildcard.
-    /// A URL whose credential is not kept is not known. Neither can a request in a namespace that no cluster can have (a 404 as well), nor one without verb or resource.
+    /// Neither can a request in a namespace that no cluster can have (a 404 as well), nor one without verb or resource. A URL whose
+    /// credential is not kept is not known.
     public var isExpressible: Bool {
         guard scope.isEmpty || ServiceAccountName.isLabel(scope[...]), !request.verb.isEmpty else { return false }
         if let path = request.path { return isDeclared || !atom.hasPattern && !path.contains(Request.maskedCredential) }
