@@ -110,6 +110,12 @@ package struct AuditEnvelope {
         return visitor.visit(bytes: bytes, "", 0) ? visitor.records : nil
     }
 
+    /// Whether a stream of CloudWatch Logs is that of another component of the control plane.
+    static func isOther(stream: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        let others = ["kube-apiserver-", "authenticator-", "kube-controller-manager-", "cloud-controller-manager-", "kube-scheduler-"]
+        return !stream.starts(with: "kube-apiserver-audit-".utf8) && others.contains { stream.starts(with: $0.utf8) }
+    }
+
     // MARK: Lines
 
     /// A line behind what a shipper wrote before it.
@@ -154,7 +160,31 @@ package struct AuditEnvelope {
         guard before.split(whereSeparator: isGap).count <= 32 else { return nil }
         // What begins with a quote and ends with a colon is a member of an object over many lines.
         if before.first == UInt8(ascii: "\""), before.last(where: { $0 > 0x20 }) == UInt8(ascii: ":") { return nil }
-        return Prefixed(rest: UnsafeBufferPointer(rebasing: line[brace...]), envelope: "prefixed")
+        return Prefixed(rest: withoutTail(UnsafeBufferPointer(rebasing: line[brace...])), envelope: "prefixed")
+    }
+
+    /// Without what tools write behind an event that they wrote something before: the bracket around both, or a number.
+    private static func withoutTail(_ text: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
+        guard let last = text.last(where: { $0 > 0x20 }), last == UInt8(ascii: "]") || last &- UInt8(ascii: "0") < 10,
+            var json = try? JSONText(text), (try? json.skipValue()) != nil
+        else { return text }
+        let tail = text[json.position...].filter { $0 > 0x20 }
+        return tail == [UInt8(ascii: "]")] || tail.allSatisfy { $0 &- UInt8(ascii: "0") < 10 }
+            ? UnsafeBufferPointer(rebasing: text[..<json.position]) : text
+    }
+
+    /// Whether a line is what AWS's tools write around messages: the stream of those that follow, or that one was searched.
+    static func isHeading(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        if line.starts(with: "SEARCHEDLOGSTREAMS\t".utf8) { return true }
+        let words = line.prefix(prefixLimit).split { $0 <= 0x20 }
+        return words.count == 2 && words[1].starts(with: "kube-apiserver-audit-".utf8)
+            && Timestamp.microseconds(UnsafeBufferPointer(rebasing: words[0])) != nil
+    }
+
+    /// Whether a line is nothing but a JSON string that holds an object.
+    static func isQuoted(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard line.starts(with: "\"{".utf8), var json = try? JSONText(line), (try? json.skipValue()) != nil else { return false }
+        return json.position == json.end || json.peek() == 0
     }
 
     /// Whether a text ends in what sets the colour of a terminal.
@@ -208,10 +238,10 @@ package struct AuditEnvelope {
         part.utf8.prefix(prefixLimit).contains { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "[") }
     }
 
-    /// Whether a line is of the text format that Kubernetes 1.7 and earlier wrote: `TIME AUDIT: id="…" …`.
+    /// Whether a line is of the text format that Kubernetes 1.7 and earlier wrote, and later ones do if asked to: `TIME AUDIT: id="…" …`.
     package static func isLegacy(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
         guard let first = line.first, first != UInt8(ascii: "{") else { return false }
-        return String(decoding: line.prefix(128), as: UTF8.self).contains(" AUDIT: id=\"")
+        return " \(String(decoding: line.prefix(128), as: UTF8.self))".contains(" AUDIT: id=\"")
     }
 
     // MARK: Packed lines

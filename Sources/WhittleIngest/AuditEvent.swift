@@ -110,18 +110,30 @@ struct AuditEvent {
         var roleRef: (kind: String, name: String)?
     }
 
+    private static let objects: Set<String> = [
+        "user", "impersonatedUser", "authenticationMetadata", "sourceIPs", "objectRef", "responseStatus", "requestObject", "responseObject",
+        "annotations",
+    ]
+
     /// Reads an event; `nil` when the value is none.
     init?(_ value: DocumentValue) {
         guard value.kind == .object, value.value("kind")?.isText("Event") ?? true else { return nil }
-        self.init(field: { value.value($0) })
+        var parsed: [ParsedText] = []
+        defer { withExtendedLifetime(parsed) {} }
+        // Some services write objects as their texts.
+        let field = { (key: StaticString) -> DocumentValue? in
+            guard let member = value.value(key) else { return nil }
+            return Self.objects.contains(key.description) ? ParsedText.unpacked(member, &parsed) : member
+        }
+        self.init(field: field)
         let wanted: [(StaticString, DocumentTree.Kind)] = [
             ("verb", .string), ("requestURI", .string), ("user", .object), ("impersonatedUser", .object),
         ]
         func isWrong(_ value: DocumentValue?, _ kind: DocumentTree.Kind) -> Bool { value.map { !$0.isNull && $0.kind != kind } ?? false }
-        mistyped = wanted.first { key, kind in isWrong(value.value(key), kind) }?.0.description
-        if let name = value.value("impersonatedUser")?.value("username"), name.kind != .string { mistyped = "impersonatedUser" }
+        mistyped = wanted.first { key, kind in isWrong(field(key), kind) }?.0.description
+        if let name = field("impersonatedUser")?.value("username"), name.kind != .string { mistyped = "impersonatedUser" }
         // It counts only where no URI tells what was asked for.
-        guard requestURI.isEmpty, let reference = value.value("objectRef") else { return }
+        guard requestURI.isEmpty, let reference = field("objectRef") else { return }
         let texts: [StaticString] = ["apiGroup", "resource", "subresource", "namespace", "name"]
         if isWrong(reference, .object) || texts.contains(where: { isWrong(reference.value($0), .string) }) { mistyped = "objectRef" }
     }
@@ -161,15 +173,15 @@ struct AuditEvent {
         let annotations = field("annotations")
         decision = annotations?.dotted("authorization.k8s.io/decision")?.string
         reason = annotations?.dotted("authorization.k8s.io/reason")?.string ?? ""
-        receivedAt = (field("requestReceivedTimestamp") ?? field("stageTimestamp") ?? field("timestamp"))?
-            .string.flatMap { Timestamp.microseconds($0) }
+        let times: [StaticString] = ["requestReceivedTimestamp", "stageTimestamp", "timestamp"]
+        receivedAt = times.compactMap { field($0)?.string.flatMap { Timestamp.microseconds($0) } }.first
         if let object = field("requestObject") { readBody(object, response: field("responseObject")) }
     }
 
     /// Whether it says anything but its stage.
     var isTold: Bool { !auditID.isEmpty || !requestURI.isEmpty || !verb.isEmpty }
 
-    private mutating func readBody(_ object: DocumentValue, response: DocumentValue?) {
+    mutating func readBody(_ object: DocumentValue, response: DocumentValue?) {
         body.ignoresReadErrors = object.dotted(AuditNeeds.unsafeDeleteOption)?.bool ?? false
         // The reference to the object may be missing.
         let group = AuditNeeds.request(of: self)?.apiGroup
@@ -204,17 +216,23 @@ struct AuditEvent {
 }
 
 extension DocumentValue {
-    /// The member of a name with dots; also where an exporter wrote `_` for the dots, or took them for objects in objects.
+    /// The member of a name with dots; also where an exporter wrote another sign for them, or took them for objects in objects.
     func dotted(_ key: StaticString) -> DocumentValue? { value(key) ?? dotted(key.description[...]) }
 
     private func dotted(_ key: Substring) -> DocumentValue? {
-        let flat = String(key.map { $0 == "." ? "_" : $0 })
+        let flat = Self.flat(key)
         for (name, member) in members where !member.isNull {
             guard let name = name.string, !name.isEmpty else { continue }
-            if key == name || flat == name { return member }
+            if key == name || flat == Self.flat(name[...]) { return member }
             if key.hasPrefix(name + "."), let found = member.dotted(key.dropFirst(name.count + 1)) { return found }
         }
         return nil
+    }
+
+    /// A name in which all signs that exporters replace are the same.
+    private static func flat(_ name: Substring) -> String {
+        let flat = String(name.map { "./-".contains($0) ? "_" : $0 })
+        return flat.contains("_slash_") ? flat.replacing("_slash_", with: "_") : flat
     }
 
     /// The texts of a list of them; one that stands alone is a list of one.

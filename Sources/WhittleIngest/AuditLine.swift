@@ -118,7 +118,8 @@ struct AuditLine {
                     return cursor.readObject { key, cursor in
                         if key.isText("authorization.k8s.io/decision") { return cursor.takeString(&decision) }
                         if key.isText("authorization.k8s.io/reason") { return cursor.takeString(&reason) }
-                        return cursor.skipValue()
+                        // A shipper may have written another sign for the dots, or an object.
+                        return !key.contains("authorization") && cursor.skipValue()
                     }
                 }
             case 13: if key.isText("requestObject") { return cursor.takeObject(&requestObject) }

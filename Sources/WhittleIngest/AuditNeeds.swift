@@ -65,7 +65,7 @@ package struct AuditNeeds {
             }
         // The handler never answered, the status was put in afterwards (semantics AUD-26).
         case _ where event.code == 200 && event.message == "Connection closed early": use = .unknown
-        case _ where (100..<400).contains(event.code): use = .evidence
+        case _ where (100..<400).contains(event.code) || Self.codesOfHandlers.contains(event.code): use = .evidence
         default: use = .unknown
         }
         guard let request = Self.request(of: event) else {
@@ -80,10 +80,13 @@ package struct AuditNeeds {
         addFlags(event, request, forbidden)
     }
 
+    /// Errors that only what stands behind authorization answers with; others may come from before it.
+    private static let codesOfHandlers: Set<Int> = [404, 405, 406, 409, 410, 412, 415, 422]
+
     /// The attributes as the authorizer saw them (semantics AUD-7 to AUD-9, AUD-17).
     static func request(of event: AuditEvent) -> Request? {
         if !event.requestURI.isEmpty { return RequestURI(verb: event.verb, uri: event.requestURI).request }
-        guard var request = event.objectRef, !request.resource.isEmpty else { return nil }
+        guard var request = event.objectRef, request.path != nil || !request.resource.isEmpty else { return nil }
         // Back-filled from the body, the authorizer saw no name.
         if request.verb == "create", request.subresource.isEmpty { request.name = "" }
         return request

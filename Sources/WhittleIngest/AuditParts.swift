@@ -182,10 +182,17 @@ struct AuditParts: ~Copyable {
         let phase = AuditPhase(stage: event.stage)
         guard !event.auditID.isEmpty, phase != .early else { return 0 }
         let user = Self.hash(of: event.caller.user.name, seed)
-        var (id, verb, uri) = (event.auditID, event.verb, event.requestURI)
+        // Where no URI tells what was asked for, the object does.
+        var (id, verb, uri) = (event.auditID, event.verb, event.requestURI.isEmpty ? Self.words(of: event.objectRef) : event.requestURI)
         return id.withUTF8 { id in
             verb.withUTF8 { verb in uri.withUTF8 { uri in eventHash(ByteSlice(id), user, ByteSlice(verb), ByteSlice(uri), phase) } }
         }
+    }
+
+    private static func words(of request: Request?) -> String {
+        guard let request else { return "" }
+        return request.path
+            ?? [request.apiGroup, request.resource, request.subresource, request.namespace, request.name].joined(separator: " ")
     }
 
     private static func hash(of text: String, _ seed: UInt64) -> UInt64 {

@@ -101,6 +101,8 @@ final class AuditRecordReader {
         isChecked: Bool = false
     ) -> Bool {
         isTextKept = false
+        // A record separator (RFC 7464) is no part of the value behind it.
+        let text = text.first == 0x1E ? UnsafeBufferPointer(rebasing: text.dropFirst()) : text
         var isKnownNew: Bool?
         if isUnusual {
             isKnownNew = isChecked
@@ -273,7 +275,7 @@ final class AuditRecordReader {
         diagnostics.append(
             Diagnostic(
                 .error, id: "legacy-audit-format",
-                "the log is in the text format of API servers before Kubernetes 1.8, which tells no decision",
+                "the log is in the legacy text format of API servers, which tells no decision",
                 at: SourceLocation(file: path, line: line, column: 1),
                 help: "let the API server write JSON: --audit-log-format=json"))
     }

@@ -28,8 +28,8 @@ final class AuditSession {
         ("", "streams", "loki"), ("data", "result", "loki"), ("", "responses", "elastic"), ("hits", "hits", "elastic"),
         ("", "resourceLogs", "otlp"), ("", "results", ""), ("", "data", ""),
     ].map { (parent: $0.0, key: $0.1, envelope: $0.2) }
-    /// What is told of a list that a subscription sends to see whether it arrives: it holds no records.
-    private static let control = "control"
+    /// What is told of a list that is known to be of another log, or to hold nothing: what is no record in it is passed over.
+    private static let other = "other"
     /// Bytes in which the elements of a list must begin.
     private static let headLimit = 1 << 16
     /// Bytes of values on one line that are held until it ends.
@@ -306,13 +306,13 @@ final class AuditSession {
                 return isList ? (json.position, "", 0) : nil
             }
             guard json.take(UInt8(ascii: "{")) else { return nil }
-            var isControl = false
+            var isOther = false
             var parent = ""
             while let key = try? json.scanString(), json.take(UInt8(ascii: ":")) {
                 let name = UnsafeBufferPointer(rebasing: bytes[key.start..<key.start + key.count])
                 let known = Self.lists.first { name.elementsEqual($0.key.utf8) && $0.parent == parent }
                 if json.peek() == UInt8(ascii: "["), let known {
-                    return (json.position + 1, isControl ? Self.control : known.envelope, parent.isEmpty ? 1 : 2)
+                    return (json.position + 1, isOther ? Self.other : known.envelope, parent.isEmpty ? 1 : 2)
                 }
                 if parent.isEmpty, let inner = Self.lists.first(where: { name.elementsEqual($0.parent.utf8) }), json.take(UInt8(ascii: "{"))
                 {
@@ -321,8 +321,12 @@ final class AuditSession {
                 }
                 let start = json.position
                 guard (try? json.skipValue()) != nil else { return nil }
-                if name.elementsEqual("messageType".utf8) {
-                    isControl = bytes[start..<json.position].elementsEqual("\"CONTROL_MESSAGE\"".utf8)
+                let value = bytes[start..<json.position]
+                switch String(decoding: name, as: UTF8.self) {
+                // What a subscription sends to see whether it arrives.
+                case "messageType": isOther = isOther || value.elementsEqual("\"CONTROL_MESSAGE\"".utf8)
+                case "logStream", "logStreamName": isOther = isOther || AuditEnvelope.isOther(stream: value.dropFirst().dropLast())
+                default: break
                 }
                 guard json.take(UInt8(ascii: ",")) else { return nil }
             }
@@ -430,8 +434,10 @@ final class AuditSession {
     private func takeElement(_ element: UnsafeBufferPointer<UInt8>) {
         var envelope = "list"
         if case .list(let name, _) = state { envelope = name }
-        if envelope == Self.control { return reader.skip() }
-        if !read(element, heldLine, envelope: envelope) { reader.rejectUnreadable(Array(element), heldLine) }
+        let isOther = envelope == Self.other
+        readOrSkip(isOther: isOther) {
+            if !read(element, heldLine, envelope: isOther ? "eks" : envelope) { reader.rejectUnreadable(Array(element), heldLine) }
+        }
     }
 
     /// Judges every event in the values of `text`, which is padded; `false` when these cannot be read to the end.
@@ -442,11 +448,25 @@ final class AuditSession {
         return reader.read(text, line, isLast: isLast, envelope: envelope, isUnusual: isUnusual, isChecked: isChecked)
     }
 
+    /// Reads something; what is known to be of another log may hold records nevertheless, and if not is passed over.
+    private func readOrSkip(isOther: Bool, _ body: () -> Void) {
+        if !isOther { body() } else if !reader.tries(body) { reader.skip() }
+    }
+
     // MARK: Texts
 
     /// Takes a line that does not begin like JSON.
     private func takeText(_ text: [UInt8], _ line: Int) {
         if let table = csv { return takeRow(text, line, of: table) }
+        // `aws logs tail` writes the time and the stream before each message.
+        let words = text.prefix(Self.headLimit).split(separator: UInt8(ascii: " "), maxSplits: 2)
+        let isOther = words.count == 3 && words[1].withUnsafeBufferPointer { AuditEnvelope.isOther(stream: $0[...]) }
+        readOrSkip(isOther: isOther) { takeBareText(text, line) }
+    }
+
+    private func takeBareText(_ text: [UInt8], _ line: Int) {
+        if text.withUnsafeBufferPointer(AuditEnvelope.isHeading) { return }
+        if text.withUnsafeBufferPointer(AuditEnvelope.isQuoted) { return reader.readOrReject(text, line, "") }
         let prefix = text.withUnsafeBufferPointer { bytes in
             AuditEnvelope.prefix(of: bytes).map { (Array($0.rest), $0.envelope, $0.isPartial, $0.stream) }
         }

@@ -21,22 +21,25 @@ extension AuditEvent {
             guard let column = Self.columns[key.description], let value = cell(column) else { return nil }
             // The words that tools write for nothing.
             if value.isText("None") || value.isText("null") || value.isText("") { return nil }
-            let first = value.bytes.first
-            guard value.kind == .string, first == UInt8(ascii: "{") || first == UInt8(ascii: "["), let text = value.string,
-                let whole = ParsedText(text)
-            else {
-                return value
-            }
-            parsed.append(whole)
-            return whole.tree.root
+            return ParsedText.unpacked(value, &parsed)
         })
     }
 }
 
 /// JSON that is parsed for as long as its values are used.
-private final class ParsedText {
+final class ParsedText {
     private let bytes: UnsafeMutableBufferPointer<UInt8>
     let tree: DocumentTree
+
+    /// The object or list whose text a value is, which lives as long as `parsed`; any other value as it is.
+    static func unpacked(_ value: DocumentValue, _ parsed: inout [ParsedText]) -> DocumentValue {
+        let first = value.bytes.first
+        guard value.kind == .string, first == UInt8(ascii: "{") || first == UInt8(ascii: "["), let text = value.string,
+            let whole = ParsedText(text)
+        else { return value }
+        parsed.append(whole)
+        return whole.tree.root
+    }
 
     init?(_ text: String) {
         bytes = .allocate(capacity: max(text.utf8.count, 1))

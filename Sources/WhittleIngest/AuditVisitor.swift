@@ -24,15 +24,16 @@ struct AuditVisitor {
         ("items", "list", true), ("events", "eks", true), ("logEvents", "eks", true), ("results", "eks", true), ("records", "aks", true),
         ("Records", "eks", true), ("receivedMessages", "pubsub", true), ("hits", "elastic", true), ("streams", "loki", true),
         ("tables", "aks", true), ("responses", "elastic", true), ("entries", "loki", true), ("resourceLogs", "otlp", true),
-        ("scopeLogs", "otlp", true), ("logRecords", "otlp", true),
+        ("scopeLogs", "otlp", true), ("logRecords", "otlp", true), ("logs", "text", true), ("Tables", "aks", true),
         ("properties", "aks", false), ("_source", "elastic", false), ("kubernetes", "elastic", false), ("audit", "elastic", false),
         ("json", "filebeat", false), ("kubernetes_audit", "filebeat", false), ("attributes", "datadog", false), ("data", "loki", false),
         ("result", "splunk", false), ("values", "loki", false), ("awslogs", "eks", false), ("kinesis", "eks", false),
         ("Data", "eks", false),
-        ("log", "fluent-bit", false), ("message", "message", false), ("MESSAGE", "journald", false), ("log_s", "aks", false),
+        ("log_processed", "fluent-bit", false), ("log", "fluent-bit", false), ("message", "message", false), ("MESSAGE", "journald", false),
+        ("log_s", "aks", false),
         ("line", "loki", false), ("_raw", "splunk", false), ("event", "splunk", false), ("@message", "eks", false),
         ("value", "kafka", false), ("payload", "kafka", false), ("body", "text", false), ("stringValue", "otlp", false),
-        ("jsonPayload", "fluent-bit", false), ("textPayload", "text", false),
+        ("jsonPayload", "fluent-bit", false), ("textPayload", "text", false), ("content", "text", false), ("detail", "text", false),
     ]
 
     private static let ranks = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
@@ -133,7 +134,7 @@ struct AuditVisitor {
         if value.value("apiVersion")?.string?.hasPrefix("audit.k8s.io/") ?? false, value.value("kind")?.isText("Event") ?? false {
             return false
         }
-        if let payload = value.value("protoPayload") {
+        if let payload = value.value("protoPayload") ?? value.value("protopayload_auditlog") {
             // Google Cloud writes what is done to clusters, and to all else, into the same logs.
             if let service = payload.value("serviceName"), service.kind == .string, !service.isText("k8s.io") {
                 records.skipped += 1
@@ -152,17 +153,21 @@ struct AuditVisitor {
             records.skipped += 1
             return true
         }
-        if let columns = value.value("columns"), let rows = value.value("rows"), columns.kind == .array, rows.kind == .array {
+        if let columns = value.value("columns") ?? value.value("Columns"), let rows = value.value("rows") ?? value.value("Rows"),
+            columns.kind == .array, rows.kind == .array
+        {
             visit(rows: rows, columns: columns, envelope.isEmpty ? "aks" : envelope, depth)
             return true
         }
+        if Self.isBulkAction(value) { return true }
         let visitMembers = { (visitor: inout AuditVisitor) in visitor.visit(membersOf: value, envelope, depth) }
         return Self.isOtherLog(value) ? visit(other: visitMembers) : visitMembers(&self)
     }
 
     /// Visits what says that it is of another log; it may hold events nevertheless.
     private mutating func visit(other visit: (inout AuditVisitor) -> Bool) -> Bool {
-        if let found = attempt(visit), found.hasEvents {
+        if var found = attempt(visit), found.hasEvents {
+            (found.skipped, found.unknown) = (found.skipped + found.unknown, 0)
             add(found)
         } else {
             records.skipped += 1
@@ -249,7 +254,17 @@ struct AuditVisitor {
     /// Whether a record says that it is of the log that AKS writes without reads.
     private static func isAdmin(_ value: DocumentValue) -> Bool {
         ((value.value("category") ?? value.value("Category"))?.isText("kube-audit-admin") ?? false)
-            || ((value.value("Type") ?? value.value("TableName"))?.isText("AKSAuditAdmin") ?? false)
+            || ((value.value("Type") ?? value.value("TableName")).map(isAdminTable) ?? false)
+    }
+
+    private static func isAdminTable(_ name: DocumentValue) -> Bool { name.isText("AKSAuditAdmin") || name.isText("ArcK8sAuditAdmin") }
+
+    /// Whether an object is what stands before each document that is sent to Elasticsearch: what to do with it.
+    private static func isBulkAction(_ value: DocumentValue) -> Bool {
+        var members = value.members.makeIterator()
+        guard let (name, target) = members.next(), members.next() == nil, target.kind == .object else { return false }
+        return ["index", "create", "update", "delete"].contains(name.string)
+            && target.members.allSatisfy { key, _ in key.string.map { $0.hasPrefix("_") || $0 == "require_alias" } ?? false }
     }
 
     /// The tables `AKSAudit` and `AKSAuditAdmin` have no column for who was impersonated, unless a query has made one.
@@ -274,11 +289,8 @@ struct AuditVisitor {
         return others.contains(category) || category.hasPrefix("csi-")
     }
 
-    /// Whether a stream of CloudWatch Logs is that of another component of the control plane.
     private static func isOtherStream(_ name: DocumentValue) -> Bool {
-        guard let stream = name.string else { return false }
-        let others = ["kube-apiserver-", "authenticator-", "kube-controller-manager-", "cloud-controller-manager-", "kube-scheduler-"]
-        return !stream.hasPrefix("kube-apiserver-audit-") && others.contains { stream.hasPrefix($0) }
+        name.kind == .string && AuditEnvelope.isOther(stream: name.bytes[...])
     }
 
     /// The rows of a table of Log Analytics, as its API returns it.
@@ -293,11 +305,11 @@ struct AuditVisitor {
                 guard let place = places[name.description], place < cells.count, !cells[place].isNull else { return nil }
                 return cells[place]
             }
-            let isAdmin = cell("Category")?.isText("kube-audit-admin") ?? cell("Type")?.isText("AKSAuditAdmin") ?? false
+            let isAdmin = cell("Category")?.isText("kube-audit-admin") ?? cell("Type").map(Self.isAdminTable) ?? false
             let envelope = isAdmin ? "aks-admin" : envelope
             if let event = AuditEvent(tableRow: cell) {
                 add(event, Self.nameOfRow(in: envelope, hasImpersonatedUser: places["ImpersonatedUser"] != nil))
-            } else if !(cell("log_s").map { visit($0, envelope, depth + 2) } ?? false) {
+            } else if !((cell("log_s") ?? cell("Records") ?? cell("records")).map { visit($0, envelope, depth + 2) } ?? false) {
                 if cell("Category")?.string.map(Self.isOther) ?? false { records.skipped += 1 } else { records.unknown += 1 }
             }
         }

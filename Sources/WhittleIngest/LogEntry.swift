@@ -1,9 +1,10 @@
 import WhittleModel
 
 extension AuditEvent {
-    /// Reads a LogEntry of GKE; `nil` when it names no resource of Kubernetes.
+    /// Reads a LogEntry of GKE; `nil` when it names nothing that was asked for.
     ///
-    /// The record tells neither the groups nor the pod of the caller, and codes are those of gRPC.
+    /// The record tells neither the groups nor the pod of the caller, and codes are those of gRPC. BigQuery holds the same under names
+    /// in which all that is no letter or digit is `_`.
     init?(logEntry entry: DocumentValue, _ payload: DocumentValue) {
         guard let method = payload.value("methodName")?.string else { return nil }
         let permissions = payload.value("authorizationInfo").elements
@@ -26,6 +27,12 @@ extension AuditEvent {
         let statusCode = status?.value("code")?.number ?? 0
         code = Self.httpCode(ofStatus: statusCode)
         if code == 403 { message = status?.value("message")?.string ?? "" }
+        var parsed: [ParsedText] = []
+        defer { withExtendedLifetime(parsed) {} }
+        if let body = payload.value("request") ?? payload.value("requestJson") {
+            let answer = payload.value("response") ?? payload.value("responseJson")
+            readBody(ParsedText.unpacked(body, &parsed), response: answer.map { ParsedText.unpacked($0, &parsed) })
+        }
         let labels = entry.value("labels")
         let told = labels?.dotted("authorization.k8s.io/reason")?.string
         (reason, tellsReason) = (told ?? "", told != nil)
@@ -47,8 +54,12 @@ extension AuditEvent {
         ][code] ?? 500
     }
 
-    /// `GROUP/VERSION[/namespaces/NS]/RESOURCE[/NAME[/SUBRESOURCE]]`, with `core` for the core group.
+    /// `GROUP/VERSION[/namespaces/NS]/RESOURCE[/NAME[/SUBRESOURCE]]`, with `core` for the core group; of a method that names no resource,
+    /// `io.k8s.VERB`, the path of the URL without its first slash.
     private static func request(verb: String, resourceName: String, method: String) -> Request? {
+        if method.split(separator: ".").dropLast().elementsEqual(["io", "k8s"]) {
+            return Request(verb: verb, path: Credentials.masked(resourceName.hasPrefix("/") ? resourceName : "/\(resourceName)"))
+        }
         var parts = resourceName.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         var apiGroup = ""
         if parts.count >= 3, isVersion(parts[1]) {

@@ -1,4 +1,4 @@
-/// RFC 3339 times as the API writes them.
+/// RFC 3339 times as the API writes them, and as tools write them anew: with a space before the time of day, ` UTC` or nothing behind it.
 package enum Timestamp {
     /// Microseconds since 1970-01-01 UTC of `2026-11-23T06:34:42.700297Z`; `nil` when it is no such text.
     package static func microseconds(_ text: String) -> Int64? {
@@ -7,7 +7,7 @@ package enum Timestamp {
     }
 
     static func microseconds(_ bytes: UnsafeBufferPointer<UInt8>) -> Int64? {
-        guard bytes.count >= 20 else { return nil }
+        guard bytes.count >= 19 else { return nil }
         func number(_ range: Range<Int>) -> Int64? {
             var value: Int64 = 0
             for index in range {
@@ -19,11 +19,12 @@ package enum Timestamp {
         }
         guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13),
             let minute = number(14..<16), let second = number(17..<19), (1...12).contains(month), (1...31).contains(day),
-            hour < 24, minute < 60, second < 61
+            day <= lastDay(ofMonth: month, in: year), hour < 24, minute < 60, second < 61, bytes[4] == UInt8(ascii: "-"),
+            bytes[7] == UInt8(ascii: "-"), "Tt ".utf8.contains(bytes[10]), bytes[13] == UInt8(ascii: ":"), bytes[16] == UInt8(ascii: ":")
         else { return nil }
         var position = 19
         var fraction: Int64 = 0
-        if bytes[position] == UInt8(ascii: ".") {
+        if position < bytes.count, bytes[position] == UInt8(ascii: ".") {
             position += 1
             var scale: Int64 = 100_000
             while position < bytes.count, bytes[position] &- UInt8(ascii: "0") < 10 {
@@ -32,9 +33,10 @@ package enum Timestamp {
                 position += 1
             }
         }
-        guard position < bytes.count else { return nil }
         var offset: Int64 = 0
-        switch bytes[position] {
+        let zone = UnsafeBufferPointer(rebasing: bytes[position...])
+        switch zone.first ?? UInt8(ascii: " ") {
+        case UInt8(ascii: " "): guard bytes[10] == UInt8(ascii: " "), zone.isEmpty || zone.elementsEqual(" UTC".utf8) else { return nil }
         case UInt8(ascii: "Z"), UInt8(ascii: "z"): guard position + 1 == bytes.count else { return nil }
         case UInt8(ascii: "+"), UInt8(ascii: "-"):
             guard position + 6 == bytes.count, let hours = number(position + 1..<position + 3),
@@ -45,6 +47,14 @@ package enum Timestamp {
         }
         let seconds = days(year: year, month: month, day: day) * 86_400 + hour * 3_600 + minute * 60 + second - offset
         return seconds * 1_000_000 + fraction
+    }
+
+    private static func lastDay(ofMonth month: Int64, in year: Int64) -> Int64 {
+        switch month {
+        case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
+        case 4, 6, 9, 11: 30
+        default: 31
+        }
     }
 
     /// Days since 1970-01-01 of a Gregorian date.

@@ -87,25 +87,39 @@ public struct ForbiddenMessage: Hashable, Sendable {
             guard let path = scanner.quoted() else { return nil }
             request = Request(verb: Self.unescaped(verb), path: Self.unescaped(path))
         } else {
-            guard scanner.take("resource "), let combined = scanner.quoted(), scanner.take(" in API group "),
-                let apiGroup = scanner.quoted()
-            else { return nil }
+            guard let (resource, apiGroup, subresource) = Self.resource(&scanner) else { return nil }
             var namespace = ""
-            if scanner.take(" in the namespace ") {
+            if scanner.take("in the namespace ") {
                 guard let quoted = scanner.quoted() else { return nil }
                 namespace = quoted
-            } else if !scanner.take(" at the cluster scope") {
+            } else if !scanner.take("at the cluster scope") {
                 return nil
             }
-            let (resource, subresource) = combined.splitBytes(at: "/")
             request = Request(
                 verb: Self.unescaped(verb), apiGroup: Self.unescaped(apiGroup),
-                resource: Self.unescaped(resource), subresource: Self.unescaped(subresource ?? ""),
+                resource: Self.unescaped(resource), subresource: Self.unescaped(subresource),
                 namespace: Self.unescaped(namespace), name: name)
         }
         self.user = Self.unescaped(user)
+        // Before Kubernetes 1.9 the sentence ended.
+        _ = scanner.take(".")
         reason = scanner.take(": ") ? scanner.rest : ""
         guard scanner.isAtEnd || !reason.isEmpty else { return nil }
+    }
+
+    /// `resource "pods/log" in API group "" `; before Kubernetes 1.12 `pods/log ` or `deployments.apps/scale `.
+    private static func resource(_ scanner: inout TextScanner) -> (resource: String, apiGroup: String, subresource: String)? {
+        var rest = scanner
+        if rest.take("resource "), let combined = rest.quoted() {
+            guard rest.take(" in API group "), let apiGroup = rest.quoted(), rest.take(" ") else { return nil }
+            scanner = rest
+            let (resource, subresource) = combined.splitBytes(at: "/")
+            return (resource, apiGroup, subresource ?? "")
+        }
+        guard let word = scanner.word() else { return nil }
+        let (whole, subresource) = word.splitBytes(at: "/")
+        let (resource, apiGroup) = whole.splitBytes(at: ".")
+        return (resource, apiGroup ?? "", subresource ?? "")
     }
 
     /// The server escapes `&`, `<` and `>` for HTML in this text.

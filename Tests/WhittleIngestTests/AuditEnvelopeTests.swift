@@ -46,6 +46,18 @@ struct AuditEnvelopeTests {
             return "\"\(column)\":\(text.hasPrefix("{") ? quote(text) : text)"
         }.joined(separator: ",") + #","PodName":"kube-apiserver-1"}"#
 
+    /// The event with its objects as texts.
+    private static let ofTexts = ["user", "objectRef", "responseStatus", "annotations"].reduce(event) { event, name in
+        let text = String(event[event.range(of: "\"\(name)\":").map { $0.upperBound... } ?? event.startIndex...])
+        var (depth, end) = (0, text.startIndex)
+        for index in text.indices {
+            depth += text[index] == "{" ? 1 : text[index] == "}" ? -1 : 0
+            end = text.index(after: index)
+            if depth == 0 { break }
+        }
+        return event.replacing("\"\(name)\":\(text[..<end])", with: "\"\(name)\":\(quote(String(text[..<end])))")
+    }
+
     /// Annotations as the agent of Elastic renames them, and as an exporter that takes dots for objects writes them.
     private static let dedotted = event.replacing("authorization.k8s.io/", with: "authorization_k8s_io/")
     private static let nested = event.replacing(
@@ -156,8 +168,34 @@ struct AuditEnvelopeTests {
         ),
         Envelope(testDescription: "prefixed", text: "\"key\"\t\(event)"),
         Envelope(testDescription: "", text: "\u{1E}\(event)"),
+        Envelope(testDescription: "journald", text: "\u{1E}{\"MESSAGE\":\(quoted)}\n\u{1E}{\"MESSAGE\":\(quoted)}", events: 2),
         Envelope(testDescription: "", text: "\u{FEFF}\(event)"),
         Envelope(testDescription: "", text: "\(event),"),
+        Envelope(testDescription: "", text: dedotted),
+        Envelope(testDescription: "", text: nested),
+        Envelope(testDescription: "", text: event.replacing("authorization.k8s.io/", with: "authorization-k8s-io/")),
+        Envelope(testDescription: "", text: event.replacing("authentication.kubernetes.io/", with: "authentication_kubernetes_io_slash_")),
+        Envelope(testDescription: "", text: event.replacing("T10:00:00.000001Z", with: " 10:00:00.000001 UTC")),
+        Envelope(testDescription: "", text: event.replacing("T10:00:00.000001Z", with: " 10:00:00.000001000")),
+        Envelope(testDescription: "", text: ofTexts),
+        Envelope(testDescription: "", text: quoted),
+        Envelope(testDescription: "", text: #"{"create":{"_index":"i"}}"# + "\n\(event)\n" + #"{"index":{}}"#),
+        Envelope(testDescription: "", text: "2026-03-01T10:00:00.1+00:00 kube-apiserver-audit-9f \n{\n\(event.dropFirst())"),
+        Envelope(testDescription: "prefixed", text: "kube.audit: [1772359200.000000000, \(event)]"),
+        Envelope(
+            testDescription: "prefixed",
+            text:
+                "EVENTS\t37\t1772359200123\tkube-apiserver-audit-9f\t\(event)\t1772359200100\nSEARCHEDLOGSTREAMS\tTrue\tkube-apiserver-audit-9f"
+        ),
+        Envelope(testDescription: "text", text: #"{"logs":[{"content":\#(quoted),"line_num":"1"}],"isQueryComplete":true}"#),
+        Envelope(testDescription: "text", text: #"{"version":"0","source":"x","detail":\#(event)}"#),
+        Envelope(testDescription: "fluent-bit", text: #"{"log_processed":\#(event),"stream":"stdout"}"#),
+        Envelope(testDescription: "aks-admin", text: tableRow.replacing(#""Type":"AKSAudit""#, with: #""Type":"ArcK8sAuditAdmin""#)),
+        Envelope(
+            testDescription: "aks",
+            text:
+                #"{"Tables":[{"TableName":"T","Columns":[{"ColumnName":"Records"}],"Rows":[[{"records":[{"category":"kube-audit","properties":{"log":\#(quoted)}}]}]]}]}"#
+        ),
         Envelope(testDescription: "prefixed", text: #"2026-03-01T10:00:00Z {job="audit", pod="a"} \#(event)"#),
         Envelope(testDescription: "prefixed", text: #"<14>1 2026-03-01T10:00:00Z host k 1 ID7 [a@1 b="c"][d@1 e="f g"] \#(event)"#),
         Envelope(testDescription: "message", text: #"{"message":\#(quote("[pod/a/b] \(event)"))}"#),
@@ -419,6 +457,15 @@ struct AuditEnvelopeTests {
         let stream = #"{"messageType":"DATA_MESSAGE","logStream":"authenticator-9f","logEvents":[{"message":"level=info"}]}"# + "\n"
         let log = try fold(control + others + stream + Self.event + "\n").logs[0]
         #expect(log.skipped == 5 && log.rejects.isEmpty && log.requests == 1)
+        // Firehose puts messages behind each other without line ends, or with some inside; `aws logs tail` writes the stream on each line.
+        let held =
+            #"{"messageType":"DATA_MESSAGE","logStream":"kube-scheduler-9f","logEvents":[{"message":"I0301 text"},{"message":\#(Self.quoted)}]}"#
+        let tail =
+            "2026-03-01T10:00:01+00:00 authenticator-9f time=\"…\" level=info {\"a\":1}\n2026-03-01T10:00:01+00:00 kube-apiserver-audit-9f {\n"
+        for text in [held, held.replacing("[", with: "[\n")] {
+            let joined = try fold(stream.dropLast() + control.dropLast() + text + "\n" + tail).logs[0]
+            #expect(joined.skipped == 4 && joined.rejects == ["not-json": 1] && joined.requests == 1)
+        }
     }
 
     @Test("records of other logs in answers of CloudWatch Logs Insights and of Google Cloud are counted apart; events in them count")
@@ -739,6 +786,53 @@ struct AuditEnvelopeTests {
                 "io.k8s.core.v1.pods.exec.create", with: "x.create")
             #expect(AuditEnvelope.contents(of: bad).unknown == 1)
         }
+    }
+
+    @Test("GKE: paths of URLs, bodies of reviews, and operations that several requests share; the same in the names of BigQuery")
+    func gkeRequests() throws {
+        func entry(_ method: String, _ name: String, _ more: String = "") -> String {
+            #"{"insertId":"i\#(name)","operation":{"id":"o1"},"timestamp":"2026-03-01T10:00:00Z","labels":{"authorization.k8s.io/decision":"allow"},"#
+                + #""protoPayload":{"serviceName":"k8s.io","methodName":"\#(method)","resourceName":"\#(name)","authenticationInfo":{"principalEmail":"u"}\#(more)}}"#
+        }
+        let spec =
+            #"{"spec":{"user":"system:serviceaccount:shop:x","resourceAttributes":{"verb":"get","resource":"pods","namespace":"shop"}}}"#
+        let review = #","request":\#(spec),"response":{"status":{"allowed":false}}"#
+        let entries = [
+            entry("io.k8s.get", "readyz"), entry("io.k8s.get", "api/v1"),
+            entry("io.k8s.core.v1.secrets.get", "core/v1/namespaces/prod/secrets/db"),
+            entry("io.k8s.authorization.v1.subjectaccessreviews.create", "authorization.k8s.io/v1/subjectaccessreviews", review),
+        ]
+        func inBigQuery(_ entry: String) -> String {
+            entry.replacing("protoPayload", with: "protopayload_auditlog").replacing(
+                "authorization.k8s.io/decision", with: "authorization_k8s_io_decision"
+            )
+            .replacing("T10:00:00Z", with: " 10:00:00 UTC").replacing("\"request\":\(spec)", with: "\"requestJson\":\(Self.quote(spec))")
+            .replacing(#""response":{"status":{"allowed":false}}"#, with: #""responseJson":"{\"status\":{\"allowed\":false}}""#)
+        }
+        for entries in [entries, entries.map(inBigQuery)] {
+            let result = try fold(entries.joined(separator: "\n") + "\n")
+            #expect(result.logs[0].requests == 4 && result.logs[0].rejects.isEmpty)
+            #expect(Set(result.usage.keys.compactMap(\.request.path)) == ["/readyz", "/api/v1"])
+            #expect(Set(result.usage.keys.map(\.request.name)) == ["", "db"])
+            let need = try #require(result.implied.keys.first)
+            #expect(need.user == "system:serviceaccount:shop:x" && need.request.namespace == "shop" && !need.isAllowed)
+        }
+    }
+
+    @Test(
+        "without annotations the answer tells whether the request was authorized",
+        arguments: [
+            (404, "roles \"x\" not found", "allow"), (409, "", "allow"), (422, "", "allow"), (400, "", "unknown"), (500, "", "unknown"),
+            (504, "", "unknown"), (403, #"pods is forbidden: User "u" cannot list pods in the namespace "shop"."#, "forbid"),
+            (403, #"pods is forbidden: User "u" cannot list pods in the namespace "shop": no binding"#, "forbid"),
+            (403, #"deployments.apps "d" is forbidden: User "u" cannot get deployments.apps/scale at the cluster scope"#, "forbid"),
+            (403, "pods \"a\" is forbidden: exceeded quota", "unknown"),
+        ])
+    func unannotated(_ code: Int, _ message: String, _ decision: String) throws {
+        let range = try #require(Self.event.range(of: ",\"annotations\""))
+        let status = "\"code\":\(code),\"message\":\(Self.quote(message))"
+        let event = String(Self.event[..<range.lowerBound]).replacing(#""code":200"#, with: status) + "}\n"
+        #expect(try fold(event).usage.keys.map(\.decision.rawValue) == [decision])
     }
 
     @Test("CSV: one column with events, and the tables of AKS")

@@ -385,6 +385,22 @@ struct AuditReaderTests {
         #expect(log.requests == 1)
     }
 
+    @Test("an event is of a time that there is")
+    func unreal() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let day = "2026-11-20T09"
+        let times = ["2026-02-29T09", "2026-04-31T09", "2026/11/20T09", "2026-02-30T09", "2024-02-29T09", day]
+        let events = times.enumerated().map { Self.event($0).replacing(day, with: $1) }
+        // The end of the request has a time too.
+        let received = #""requestReceivedTimestamp""#
+        let stamped = Self.event(8, #""stageTimestamp":"\#(day):00:00.000001Z","#).replacing(
+            "\(received):\"\(day)", with: "\(received):\"2026-02-30T09")
+        let text = (events + [stamped]).joined(separator: "\n") + "\n"
+        let (log, _) = try AuditLogReader().read(try folder.write(text, to: "a.log")) { _ in }
+        #expect(log.rejects == ["no-time": 4] && log.requests == 3)
+    }
+
     @Test(
         "an event whose user or request is of another type is rejected, not guessed",
         arguments: [

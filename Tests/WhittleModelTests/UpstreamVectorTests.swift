@@ -228,6 +228,27 @@ struct UpstreamVectorTests {
         #expect(message.reason == vector.expect["reason"].string)
     }
 
+    @Test(
+        "words of the authorizer before Kubernetes 1.12",
+        arguments: [
+            (#"pods is forbidden: User "u" cannot list pods in the namespace "shop"."#, "", "pods", "", "shop", ""),
+            (#"pods "a" is forbidden: User "u" cannot get pods/log in the namespace "shop": no"#, "", "pods", "log", "shop", "a"),
+            (#"forbidden: User "u" cannot get deployments.apps/scale at the cluster scope"#, "apps", "deployments", "scale", "", ""),
+            (#"x.example.com is forbidden: User "u" cannot get x.example.com at the cluster scope."#, "example.com", "x", "", "", ""),
+        ])
+    func earlierForbidden(
+        _ text: String, _ apiGroup: String, _ resource: String, _ subresource: String, _ namespace: String, _ name: String
+    ) throws {
+        let message = try #require(ForbiddenMessage(text))
+        #expect(message.user == "u" && message.reason == (text.hasSuffix(": no") ? "no" : ""))
+        #expect(
+            message.request
+                == Request(
+                    verb: message.request.verb, apiGroup: apiGroup, resource: resource, subresource: subresource, namespace: namespace,
+                    name: name))
+        #expect(ForbiddenMessage(#"pods "a" is forbidden: User "u" cannot use pods today"#) == nil)
+    }
+
     @Test("every file is read")
     func everyFileIsRead() {
         #expect(Vector.all.filter { !$0.id.isEmpty }.count >= 805)
