@@ -462,7 +462,7 @@ struct AuditEnvelopeTests {
             #"{"messageType":"DATA_MESSAGE","logStream":"kube-scheduler-9f","logEvents":[{"message":"I0301 text"},{"message":\#(Self.quoted)}]}"#
         let tail =
             "2026-03-01T10:00:01+00:00 authenticator-9f time=\"…\" level=info {\"a\":1}\n2026-03-01T10:00:01+00:00 kube-apiserver-audit-9f {\n"
-        for text in [held, held.replacing("[", with: "[\n")] {
+        for text in [held, held.replacing("Events\":[", with: "Events\":[\n")] {
             let joined = try fold(stream.dropLast() + control.dropLast() + text + "\n" + tail).logs[0]
             #expect(joined.skipped == 4 && joined.rejects == ["not-json": 1] && joined.requests == 1)
         }
