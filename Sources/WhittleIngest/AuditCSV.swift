@@ -50,11 +50,9 @@ struct AuditCSV {
 
     /// What one record holds; a blank line holds nothing, and a record that is no event, or is cut, one unknown.
     ///
-    /// `nil` when the line is JSON, so that the table has ended.
     /// - Parameter row: with or without its line end, complete in the sense of `isComplete`.
-    func records(row: UnsafeBufferPointer<UInt8>, as format: String? = nil) -> AuditEnvelope.Records? {
-        guard let first = row.first(where: { $0 > 0x20 }) else { return AuditEnvelope.Records() }
-        if first == UInt8(ascii: "{") || first == UInt8(ascii: "[") { return nil }
+    func records(row: UnsafeBufferPointer<UInt8>, as format: String? = nil) -> AuditEnvelope.Records {
+        guard row.contains(where: { $0 > 0x20 }) else { return AuditEnvelope.Records() }
         let bad = AuditEnvelope.Records(unknown: 1)
         guard firstInvalidUTF8(in: row) == nil, let cells = Self.cells(of: row, delimiter), cells.count == columns.count else { return bad }
         var members: [String] = []

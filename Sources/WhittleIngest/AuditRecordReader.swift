@@ -88,6 +88,11 @@ final class AuditRecordReader {
         return false
     }
 
+    /// Reads something; what is known to be of another log may hold records nevertheless, and if not is passed over.
+    func readOrSkip(isOther: Bool, _ body: () -> Void) {
+        if !isOther { body() } else if !tries(body) { skip() }
+    }
+
     // MARK: Values
 
     /// Judges every event in the values of `text`, which is padded; `false` when these cannot be read to the end. Then none is judged if

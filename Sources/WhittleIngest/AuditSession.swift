@@ -2,7 +2,7 @@ import CScan
 import Foundation
 import WhittleModel
 
-/// Reads what is no usual event on one line: values over many lines, lists, wrapped events, and what is nothing at all.
+/// Reads what is no usual event on one line: values over many lines, lists, wrapped events, and what is no JSON at all.
 ///
 /// Lines come in order, those of usual events left out. Lists are taken apart element by element, so that memory is bounded by
 /// the longest element; other values are held until they end, at most `lineLimit` bytes.
@@ -37,7 +37,6 @@ final class AuditSession {
 
     let reader: AuditRecordReader
     private let lineLimit: Int
-    private let format: String?
 
     private var state = State.idle
     /// The value, or the element of a list, that has not ended; room for scanning is added when it is read.
@@ -57,11 +56,7 @@ final class AuditSession {
     /// What is known of the line at hand.
     private var isUnusual = false
     private var isChecked = false
-    private var csv: AuditCSV?
-    /// A record of a table that goes on in the next line.
-    private var row: [UInt8] = []
-    private var rowLine = 0
-    private var rowQuotes = 0
+    private var texts: AuditTextReader
     /// Bytes since the first part of a split line that waits for others, and what was counted until then.
     private var sinceParts = 0
     private var countedBeforeParts = 0
@@ -70,7 +65,7 @@ final class AuditSession {
     init(_ reader: AuditRecordReader, lineLimit: Int, format: String?) {
         self.reader = reader
         self.lineLimit = lineLimit
-        self.format = format
+        texts = AuditTextReader(reader, lineLimit: lineLimit, format: format)
     }
 
     /// The lines that follow are of this log.
@@ -78,14 +73,12 @@ final class AuditSession {
     /// - Parameter firstLine: of a log whose beginning an earlier load has read; it may name the columns of a table.
     func begin(_ path: String, firstLine: [UInt8]?, onReject: ((UnsafeBufferPointer<UInt8>) -> Void)?) {
         reader.begin(path, onReject: onReject)
-        if isAtStart, let firstLine, let table = firstLine.withUnsafeBufferPointer({ AuditCSV(headerLine: $0) }) {
-            (csv, isAtStart) = (table, false)
-        }
+        if isAtStart, let firstLine, texts.beginTable(firstLine) { isAtStart = false }
     }
 
     /// Whether every byte so far is dealt with.
     var isIdle: Bool {
-        if case .idle = state { return held.isEmpty && !reader.isInParts && csv == nil }
+        if case .idle = state { return held.isEmpty && !reader.isInParts && !texts.isInTable }
         return false
     }
 
@@ -156,7 +149,10 @@ final class AuditSession {
             let before = held.last { $0 > 0x20 } ?? 0
             if !"{[".utf8.contains(first) || !",[".utf8.contains(before) || !nesting.isInArray { giveUp() }
         }
-        if case .idle = state, endsLine, csv == nil, let end = containerEnd(in: bytes, from: 0),
+        if case .idle = state, texts.isInTable, let first = bytes.first(where: { $0 > 0x20 }), "{[".utf8.contains(first) {
+            texts.endTable()
+        }
+        if case .idle = state, endsLine, !texts.isInTable, let end = containerEnd(in: bytes, from: 0),
             // A comma is what stands behind an element of a list that was taken apart.
             bytes[end...].allSatisfy({ $0 <= 0x20 || $0 == UInt8(ascii: ",") })
         {
@@ -176,7 +172,7 @@ final class AuditSession {
         }
         held += bytes
         let isJSON = Self.beginsLikeJSON(held)
-        if isJSON, csv == nil {
+        if isJSON, !texts.isInTable {
             nesting.advance(over: bytes)
             if endsLine, nesting.depth <= 0 || nesting.isInString { return endValue() }
             if held.count - bytes.count < Self.headLimit, let list = listStart() { return takeElements(of: list) }
@@ -185,9 +181,9 @@ final class AuditSession {
             state = .idle
             let text = held
             held = []
-            return takeText(text, heldLine)
+            return texts.take(text, heldLine)
         }
-        if isJSON, csv == nil, held.count > min(Self.rowLimit, lineLimit), nesting.endings > 0 { takeEndedValues() }
+        if isJSON, !texts.isInTable, held.count > min(Self.rowLimit, lineLimit), nesting.endings > 0 { takeEndedValues() }
         guard held.count > lineLimit else { return }
         let lines = held.split(separator: UInt8(ascii: "\n"))
         let isOfManyLines = lines.count > 1 || endsLine
@@ -435,7 +431,7 @@ final class AuditSession {
         var envelope = "list"
         if case .list(let name, _) = state { envelope = name }
         let isOther = envelope == Self.other
-        readOrSkip(isOther: isOther) {
+        reader.readOrSkip(isOther: isOther) {
             if !read(element, heldLine, envelope: isOther ? "eks" : envelope) { reader.rejectUnreadable(Array(element), heldLine) }
         }
     }
@@ -448,92 +444,15 @@ final class AuditSession {
         return reader.read(text, line, isLast: isLast, envelope: envelope, isUnusual: isUnusual, isChecked: isChecked)
     }
 
-    /// Reads something; what is known to be of another log may hold records nevertheless, and if not is passed over.
-    private func readOrSkip(isOther: Bool, _ body: () -> Void) {
-        if !isOther { body() } else if !reader.tries(body) { reader.skip() }
-    }
-
-    // MARK: Texts
-
-    /// Takes a line that does not begin like JSON.
-    private func takeText(_ text: [UInt8], _ line: Int) {
-        if let table = csv { return takeRow(text, line, of: table) }
-        // `aws logs tail` writes the time and the stream before each message.
-        let words = text.prefix(Self.headLimit).split(separator: UInt8(ascii: " "), maxSplits: 2)
-        let isOther = words.count == 3 && words[1].withUnsafeBufferPointer { AuditEnvelope.isOther(stream: $0[...]) }
-        readOrSkip(isOther: isOther) { takeBareText(text, line) }
-    }
-
-    private func takeBareText(_ text: [UInt8], _ line: Int) {
-        if text.withUnsafeBufferPointer(AuditEnvelope.isHeading) { return }
-        if text.withUnsafeBufferPointer(AuditEnvelope.isQuoted) { return reader.readOrReject(text, line, "") }
-        let prefix = text.withUnsafeBufferPointer { bytes in
-            AuditEnvelope.prefix(of: bytes).map { (Array($0.rest), $0.envelope, $0.isPartial, $0.stream) }
-        }
-        if let (rest, envelope, isPartial, stream) = prefix {
-            guard let value = reader.joined(rest, stream: stream, isPartial: isPartial, line) else { return }
-            return reader.readOrReject(value, line, envelope)
-        }
-        if var unpacked = text.withUnsafeBufferPointer({ AuditEnvelope.unpacked($0, limit: lineLimit) }) {
-            if !AuditEnvelope.padded(&unpacked, { read($0, line) }) {
-                reader.reject("not-json", "what is packed in the line is no JSON", line, 1, text)
-            }
-            return
-        }
-        if let table = text.withUnsafeBufferPointer({ AuditCSV(headerLine: $0) }) {
-            csv = table
-            return
-        }
-        if text.withUnsafeBufferPointer({ AuditEnvelope.isLegacy($0) }) {
-            return reader.rejectLegacy(line)
-        }
-        reader.rejectUnreadable(text, line)
-    }
-
-    /// Takes a line of a table; a record may go on over many of them.
-    private func takeRow(_ text: [UInt8], _ line: Int, of table: AuditCSV) {
-        let quotes = text.count { $0 == UInt8(ascii: "\"") }
-        if !row.isEmpty, quotes.isMultiple(of: 2),
-            let records = text.withUnsafeBufferPointer({ table.records(row: $0, as: format) }), records.hasEvents
-        {
-            // A whole record: the one at hand was cut off.
-            reader.reject("cut-off", "the record is cut off", rowLine, 1, row)
-            (row, rowQuotes) = ([], 0)
-            return text.withUnsafeBufferPointer { reader.judge(records, line, $0) }
-        }
-        if row.isEmpty { rowLine = line }
-        row += text
-        rowQuotes += quotes
-        guard rowQuotes.isMultiple(of: 2) else {
-            if row.count > lineLimit {
-                reader.reject("too-long", "a record is longer than \(lineLimit >> 20) MiB", rowLine, 1, row)
-                (row, rowQuotes) = ([], 0)
-            }
-            return
-        }
-        let record = row
-        (row, rowQuotes) = ([], 0)
-        if let records = record.withUnsafeBufferPointer({ table.records(row: $0, as: format) }) {
-            record.withUnsafeBufferPointer { reader.judge(records, rowLine, $0) }
-        } else {
-            csv = nil
-            takeText(text, line)
-        }
-    }
-
     // MARK: The end
 
     /// Ends the log; the bytes at its end that are not dealt with, because their writer may be in the middle of them.
     ///
     /// - Parameter limit: bytes that can wait for the log to go on; what is longer is dealt with.
     func finish(waiting limit: Int) -> Int {
-        var waiting = finishValue(waiting: limit)
-        if !row.isEmpty, row.count <= limit {
-            waiting = row.count
-        } else if !row.isEmpty {
-            reader.reject("cut-off", "the last record is cut off", rowLine, 1, row)
-        }
-        (held, row, rowQuotes, csv, state, isAtStart, isResumed) = ([], [], 0, nil, .idle, true, false)
+        let unfinished = finishValue(waiting: limit)
+        let waiting = texts.finish(waiting: limit) ?? unfinished
+        (held, state, isAtStart, isResumed) = ([], .idle, true, false)
         (isDroppingElement, isAtLineStart) = (false, true)
         guard reader.isInParts else { return waiting }
         if canWaitForParts(limit) {
@@ -562,7 +481,7 @@ final class AuditSession {
             let isJSON = Self.beginsLikeJSON(text)
             state = .idle
             held = []
-            if isJSON, csv == nil {
+            if isJSON, !texts.isInTable {
                 if AuditEnvelope.padded(&text, { read($0, heldLine, isLast: true) }) { return 0 }
                 if text.count <= limit { return text.count }
                 held = text
@@ -570,12 +489,12 @@ final class AuditSession {
                 return 0
             }
             guard text.count <= limit else {
-                takeText(text, heldLine)
+                texts.take(text, heldLine)
                 return 0
             }
             // Half of a line, or of a record in a table, is read again when it is whole.
-            let before = reader.isInParts && canWaitForParts(limit) ? sinceParts : row.count + text.count
-            return reader.tries({ takeText(text, heldLine) }) ? 0 : before
+            let before = reader.isInParts && canWaitForParts(limit) ? sinceParts : texts.heldCount + text.count
+            return reader.tries({ texts.take(text, heldLine) }) ? 0 : before
         }
     }
 }

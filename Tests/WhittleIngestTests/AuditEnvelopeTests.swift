@@ -835,6 +835,17 @@ struct AuditEnvelopeTests {
         #expect(try fold(event).usage.keys.map(\.decision.rawValue) == [decision])
     }
 
+    @Test("a table ends where JSON begins, on one line or many")
+    func endOfTable() throws {
+        func event(_ id: Int) -> String { Self.event.replacing("\"a1\"", with: "\"a\(id)\"") }
+        func row(_ id: Int) -> String { "x,\"" + event(id).replacing("\"", with: "\"\"") + "\"" }
+        let text = [
+            "a,message", row(1), #"{"message":\#(Self.quote(event(2)))}"#, event(3), "a,message", row(4), "{\n\(event(5).dropFirst())",
+        ]
+        let log = try fold(text.joined(separator: "\n") + "\n").logs[0]
+        #expect(log.requests == 5 && log.rejects.isEmpty)
+    }
+
     @Test("CSV: one column with events, and the tables of AKS")
     func csv() throws {
         func cell(_ text: String) -> String { "\"" + text.replacing("\"", with: "\"\"") + "\"" }

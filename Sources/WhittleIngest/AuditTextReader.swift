@@ -1,0 +1,111 @@
+import WhittleModel
+
+/// Reads lines that do not begin like JSON: tables, events behind a prefix, packed ones, and what tools write around events.
+struct AuditTextReader {
+    /// Bytes in which the name of a stream must stand.
+    private static let headLimit = 1 << 10
+
+    private let reader: AuditRecordReader
+    private let lineLimit: Int
+    private let format: String?
+    private var table: AuditCSV?
+    /// A record of the table that goes on in the next line.
+    private var row: [UInt8] = []
+    private var rowLine = 0
+    private var rowQuotes = 0
+
+    /// - Parameter reader: of the values that are found.
+    init(_ reader: AuditRecordReader, lineLimit: Int, format: String?) {
+        self.reader = reader
+        self.lineLimit = lineLimit
+        self.format = format
+    }
+
+    /// Whether lines are rows of a table.
+    var isInTable: Bool { table != nil }
+
+    /// Bytes of a record that goes on in the next line.
+    var heldCount: Int { row.count }
+
+    /// Whether a line names the columns of a table; the lines that follow are its rows then.
+    mutating func beginTable(_ line: [UInt8]) -> Bool {
+        guard let table = line.withUnsafeBufferPointer({ AuditCSV(headerLine: $0) }) else { return false }
+        self.table = table
+        return true
+    }
+
+    /// What follows is no row, unless a record is not at its end.
+    mutating func endTable() {
+        if row.isEmpty { table = nil }
+    }
+
+    /// Takes a line.
+    mutating func take(_ text: [UInt8], _ line: Int) {
+        if let table { return takeRow(text, line, of: table) }
+        // `aws logs tail` writes the time and the stream before each message.
+        let words = text.prefix(Self.headLimit).split(separator: UInt8(ascii: " "), maxSplits: 2)
+        guard words.count == 3, words[1].withUnsafeBufferPointer({ AuditEnvelope.isOther(stream: $0[...]) }) else {
+            return takeRecord(text, line)
+        }
+        reader.readOrSkip(isOther: true) { takeRecord(text, line) }
+    }
+
+    private mutating func takeRecord(_ text: [UInt8], _ line: Int) {
+        if text.withUnsafeBufferPointer(AuditEnvelope.isHeading) { return }
+        if text.withUnsafeBufferPointer(AuditEnvelope.isQuoted) { return reader.readOrReject(text, line, "") }
+        let prefix = text.withUnsafeBufferPointer { bytes in
+            AuditEnvelope.prefix(of: bytes).map { (Array($0.rest), $0.envelope, $0.isPartial, $0.stream) }
+        }
+        if let (rest, envelope, isPartial, stream) = prefix {
+            guard let value = reader.joined(rest, stream: stream, isPartial: isPartial, line) else { return }
+            return reader.readOrReject(value, line, envelope)
+        }
+        if var unpacked = text.withUnsafeBufferPointer({ AuditEnvelope.unpacked($0, limit: lineLimit) }) {
+            if !AuditEnvelope.padded(&unpacked, { reader.read($0, line) }) {
+                reader.reject("not-json", "what is packed in the line is no JSON", line, 1, text)
+            }
+            return
+        }
+        if beginTable(text) { return }
+        if text.withUnsafeBufferPointer({ AuditEnvelope.isLegacy($0) }) { return reader.rejectLegacy(line) }
+        reader.rejectUnreadable(text, line)
+    }
+
+    /// Takes a line of a table; a record may go on over many of them.
+    private mutating func takeRow(_ text: [UInt8], _ line: Int, of table: AuditCSV) {
+        let quotes = text.count { $0 == UInt8(ascii: "\"") }
+        if !row.isEmpty, quotes.isMultiple(of: 2) {
+            let records = text.withUnsafeBufferPointer { table.records(row: $0, as: format) }
+            if records.hasEvents {
+                // A whole record: the one at hand was cut off.
+                reader.reject("cut-off", "the record is cut off", rowLine, 1, row)
+                (row, rowQuotes) = ([], 0)
+                return text.withUnsafeBufferPointer { reader.judge(records, line, $0) }
+            }
+        }
+        if row.isEmpty { rowLine = line }
+        row += text
+        rowQuotes += quotes
+        guard rowQuotes.isMultiple(of: 2) else {
+            if row.count > lineLimit {
+                reader.reject("too-long", "a record is longer than \(lineLimit >> 20) MiB", rowLine, 1, row)
+                (row, rowQuotes) = ([], 0)
+            }
+            return
+        }
+        let record = row
+        (row, rowQuotes) = ([], 0)
+        record.withUnsafeBufferPointer { reader.judge(table.records(row: $0, as: format), rowLine, $0) }
+    }
+
+    /// Ends the log; the bytes of its last record if that is cut off and may go on, `nil` = there is none.
+    ///
+    /// - Parameter limit: bytes that can wait for the log to go on; what is longer is dealt with.
+    mutating func finish(waiting limit: Int) -> Int? {
+        defer { (table, row, rowQuotes) = (nil, [], 0) }
+        guard !row.isEmpty else { return nil }
+        if row.count <= limit { return row.count }
+        reader.reject("cut-off", "the last record is cut off", rowLine, 1, row)
+        return nil
+    }
+}
