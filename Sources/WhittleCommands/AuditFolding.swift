@@ -26,13 +26,16 @@ final class AuditFolding {
     ) throws {
         reader = AuditLogReader(options: options, known: known, window: window)
         let progress = FoldingProgress(isShown: Console.current.showsProgress)
+        let rejectFile = try rejects.map { try RejectFile($0) }
         self.progress = progress
+        self.rejects = rejectFile
         self.commit = { fold in
             progress.finish()
             DiagnosticReport.write(fold.diagnostics)
+            // What is counted as read is not read again: its rejects must be kept.
+            try rejectFile?.finish()
             try commit(fold)
         }
-        self.rejects = try rejects.map { try RejectFile($0) }
         if let database, let rejects = self.rejects, rejects.isFile(database) {
             throw CommandFailure("--rejects would write into the database `\(database)`", code: .usage)
         }
@@ -119,6 +122,10 @@ final class AuditFolding {
         }
     }
 
+    private func tellLost(_ count: Int, _ path: String) {
+        Console.current.error("\(path): it was cut off: the last \(count) bytes before that were no whole line and are lost\n")
+    }
+
     /// Reads a log as it grows. A file that is renamed is read to its end before the new one, one that is cut off from its start.
     ///
     /// - Parameter wasRead: whether an earlier load has read a log of this path.
@@ -134,16 +141,17 @@ final class AuditFolding {
             fstat(descriptor, &held)
             let isReplaced = stat(path, &named) == 0 && (named.st_ino != held.st_ino || named.st_dev != held.st_dev)
             if held.st_size < waiting.end, waiting.count > 0 {
-                Console.current.error(
-                    "\(path): it was cut off: the last \(waiting.count) bytes before that were no whole line and are lost\n")
+                tellLost(waiting.count, path)
+                waiting.count = 0
             }
             let (log, unfinished) = try reader.read(path, descriptor: descriptor, commit: commit)
-            waiting = (unfinished, log.byteCount + unfinished)
             if isFirst, wasRead, log.extendedDigest == nil, log.byteCount > 0 {
                 Console.current.error(
                     "\(path): this is not the log that was read under this name before; what was written to that one since may be in a rotated copy: load it, too\n"
                 )
             }
+            if waiting.count > 0, log.extendedDigest == nil, log.byteCount + unfinished > 0 { tellLost(waiting.count, path) }
+            waiting = (unfinished, log.byteCount + unfinished)
             isFirst = false
             progress.finish()
             if let fold = reader.take() {

@@ -71,13 +71,13 @@ package struct Console: Sendable {
             while start < bytes.count {
                 let written = Foundation.write(descriptor, bytes.baseAddress.map { $0 + start }, bytes.count - start)
                 if written < 0, errno == EINTR { continue }
-                if written < 0, errno == EPIPE {
+                // What is said beside the answer must not end the work.
+                if written < 0, errno == EPIPE || descriptor == 2 {
                     _ = closed.withLock { $0.insert(descriptor) }
                     return
                 }
                 guard written > 0 else {
-                    let reason = String(cString: strerror(errno))
-                    if descriptor != 2 { write("whittle: error: cannot write the answer: \(reason)\n", to: 2) }
+                    write("whittle: error: cannot write the answer: \(String(cString: strerror(errno)))\n", to: 2)
                     exit(WhittleExitCode.couldNotJudge.rawValue)
                 }
                 start += written

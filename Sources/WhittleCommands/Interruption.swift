@@ -6,11 +6,15 @@ import WhittleStore
 
 /// Ends the process cleanly when it is interrupted: no half-written file, no half-written progress line.
 package enum Interruption {
-    /// Handles SIGINT and SIGTERM from now on; the exit status is 128 + the signal, as the shell expects.
+    /// Handles SIGINT, SIGTERM and SIGHUP from now on; the exit status is 128 + the signal, as the shell expects.
     package static func handle() {
         // A file that grows beyond its limit is an error of the write, not the end of the process.
         signal(SIGXFSZ, SIG_IGN)
-        for number in [SIGINT, SIGTERM] {
+        // Whoever is told to outlive its terminal does.
+        var hangup = sigaction()
+        sigaction(SIGHUP, nil, &hangup)
+        let outlives = unsafeBitCast(hangup.__sigaction_handler.sa_handler, to: Int.self) == 1
+        for number in outlives ? [SIGINT, SIGTERM] : [SIGINT, SIGTERM, SIGHUP] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInteractive))
             source.setEventHandler {
@@ -24,6 +28,13 @@ package enum Interruption {
             }
             source.resume()
             sources.append(source)
+        }
+    }
+
+    /// Gives closed standard streams their places back, so that no other file gets them; to use them is an error as before.
+    package static func keepStandardStreams() {
+        for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 {
+            _ = open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY)
         }
     }
 

@@ -5,14 +5,13 @@ final class RejectFile {
     private let path: String
     private let descriptor: Int32
     private var failure: String?
+    private var isProtected = false
 
     init(_ path: String) throws {
         self.path = path
         // What an earlier run has put there is not read again.
         descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard descriptor >= 0, fchmod(descriptor, 0o600) == 0 else {
-            throw CommandFailure("cannot write `\(path)`: \(String(cString: strerror(errno)))")
-        }
+        guard descriptor >= 0 else { throw CommandFailure("cannot write `\(path)`: \(String(cString: strerror(errno)))") }
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
@@ -22,6 +21,15 @@ final class RejectFile {
 
     func add(_ text: UnsafeBufferPointer<UInt8>) {
         guard !text.isEmpty, failure == nil else { return }
+        if !isProtected {
+            isProtected = true
+            // A file that was there before; nobody else's device.
+            var status = stat()
+            if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, fchmod(descriptor, 0o600) != 0 {
+                failure = String(cString: strerror(errno))
+                return
+            }
+        }
         let line = Array(text) + (text.last == UInt8(ascii: "\n") ? [] : [UInt8(ascii: "\n")])
         var start = 0
         while start < line.count {

@@ -87,7 +87,8 @@ struct UsageMergeCommand: ParsableCommand {
         let database = try WhittleDatabase.open(db ?? console.environment["WHITTLE_DB"] ?? "whittle.db", isReadOnly: false)
         for part in parts {
             let fold = try UsageExportReader.read(part)
-            let known = Set(try database.foldedLogs().values.flatMap { $0.map(\.digest) })
+            // Whoever adds something from here on is found out when the fold is added.
+            let known = Set(try database.knownUsage().logs.values.flatMap { $0.map(\.digest) })
             let repeated = fold.logs.filter { known.contains($0.digest) }
             guard repeated.count < fold.logs.count || fold.logs.isEmpty else {
                 console.error("\(part): nothing new\n")
@@ -111,32 +112,40 @@ struct UsageMergeCommand: ParsableCommand {
 }
 
 private func isSameFile(_ path: String, _ other: String) -> Bool {
-    guard other != "-" else { return false }
-    let descriptor = open(other, O_RDONLY | O_CLOEXEC)
-    defer { if descriptor >= 0 { close(descriptor) } }
-    return descriptor >= 0 && sameFile(path, as: descriptor)
+    var (named, output) = (stat(), stat())
+    guard other != "-", stat(other, &output) == 0, output.st_mode & S_IFMT == S_IFREG else { return false }
+    return (path == "-" ? fstat(0, &named) : stat(path, &named)) == 0 && named.st_ino == output.st_ino && named.st_dev == output.st_dev
 }
 
-/// A file that is complete or not there, compressed when its name ends in .zst.
+/// A file that is complete or not there, compressed when its name ends in .zst. What is no regular file is written to as it is.
 private final class ExportFile {
     private let path: String
-    private let temporary: String
+    /// What is renamed to `path` when it is complete; `nil` = nothing is.
+    private let temporary: String?
     private let descriptor: Int32
     private let compressor: OpaquePointer?
     private var pending: [UInt8] = []
 
     init(_ path: String) throws {
-        self.path = path
-        temporary = "\(path).\(getpid()).tmp"
-        descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        (self.path, temporary, descriptor) = Self.opened(path)
         compressor = path.hasSuffix(".zst") ? ZSTD_createCStream() : nil
         guard descriptor >= 0 else { throw failure }
-        UnfinishedFiles.add(temporary)
+        if let temporary { UnfinishedFiles.add(temporary) }
+    }
+
+    private static func opened(_ path: String) -> (path: String, temporary: String?, descriptor: Int32) {
+        var status = stat()
+        if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG { return (path, nil, open(path, O_WRONLY | O_CLOEXEC)) }
+        // A link stays one.
+        let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+        let temporary = "\(target).\(getpid()).tmp"
+        return (target, temporary, open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600))
     }
 
     deinit {
         if let compressor { ZSTD_freeCStream(compressor) }
         if descriptor >= 0 { close(descriptor) }
+        guard let temporary else { return }
         unlink(temporary)
         UnfinishedFiles.remove(temporary)
     }
@@ -150,6 +159,7 @@ private final class ExportFile {
 
     func finish() throws {
         try flush(isLast: true)
+        guard let temporary else { return }
         guard fsync(descriptor) == 0, rename(temporary, path) == 0 else { throw failure }
     }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import WhittleIngest
+import WhittleModel
 import WhittleStore
 
 /// How audit logs are read, the same for every command that does.
@@ -67,9 +68,26 @@ struct UsageLoadCommand: ParsableCommand {
         while true {
             do {
                 return try load()
-            } catch StoreError.overtaken(let log) where attempts < 10 && !logs.contains("-") {
-                Console.current.error("\(log): another load has added it meanwhile; reading again\n")
+            } catch StoreError.overtaken(let log) where attempts < 100 || follow {
+                Console.current.error("\(log): another load has added some of it meanwhile; reading again\n")
                 attempts += 1
+            }
+        }
+    }
+
+    /// Keeps facts. What others have added meanwhile is an error, but of standard input, which cannot be read again.
+    private func keep(_ fold: UsageFold, in database: WhittleDatabase) throws {
+        do throws(StoreError) {
+            try database.add(fold, maxNames: options.maxNames)
+        } catch {
+            switch error {
+            case .overtaken(let log) where logs.contains("-"):
+                Console.current.error("\(log): another load has added some of it meanwhile, which counts twice\n")
+                try database.add(fold, maxNames: options.maxNames, mayCountTwice: true)
+            case .locked(let path) where follow:
+                Console.current.error("\(path): another process is writing it; waiting\n")
+                try keep(fold, in: database)
+            default: throw error
             }
         }
     }
@@ -79,9 +97,10 @@ struct UsageLoadCommand: ParsableCommand {
         let database = try WhittleDatabase.open(path, isReadOnly: false)
         var reading = options.reading
         reading.partSize = commitEvery << 20
+        let known = try database.knownUsage()
         let folding = try AuditFolding(
-            reading, rejects: options.rejects, beside: path, known: try database.foldedLogs(), window: try database.eventWindow()
-        ) { try database.add($0, maxNames: options.maxNames) }
+            reading, rejects: options.rejects, beside: path, known: known.logs, window: known.window
+        ) { try keep($0, in: database) }
         if follow {
             try folding.follow(logs[0], wasRead: try database.hasFolded(path: logs[0]))
         } else {

@@ -73,7 +73,7 @@ public enum AuditLogFiles {
             .sorted { ($0.time, $0.path) < ($1.time, $1.path) }.map(\.path)
     }
 
-    /// The earliest time that stands at the beginning of a log.
+    /// The first time that stands at the beginning of a log.
     private static func firstTime(in path: String) -> Int64? {
         let size = 1 << 16
         guard let stream = try? ByteStream.open(path: path) else { return nil }
@@ -82,7 +82,12 @@ public enum AuditLogFiles {
         var count = 0
         while count < size, let got = try? stream.read(into: bytes + count, count: size - count), got > 0 { count += got }
         let text = String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
-        let times = text.matches(of: #/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/#.asciiOnlyDigits())
-        return times.lazy.compactMap { Timestamp.microseconds(String($0.output.0)) }.first
+        let time = #/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/#.asciiOnlyDigits()
+        var rest = text[...]
+        while let found = rest.firstMatch(of: time) {
+            if let time = Timestamp.microseconds(String(found.output.0)) { return time }
+            rest = rest[found.range.upperBound...]
+        }
+        return nil
     }
 }

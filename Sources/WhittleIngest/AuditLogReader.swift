@@ -287,8 +287,10 @@ private final class BlockSource {
             counts = candidates[...]
             return
         }
-        for count in candidates.reversed() where count <= size {
-            guard let found = LogDigest.ofEnds(descriptor: stream.descriptor, count: count),
+        let beginning = LogDigest.Beginning(descriptor: stream.descriptor)
+        for count in candidates.reversed() where count <= size && beginning.mayEnd(behind: count) {
+            guard known[count]?.contains(where: { $0.head.isEmpty || $0.head == beginning.head }) ?? false,
+                let found = LogDigest.ofEnds(beginning, descriptor: stream.descriptor, count: count),
                 let earlier = known[count]?.first(where: { $0.digest == found })
             else { continue }
             stream.seek(to: count)
@@ -438,10 +440,13 @@ private final class BlockSource {
         log.byteCount = dealt - unfinished
         // What waits is read again, and its lines are counted then.
         log.lineCount = lineCount - unfinishedLines(unfinished)
-        log.digest =
-            isSkippedByPlace
-            ? LogDigest.ofEnds(descriptor: stream.descriptor, count: log.byteCount) ?? "" : digest.ofEnds(dropping: unfinished)
-        log.head = isSkippedByPlace ? LogDigest.ofBeginning(descriptor: stream.descriptor) : digest.ofBeginning
+        if isSkippedByPlace {
+            let beginning = LogDigest.Beginning(descriptor: stream.descriptor)
+            log.digest = LogDigest.ofEnds(beginning, descriptor: stream.descriptor, count: log.byteCount) ?? ""
+            log.head = beginning.head
+        } else {
+            (log.digest, log.head) = (digest.ofEnds(dropping: unfinished), digest.ofBeginning)
+        }
         let ended = log
         total.add(ended)
         log = UsageFold.Log(path: ended.path)

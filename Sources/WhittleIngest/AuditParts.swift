@@ -181,7 +181,7 @@ struct AuditParts: ~Copyable {
     mutating func hash(of event: AuditEvent) -> UInt64 {
         let phase = AuditPhase(stage: event.stage)
         guard !event.auditID.isEmpty, phase != .early else { return 0 }
-        let user = Self.hash(of: event.caller.user.name, seed)
+        let user = Self.hash(ofUser: event.caller.user.name, seed)
         // Where no URI tells what was asked for, the object does.
         var (id, verb, uri) = (event.auditID, event.verb, event.requestURI.isEmpty ? Self.words(of: event.objectRef) : event.requestURI)
         return id.withUTF8 { id in
@@ -195,9 +195,10 @@ struct AuditParts: ~Copyable {
             ?? [request.apiGroup, request.resource, request.subresource, request.namespace, request.name].joined(separator: " ")
     }
 
-    private static func hash(of text: String, _ seed: UInt64) -> UInt64 {
-        var text = text
-        return text.withUTF8 { scan_hash(seed, ByteSlice($0).start, $0.count) }
+    /// From another seed than that of the auditID, which a client may choose: else equal texts would take each other's place, or cancel out.
+    private static func hash(ofUser name: String, _ seed: UInt64) -> UInt64 {
+        var name = name
+        return name.withUTF8 { scan_hash(~seed, ByteSlice($0).start, $0.count) }
     }
 
     @inline(__always)
@@ -256,7 +257,7 @@ struct AuditParts: ~Copyable {
             user: trees[0]?.root, impersonated: trees[1]?.root, metadata: trees[2]?.root, sourceIPs: trees[3]?.root)
         withExtendedLifetime(trees) {}
         callers.insert(key, number, at: place)
-        users.append((Self.hash(of: value.user.name, seed), !value.user.name.isEmpty, value.account != nil && value.pod == nil))
+        users.append((Self.hash(ofUser: value.user.name, seed), !value.user.name.isEmpty, value.account != nil && value.pod == nil))
         new.callers.append(value)
         return number
     }

@@ -22,8 +22,28 @@ struct LogDigest: ~Copyable {
 
     static func isOfEnds(_ digest: String) -> Bool { digest.hasPrefix(prefix) }
 
+    /// The first bytes of a regular file.
+    struct Beginning {
+        fileprivate let bytes: [UInt8]
+        /// What tells the log from others, see `ofBeginning`.
+        let head: String
+
+        init(descriptor: Int32) {
+            var bytes = [UInt8](repeating: 0, count: span)
+            let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+            self.bytes = Array(bytes.prefix(max(got, 0)))
+            head = ofBeginning(self.bytes)
+        }
+
+        /// Whether an earlier load may have ended behind so many bytes: whatever it read ends in one of these.
+        func mayEnd(behind count: Int) -> Bool {
+            guard (1...bytes.count).contains(count) else { return true }
+            return count == bytes.count || "\n}],[\"".utf8.contains(bytes[count - 1])
+        }
+    }
+
     /// The digest of the first `count` bytes of a regular file; `nil` when it is shorter or cannot be read.
-    static func ofEnds(descriptor: Int32, count: Int) -> String? {
+    static func ofEnds(_ beginning: Beginning, descriptor: Int32, count: Int) -> String? {
         func bytes(_ range: Range<Int>) -> [UInt8]? {
             var result = [UInt8](repeating: 0, count: range.count)
             var done = 0
@@ -36,20 +56,14 @@ struct LogDigest: ~Copyable {
             }
             return result
         }
-        guard let head = bytes(0..<min(count, span)) else { return nil }
+        let head = Array(beginning.bytes.prefix(count))
+        guard head.count == min(count, span) else { return nil }
         guard count > span else { return digest(count, head, []) }
         // The tail may overlap the head.
         return bytes(count - span..<count).map { digest(count, head, $0) }
     }
 
     /// What tells a log from others that it may be a later or earlier state of: hex SHA-256 of its first 4 KiB; `""` when it is shorter.
-    static func ofBeginning(descriptor: Int32) -> String {
-        var bytes = [UInt8](repeating: 0, count: beginning)
-        let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
-        return ofBeginning(bytes.prefix(max(got, 0)))
-    }
-
-    /// The same for what was read.
     var ofBeginning: String { Self.ofBeginning(head) }
 
     /// The same for bytes, of which the beginning is looked at.
@@ -61,11 +75,15 @@ struct LogDigest: ~Copyable {
     mutating func update(_ bytes: UnsafeBufferPointer<UInt8>) {
         whole?.update(bufferPointer: UnsafeRawBufferPointer(bytes))
         if head.count < Self.span { head += bytes.prefix(Self.span - head.count) }
-        if tail.isEmpty { tail = [UInt8](repeating: 0, count: Self.tailSize) }
+        // Grows to its size: most of many small logs need little of it.
+        let added = bytes.prefix(Self.tailSize - tail.count)
+        tail += added
+        count += added.count
+        let bytes = UnsafeBufferPointer(rebasing: bytes[added.endIndex...])
         let last = UnsafeBufferPointer(rebasing: bytes.suffix(Self.tailSize))
         let place = (count + bytes.count - last.count) % Self.tailSize
         count += bytes.count
-        guard let source = last.baseAddress else { return }
+        guard let source = last.baseAddress, !last.isEmpty else { return }
         tail.withUnsafeMutableBufferPointer { tail in
             guard let target = tail.baseAddress else { return }
             let first = min(last.count, Self.tailSize - place)

@@ -167,6 +167,8 @@ final class BulkWriter: @unchecked Sendable {
     }
 
     private func run(_ statement: OpaquePointer?, _ rows: ArraySlice<RowBlock.Reader>, _ columns: Int32) {
+        // An error may have ended the transaction: what is run after it would be kept.
+        guard failure == nil else { return }
         var place: Int32 = 0
         for row in rows {
             var values = row

@@ -4,6 +4,8 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
     case cannotOpen(path: String, reason: String)
     /// The file cannot be written.
     case cannotWrite(path: String, reason: String)
+    /// Another process is writing the file, and goes on for longer than was waited.
+    case locked(path: String)
     /// The file is no database of Whittle.
     case notWhittle(path: String)
     /// The file was written by a newer version.
@@ -12,7 +14,7 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
     case olderSchema(path: String, found: Int, supported: Int)
     /// A load put another file in its place while it was open.
     case replaced(path: String)
-    /// Another load has added the log, or more of it, since it was read.
+    /// Another load has added the log, another state of it, or some of its events since it was read.
     case overtaken(log: String)
     /// The file holds usage of another cluster than the input.
     case otherCluster(path: String, found: String, given: String)
@@ -28,13 +30,14 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
         switch self {
         case .cannotOpen(let path, let reason): "cannot open the database `\(path)`: \(reason)"
         case .cannotWrite(let path, let reason): "cannot write the database `\(path)`: \(reason)"
+        case .locked(let path): "another process is writing the database `\(path)`; run the command again"
         case .notWhittle(let path): "`\(path)` is not a database of whittle; make one with `whittle load PATH -o \(path)`"
         case .newerSchema(let path, let found, let supported):
             "`\(path)` has schema \(found), this whittle knows schemas up to \(supported); use the newer whittle that wrote it"
         case .olderSchema(let path, let found, let supported):
             "`\(path)` has schema \(found), this whittle needs schema \(supported) and cannot bring the file to it; make it writable once, or load the input into a new file"
         case .replaced(let path): "`\(path)` was replaced by a load meanwhile and nothing was added; run the command again"
-        case .overtaken(let log): "another load has added `\(log)` meanwhile, and nothing was added twice; run the command again"
+        case .overtaken(let log): "another load has added some of `\(log)` meanwhile, and nothing was added twice; run the command again"
         case .otherCluster(let path, let found, let given):
             "`\(path)` holds usage of cluster \(found), the input is of cluster \(given); write another file, or drop the usage with --fresh"
         case .sql(let code, let message): "SQLite error \(code): \(message)"

@@ -26,11 +26,16 @@ struct UsageWriter {
 
     /// Adds a fold; facts in a fixed order, so that equal logs give equal files.
     ///
-    /// - Parameter extended: logs that were added through this connection and are parts of longer ones now.
+    /// - Parameters:
+    ///   - own: logs that were added through this connection, and those that are parts of longer ones now.
+    ///   - others: what others have added since the logs were begun to be read.
+    ///   - mayCountTwice: whether everything is added nevertheless.
     /// - Throws: `StoreError.overtaken` when another load has added some of these logs since they were read: a log is counted once, and
     ///   what a fold counts cannot be taken apart. When it has added all of them, there is nothing to do.
-    func write(_ fold: UsageFold, _ order: Promise<TextOrder>, maxNames: Int, extended: Set<String>) throws {
-        var own = extended
+    func write(
+        _ fold: UsageFold, _ order: Promise<TextOrder>, maxNames: Int, own: Set<String>, others: OtherUsage?, mayCountTwice: Bool
+    ) throws {
+        var own = own
         var repeated = 0
         var overtaken: String?
         for log in fold.logs {
@@ -43,13 +48,14 @@ struct UsageWriter {
             own.insert(log.digest)
         }
         if repeated > 0, repeated == fold.logs.count { return }
-        if let overtaken { throw StoreError.overtaken(log: overtaken) }
+        if !mayCountTwice, let log = overtaken ?? others?.meeting(fold) { throw StoreError.overtaken(log: log) }
+        let window = others.map { $0.joined(with: fold.window) } ?? fold.window
         let facts = try FactWriter(database, writer, dictionaries, fold, order)
         let known = dictionaries.identityCount
         let insertWindow = writer.statement("INSERT OR REPLACE INTO event_window VALUES (1, ?, ?, ?)")
         try writer.pipelined {
             // First, because it is there at once.
-            if let window = fold.window { try insertWindow.run(Int64(bitPattern: window.seed), window.previous, window.current) }
+            if let window { try insertWindow.run(Int64(bitPattern: window.seed), window.previous, window.current) }
             try facts.writeTexts()
             try facts.writeFacts()
             for (need, count) in Self.sorted(fold.implied, by: \.sortText) { try facts.write(need, count) }

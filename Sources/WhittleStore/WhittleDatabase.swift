@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import GRDBSQLite
 import Synchronization
 import WhittleModel
 import WhittleQueries
@@ -16,8 +17,10 @@ public final class WhittleDatabase: Sendable {
     /// The file that was opened; another may stand at `path` by now.
     private let inode: UInt64?
 
-    /// Digests of logs that were added and are parts of longer ones now.
-    private let extended = Mutex<Set<String>>([])
+    /// Digests of logs that were added, and of those that are parts of longer ones now.
+    private let added = Mutex<Set<String>>([])
+    /// What the reader whose facts are added knows; `nil` = nobody has asked.
+    private let view = Mutex<UsageView?>(nil)
 
     private init(path: String, queue: DatabaseQueue, inode: UInt64? = nil) {
         self.path = path
@@ -52,6 +55,10 @@ public final class WhittleDatabase: Sendable {
                     try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0,
                     try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
                 )
+            }
+            // SQLite opens what may not be written for reading only.
+            if !isReadOnly, try queue.read({ sqlite3_db_readonly($0.sqliteConnection, "main") }) == 1 {
+                throw StoreError.cannotWrite(path: path, reason: "it may not be written")
             }
             guard application == applicationID else { throw StoreError.notWhittle(path: path) }
             guard version <= schemaVersion else {
@@ -100,6 +107,7 @@ public final class WhittleDatabase: Sendable {
             .cannotOpen(path: path, reason: error.message ?? "cannot be opened")
         case let error as DatabaseError where error.resultCode == .SQLITE_FULL:
             .cannotWrite(path: path, reason: "no space is left on the disk, or the file would be larger than is allowed")
+        case let error as DatabaseError where error.resultCode == .SQLITE_BUSY: .locked(path: path)
         case let error as DatabaseError where error.resultCode == .SQLITE_READONLY:
             .cannotWrite(path: path, reason: "it may not be written")
         case let error as DatabaseError where error.resultCode == .SQLITE_IOERR:
@@ -263,33 +271,54 @@ public final class WhittleDatabase: Sendable {
 
     /// Adds folded audit logs to the usage.
     ///
-    /// - Parameter maxNames: names of a verb on a resource that are kept for one user.
-    /// - Throws: `StoreError.replaced` when a load has put another file in its place since it was opened, `overtaken` when another has
-    ///   added some of the logs.
-    public func add(_ fold: UsageFold, maxNames: Int = 1_000) throws(StoreError) {
+    /// - Parameters:
+    ///   - maxNames: names of a verb on a resource that are kept for one user.
+    ///   - mayCountTwice: whether it is added even if others have added some of it: it cannot be read again.
+    /// - Throws: `StoreError.replaced` when a load has put another file in its place since it was opened, `overtaken` when others have
+    ///   added some of the logs, or of their events, since `knownUsage` was asked for.
+    public func add(_ fold: UsageFold, maxNames: Int = 1_000, mayCountTwice: Bool = false) throws(StoreError) {
         let lock = FileLock(path)
         defer { withExtendedLifetime(lock) {} }
         if let lock, let inode, lock.inode != inode { throw .replaced(path: path) }
         let order = Promise { TextOrder(fold) }
         do {
-            try queue.write { database in
+            let hasOthers = try queue.write { database in
+                let others = try view.withLock { $0 }.flatMap { try OtherUsage(database, since: $0) }
                 let writer = BulkWriter(database)
                 defer { writer.finish() }
                 let dictionaries = try Dictionaries(database, writer, for: fold)
                 try UsageWriter(database, writer, dictionaries).write(
-                    fold, order, maxNames: maxNames, extended: extended.withLock { $0 })
+                    fold, order, maxNames: maxNames, own: added.withLock { $0 }, others: others, mayCountTwice: mayCountTwice)
+                return others != nil
             }
-            extended.withLock { $0.formUnion(fold.logs.compactMap(\.extendedDigest)) }
+            let digests = fold.logs.flatMap { [$0.digest] + ($0.extendedDigest.map { [$0] } ?? []) }
+            added.withLock { $0.formUnion(digests) }
+            view.withLock { view in
+                view?.digests.formUnion(digests)
+                if let window = fold.window { view?.window = window }
+                view?.hasOthers = hasOthers
+            }
         } catch {
             throw Self.wrap(error, path: path)
         }
     }
 
     /// Logs that were folded, by their decompressed bytes.
-    public func foldedLogs() throws(StoreError) -> [Int: Set<KnownLog>] {
+    public func foldedLogs() throws(StoreError) -> [Int: Set<KnownLog>] { try attempt { try Self.foldedLogs($0) } }
+
+    private static func foldedLogs(_ database: Database) throws -> [Int: Set<KnownLog>] {
+        try Row.fetchAll(database, sql: "SELECT byte_count, sha256, line_count, head FROM checkpoint")
+            .reduce(into: [:]) { $0[$1[0], default: []].insert(KnownLog(digest: $1[1], lineCount: $1[2], head: $1[3])) }
+    }
+
+    /// What was folded. What others add from now on is told from it when something is added here.
+    public func knownUsage() throws(StoreError) -> KnownUsage {
         try attempt { database in
-            try Row.fetchAll(database, sql: "SELECT byte_count, sha256, line_count, head FROM checkpoint")
-                .reduce(into: [:]) { $0[$1[0], default: []].insert(KnownLog(digest: $1[1], lineCount: $1[2], head: $1[3])) }
+            let known = KnownUsage(logs: try Self.foldedLogs(database), window: try EventWindowState.read(database))
+            let digests = Set(known.logs.values.joined().map(\.digest))
+            let version = try UsageView.version(database)
+            view.withLock { $0 = UsageView(digests: digests, window: known.window, version: version) }
+            return known
         }
     }
 
@@ -301,23 +330,6 @@ public final class WhittleDatabase: Sendable {
     /// What the logs that were folded begin with, see `UsageFold.Log.head`.
     public func logHeads() throws(StoreError) -> [String] {
         try attempt { try String.fetchAll($0, sql: "SELECT DISTINCT head FROM checkpoint WHERE head <> ''") }
-    }
-
-    /// The latest events of these logs; `nil` = none are known.
-    public func eventWindow() throws(StoreError) -> EventWindowState? {
-        try attempt { database in
-            try Row.fetchOne(database, sql: "SELECT seed, previous, current FROM event_window").map { row in
-                EventWindowState(seed: UInt64(bitPattern: row[0]), previous: Self.hashes(row[1]), current: Self.hashes(row[2]))
-            }
-        }
-    }
-
-    private static func hashes(_ data: Data) -> [UInt64] {
-        data.withUnsafeBytes { bytes in
-            stride(from: 0, through: bytes.count - 8, by: 8).map {
-                UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: $0, as: UInt64.self))
-            }
-        }
     }
 
     /// Runs a read; every error becomes a `StoreError`.

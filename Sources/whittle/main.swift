@@ -1,5 +1,6 @@
 import Foundation
 import WhittleCommands
 
+Interruption.keepStandardStreams()
 Interruption.handle()
 exit(WhittleCommand.run(Array(CommandLine.arguments.dropFirst())))

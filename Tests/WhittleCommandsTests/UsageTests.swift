@@ -412,6 +412,31 @@ struct UsageTests {
         #expect(exported.filter { $0.contains("\"path\":\"/x\"") }.count == 2)
     }
 
+    @Test("what cannot be kept of the rejects is read again; a file that is refused stays as it is, and a link stays one")
+    func filesBeside() throws {
+        let workspace = try Workspace()
+        let path = database(workspace)
+        let log = try workspace.write(Self.text(Self.events(1, seed: 1) + ["garbage"]), to: "a.log")
+        try #require(FileManager.default.fileExists(atPath: "/dev/full"))
+        let failed = whittle("usage", "load", log, "--rejects", "/dev/full", "--db", path)
+        #expect(failed.code == 2 && failed.errors.contains("/dev/full"))
+        #expect(whittle("usage", "list", "--db", path).code == 2)
+        let rejects = workspace.file("bad")
+        #expect(whittle("usage", "load", log, "--rejects", rejects, "--db", path).code == 0)
+        #expect(try String(contentsOfFile: rejects, encoding: .utf8) == "garbage\n")
+        func permissions(_ path: String) throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+        }
+        try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: log)
+        #expect(whittle("usage", "load", log, "--rejects", log, "--db", path).code == 64)
+        #expect(try permissions(log) == 0o644)
+        let (target, link) = (try workspace.write("", to: "target"), workspace.file("link"))
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: target)
+        #expect(whittle("usage", "export", log, "-o", link).code == 0)
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == target)
+        #expect(try String(contentsOfFile: target, encoding: .utf8).contains("\"fact\"") && permissions(target) == 0o600)
+    }
+
     @Test("folders and patterns are read in the order of their events, whatever the names")
     func folders() throws {
         let workspace = try Workspace()

@@ -385,6 +385,18 @@ struct AuditReaderTests {
         #expect(log.requests == 1)
     }
 
+    @Test("events are told apart though their clients chose IDs that are the names of users")
+    func chosenIDs() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let pairs = [("alice", "alice"), ("bob", "bob"), ("carol", "dave"), ("dave", "carol"), ("same", "x"), ("same", "y"), ("same", "x")]
+        let events = pairs.map { id, user in
+            Self.event(1).replacing("\"id-1\"", with: "\"\(id)\"").replacing("\"alice\"}", with: "\"\(user)\"}")
+        }
+        let (log, _) = try AuditLogReader().read(try folder.write(events.joined(separator: "\n") + "\n", to: "a.log")) { _ in }
+        #expect(log.requests == 6 && log.repeated == 1)
+    }
+
     @Test("an event is of a time that there is")
     func unreal() throws {
         let folder = try Fixtures.TemporaryFolder()
