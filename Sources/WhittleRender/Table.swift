@@ -49,11 +49,12 @@ public struct Table: Hashable, Sendable {
         }.joined()
     }
 
-    /// A GitHub table.
+    /// A GitHub table. What a name could make of it, HTML or a link, is escaped.
     public var markdown: String {
-        func line(_ cells: [String]) -> String {
-            "| " + cells.map { $0.printable().replacing("|", with: "\\|") }.joined(separator: " | ") + " |\n"
+        func cell(_ text: String) -> String {
+            ["|", "<", "["].reduce(text.printable()) { $0.replacing($1, with: "\\\($1)") }
         }
+        func line(_ cells: [String]) -> String { "| " + cells.map(cell).joined(separator: " | ") + " |\n" }
         return line(columns) + line(columns.map { _ in "---" }) + rows.map(line).joined()
     }
 

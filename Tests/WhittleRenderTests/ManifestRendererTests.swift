@@ -31,6 +31,8 @@ struct ManifestRendererTests {
         #expect(table.aligned(isWide: false) == "NAME       ROLE REF\na\\u{a}b    x\nlong name\n")
         #expect(table.csv() == "name,roleRef\n\"a\nb\",x\nlong name,\n")
         #expect(table.markdown.contains("| long name |  |"))
+        let names = Table(columns: ["name"], rows: [["<script>"], ["[a](http://b)"], ["a|b"]])
+        #expect(names.markdown.hasSuffix("| \\<script> |\n| \\[a](http://b) |\n| a\\|b |\n"))
     }
 
     @Test("times round-trip", arguments: ["2026-11-23T06:34:42.700297Z", "1969-12-31T23:59:59.999999Z", "2000-02-29T12:00:00.000000Z"])
