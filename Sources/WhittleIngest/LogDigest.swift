@@ -35,10 +35,10 @@ struct LogDigest: ~Copyable {
             head = ofBeginning(self.bytes)
         }
 
-        /// Whether an earlier load may have ended behind so many bytes: whatever it read ends in one of these.
+        /// Whether an earlier load may have ended behind so many bytes: whatever it read ends in one of these, or before a line end.
         func mayEnd(behind count: Int) -> Bool {
-            guard (1...bytes.count).contains(count) else { return true }
-            return count == bytes.count || "\n}],[\"".utf8.contains(bytes[count - 1])
+            guard count >= 1, count < bytes.count else { return true }
+            return "\n}],[\"".utf8.contains(bytes[count - 1]) || "\r\n".utf8.contains(bytes[count])
         }
     }
 

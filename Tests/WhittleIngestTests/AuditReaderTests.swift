@@ -397,6 +397,15 @@ struct AuditReaderTests {
         #expect(log.requests == 6 && log.repeated == 1)
     }
 
+    @Test("a small log that ended without a line end goes on behind it, whatever it ended in", arguments: ["", " 17", "]"])
+    func smallLogGrows(_ tail: String) throws {
+        func line(_ number: Int) -> String { "x \(Self.event(number).replacing("\"auditID\":\"id-\(number)\",", with: ""))\(tail)" }
+        for end in ["\n", "\r\n"] {
+            let grown = try grow([line(1), line(1) + end + line(2) + end, line(1) + end + line(2) + end, ""])
+            #expect(grown.requests == 2 && grown.rejected == 0)
+        }
+    }
+
     @Test("an event is of a time that there is")
     func unreal() throws {
         let folder = try Fixtures.TemporaryFolder()
