@@ -89,13 +89,14 @@ public struct QueryResult: Sendable {
 extension WhittleDatabase {
     /// Runs a query; parameters that are left out are NULL.
     ///
-    /// - Throws: `StoreError.parameter` for a parameter that the header does not have.
+    /// - Throws: `StoreError.parameter` for a parameter that the header does not have, `cannotWrite` for a query that would write.
     public func run(_ query: Query, _ parameters: [String: SQLValue] = [:]) throws(StoreError) -> QueryResult {
         for name in parameters.keys where !query.parameters.contains(where: { $0.name == name }) {
             throw .parameter(query: query.name, name: name)
         }
         return try attempt { database in
             let statement = try database.cachedStatement(sql: query.sql)
+            guard statement.isReadonly else { throw StoreError.cannotWrite(path: path, reason: "a query may only read") }
             var arguments: [String: DatabaseValue] = [:]
             for field in query.parameters { arguments[field.name] = parameters[field.name, default: .null].databaseValue }
             let cursor = try Row.fetchCursor(statement, arguments: StatementArguments(arguments))

@@ -81,12 +81,12 @@ extension WhittleDatabase {
     /// What the last load's input held.
     public func completeness() throws(StoreError) -> Completeness {
         try attempt { database in
-            Completeness(
-                entries: try Row.fetchAll(database, sql: "SELECT kind, namespace, objects FROM completeness").map {
-                    Completeness.Entry(kind: $0[0], namespace: $0[1], objects: $0[2])
-                }.filter { $0.kind != Self.unreadableKind },
-                unreadable: try Int.fetchOne(
-                    database, sql: "SELECT sum(objects) FROM completeness WHERE kind = ?", arguments: [Self.unreadableKind]) ?? 0)
+            // Every question asks this.
+            let statement = try database.cachedStatement(sql: "SELECT kind, namespace, objects FROM completeness")
+            let entries = try Row.fetchAll(statement).map { Completeness.Entry(kind: $0[0], namespace: $0[1], objects: $0[2]) }
+            return Completeness(
+                entries: entries.filter { $0.kind != Self.unreadableKind },
+                unreadable: entries.filter { $0.kind == Self.unreadableKind }.reduce(0) { $0 + $1.objects })
         }
     }
 

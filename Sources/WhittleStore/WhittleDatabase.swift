@@ -335,7 +335,12 @@ public final class WhittleDatabase: Sendable {
     /// Runs a read; every error becomes a `StoreError`.
     func attempt<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
         do {
-            return try queue.read(body)
+            // `read` would forbid a connection that may write to do so for the time, after which SQLite compiles every statement anew.
+            return try queue.unsafeRead { database in
+                try database.beginTransaction(.deferred)
+                defer { try? database.commit() }
+                return try body(database)
+            }
         } catch {
             throw Self.wrap(error, path: path)
         }

@@ -311,6 +311,10 @@ struct QuestionTests {
         _ = try workspace.write(
             "-- title:   Pods\n-- answers: each pod\n-- column:  name text name\nSELECT name FROM pod ORDER BY name\n", to: "q/pods.sql")
         #expect(try ask("query", "pods", "--queries", workspace.file("q"), "-o", "csv").output == "name\ncart-1\n")
+        _ = try workspace.write("-- title:   Nothing\n-- answers: nothing\nDELETE FROM pod\n", to: "q/delete.sql")
+        let refused = try ask("query", "delete", "--queries", workspace.file("q"))
+        #expect(refused.code == 2)
+        #expect(refused.errors.contains("may only read"))
         #expect(whittle("query", "--list").output.contains("who-can"))
     }
 
