@@ -1,9 +1,12 @@
 import WhittleModel
 
-/// An export of audit logs as CSV (RFC 4180): the tables of AKS, or one column that holds the events as text.
+/// An export of audit logs as CSV (RFC 4180): the tables of AKS, one column that holds the events as text, or one for each member of an
+/// event, as Kibana writes it.
 struct AuditCSV {
     /// Columns by their place; `""` is one that tells nothing.
     private let columns: [String]
+    /// Whether the columns are the members of events.
+    private let isFlat: Bool
     private let delimiter: UInt8
 
     /// Columns with whole events, those of the tables of AKS, and those that tell which log a record is of.
@@ -32,13 +35,28 @@ struct AuditCSV {
                 continue
             }
             let isTable = names.contains("Stage") && (names.contains("RequestUri") || names.contains("Verb"))
-            guard isTable || names.contains(where: { Self.texts.contains($0) }) else { continue }
+            let prefix = isTable ? nil : Self.prefix(ofMembers: names)
+            guard isTable || prefix != nil || names.contains(where: { Self.texts.contains($0) }) else { continue }
             let wanted = isTable ? Self.fields.union(Self.categories) : Self.texts.union(Self.categories)
-            columns = names.map { wanted.contains($0) ? $0 : "" }
+            columns = names.map { name in
+                if let prefix {
+                    name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : ""
+                } else {
+                    wanted.contains(name) ? name : ""
+                }
+            }
+            isFlat = prefix != nil
             self.delimiter = delimiter
             return
         }
         return nil
+    }
+
+    /// What stands before the names of the members of an event, maybe nothing; `nil` when columns are none.
+    private static func prefix(ofMembers names: [String]) -> Substring? {
+        guard let user = names.first(where: { $0 == "user.username" || $0.hasSuffix(".user.username") }) else { return nil }
+        let prefix = user.dropLast("user.username".count)
+        return names.contains("\(prefix)stage") ? prefix : nil
     }
 
     /// The portal writes `TimeGenerated [UTC]`.
@@ -59,8 +77,11 @@ struct AuditCSV {
         // That there is a column for who was impersonated tells something, too.
         for (column, cell) in zip(columns, cells) where !column.isEmpty && (!cell.isEmpty || column == "ImpersonatedUser") {
             var text = String(decoding: cell, as: UTF8.self)
-            if Self.times.contains(column) { text = Self.time(text) }
-            members.append("\(jsonQuoted(column)):\(jsonQuoted(text))")
+            // Kibana's word for nothing.
+            if isFlat, text == "-" { continue }
+            if isFlat ? column.hasSuffix("Timestamp") : Self.times.contains(column) { text = Self.time(text) }
+            let isList = isFlat && (column == "sourceIPs" || column.hasSuffix(".groups"))
+            members.append("\(jsonQuoted(column)):\(isList ? Self.list(text) : jsonQuoted(text))")
         }
         return AuditEnvelope.records(inText: Array("{\(members.joined(separator: ","))}".utf8), as: format) ?? bad
     }
@@ -102,8 +123,23 @@ struct AuditCSV {
         }
     }
 
-    /// The portal writes `3/1/2026, 10:00:00.000 AM`; anything else is left as it is.
+    /// A list as JSON, which Kibana writes as such or with commas.
+    private static func list(_ text: String) -> String {
+        let isJSON = Array(text.utf8).withUnsafeBufferPointer { bytes in
+            guard bytes.first == UInt8(ascii: "["), var json = try? JSONText(bytes), (try? json.skipValue()) != nil else { return false }
+            return json.position == json.end
+        }
+        return isJSON ? text : jsonArray(text.split(separator: ",").map { String($0.drop { $0 == " " }) })
+    }
+
+    private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+    /// The portal writes `3/1/2026, 10:00:00.000 AM`, Kibana `Mar 1, 2026 @ 10:00:00.000`; anything else is left as it is.
     private static func time(_ text: String) -> String {
+        let parts = text.split(whereSeparator: { ", @".contains($0) })
+        if parts.count == 4, let month = months.firstIndex(where: { $0 == parts[0] }), let day = Int(parts[1]), (1...31).contains(day) {
+            return "\(parts[2])-\(month < 9 ? "0" : "")\(month + 1)-\(day < 10 ? "0" : "")\(day)T\(parts[3])Z"
+        }
         let words = text.split(whereSeparator: { ", \u{202F}".contains($0) })
         guard words.count == 3, words[2] == "AM" || words[2] == "PM" else { return text }
         let date = words[0].split(separator: "/").compactMap { Int($0) }

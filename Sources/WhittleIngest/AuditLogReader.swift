@@ -172,7 +172,8 @@ public final class AuditLogReader {
             }
         }
         let hasNews = source.hasNews
-        let log = source.endPart(unfinished: unfinished)
+        var log = source.endPart(unfinished: unfinished)
+        log.isFormatForced = options.format != nil
         if hasNews {
             logs.append(log)
             known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount, head: log.head))

@@ -25,7 +25,8 @@ struct AuditVisitor {
         ("Records", "eks", true), ("receivedMessages", "pubsub", true), ("hits", "elastic", true), ("streams", "loki", true),
         ("tables", "aks", true), ("responses", "elastic", true), ("entries", "loki", true), ("resourceLogs", "otlp", true),
         ("scopeLogs", "otlp", true), ("logRecords", "otlp", true), ("logs", "text", true), ("Tables", "aks", true),
-        ("properties", "aks", false), ("_source", "elastic", false), ("kubernetes", "elastic", false), ("audit", "elastic", false),
+        ("properties", "aks", false), ("_source", "elastic", false), ("fields", "elastic", false), ("kubernetes", "elastic", false),
+        ("audit", "elastic", false),
         ("json", "filebeat", false), ("kubernetes_audit", "filebeat", false), ("attributes", "datadog", false), ("data", "loki", false),
         ("result", "splunk", false), ("values", "loki", false), ("awslogs", "eks", false), ("kinesis", "eks", false),
         ("Data", "eks", false),
@@ -33,6 +34,7 @@ struct AuditVisitor {
         ("log_s", "aks", false),
         ("line", "loki", false), ("_raw", "splunk", false), ("event", "splunk", false), ("@message", "eks", false),
         ("value", "kafka", false), ("payload", "kafka", false), ("body", "text", false), ("stringValue", "otlp", false),
+        ("bytesValue", "otlp", false),
         ("jsonPayload", "fluent-bit", false), ("textPayload", "text", false), ("content", "text", false), ("detail", "text", false),
     ]
 
@@ -127,6 +129,7 @@ struct AuditVisitor {
         if hasStage, !wasOffered, takes(value.bytes, envelope) { return true }
         let isKnownNew = isChecked
         (wasOffered, isChecked) = (false, false)
+        if let nested = AuditShape.nested(value) { return visit(bytes: Array(nested.utf8), envelope, depth + 1) }
         if hasStage, let event = AuditEvent(value), event.isTold {
             add(event, envelope, isChecked: isKnownNew)
             return true
@@ -158,6 +161,9 @@ struct AuditVisitor {
         {
             visit(rows: rows, columns: columns, envelope.isEmpty ? "aks" : envelope, depth)
             return true
+        }
+        if let list = value.value("kvlistValue"), let object = AuditShape.object(keysAndValues: list) {
+            return visit(bytes: Array(object.utf8), envelope, depth + 1)
         }
         if Self.isBulkAction(value) { return true }
         let visitMembers = { (visitor: inout AuditVisitor) in visitor.visit(membersOf: value, envelope, depth) }

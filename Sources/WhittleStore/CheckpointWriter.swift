@@ -17,7 +17,7 @@ struct CheckpointWriter {
         {
             row.extend(known)
             try database.execute(sql: "DELETE FROM checkpoint WHERE checkpoint_id = ?", arguments: [row.id])
-        } else if log.events == 0, log.rejected == 0, log.skipped == 0 {
+        } else if log.events == 0, log.rejected + log.skipped == 0 || log.isFormatForced {
             return
         } else {
             row.id = try Int64.fetchOne(database, sql: "SELECT coalesce(max(checkpoint_id), 0) + 1 FROM checkpoint") ?? 1
