@@ -27,8 +27,13 @@ struct UsageListCommand: ParsableCommand {
     @Argument(help: "Only this one: sa/NAME, user/NAME.")
     var identity: IdentityArgument?
 
-    @Option(name: [.short, .customLong("namespace")], help: "Namespace of the service account (default: default).")
+    @Option(
+        name: [.short, .customLong("namespace")],
+        help: "Namespace of the service account (default: default); without one, only those of this namespace.")
     var namespace: String?
+
+    @Flag(name: [.customShort("A"), .long], help: "Everybody, which is the default.")
+    var allNamespaces = false
 
     @Option(help: "Split rows by pod, agent, binding or day.")
     var by: Split?
@@ -44,6 +49,8 @@ struct UsageListCommand: ParsableCommand {
 
     func validate() throws {
         if let identity, identity.name.isEmpty { throw ValidationError("needs a name: sa/NAME, user/NAME") }
+        if allNamespaces, namespace != nil { throw ValidationError("give either -A or -n, not both") }
+        if allNamespaces, identity != nil { throw ValidationError("-A lists everybody; name nobody beside it") }
     }
 
     func run() throws {
@@ -58,7 +65,11 @@ struct UsageListCommand: ParsableCommand {
                 identity.kind == "ServiceAccount"
                     ? ServiceAccountName.username(namespace: identity.namespace(or: namespace), name: identity.name) : identity.name)
         }
-        let list = UsageList(try database.run("usage" + (by.map { "-by-\($0.rawValue)" } ?? ""), parameters))
+        var usage = try database.run("usage" + (by.map { "-by-\($0.rawValue)" } ?? ""), parameters)
+        if identity == nil, let namespace, let user = usage.columns.firstIndex(of: "user") {
+            usage.rows.removeAll { row in row[user].string.flatMap { ServiceAccountName.split($0) }?.namespace != namespace }
+        }
+        let list = UsageList(usage)
         if output == .jsonl {
             console.output(list.documents.map { $0.line + "\n" }.joined())
         } else {

@@ -248,6 +248,27 @@ struct LeastPrivilegeTests {
         }
     }
 
+    @Test("usage of the service accounts of a namespace, and of everybody")
+    func usageOfNamespace() throws {
+        let workspace = try Workspace()
+        let database = workspace.file("c.db")
+        _ = whittle("load", Fixtures.path("demo/cluster"), "-o", database)
+        _ = whittle("usage", "load", Fixtures.path("demo/audit.log"), "--db", database)
+        func list(_ arguments: String...) -> (code: Int32, output: String) {
+            let result = whittle(["usage", "list", "-o", "csv", "--no-headers", "--db", database] + arguments)
+            return (result.code, result.output)
+        }
+        let all = list().output
+        #expect(list("-A").output == all)
+        let lines = all.split(separator: "\n").filter { $0.hasPrefix("system:serviceaccount:shop:") }
+        #expect(!lines.isEmpty)
+        #expect(list("-n", "shop").output.split(separator: "\n") == lines)
+        #expect(lines.count < all.split(separator: "\n").count)
+        #expect(list("-n", "nowhere").code == 1)
+        #expect(list("-n", "shop", "-A").code == 64)
+        #expect(list("sa/cart", "-A").code == 64)
+    }
+
     @Test("bad documents are located and counted, their neighbours load, --strict tells by 2")
     func badDocuments() throws {
         let workspace = try Workspace()
