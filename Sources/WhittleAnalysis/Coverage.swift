@@ -80,6 +80,8 @@ public struct Coverage: Sendable {
         case fewRequests(Int, minimum: Int)
         /// No event tells an answer.
         case noAnswers
+        /// No log can show a `get` or `list` of anybody.
+        case noReads
     }
 
     /// A grant and what the audit policy hides of it.
@@ -151,7 +153,11 @@ public struct Coverage: Sendable {
     public func thinness(_ requirement: EvidenceRequirement = EvidenceRequirement()) -> [Thinness] {
         guard let window else { return [.noLogs] }
         var reasons: [Thinness] = []
-        if logs.stages.keys.allSatisfy({ $0 == "RequestReceived" }), !logs.stages.isEmpty { reasons.append(.noAnswers) }
+        if logs.stages.keys.allSatisfy({ $0 == "RequestReceived" }), !logs.stages.isEmpty {
+            reasons.append(.noAnswers)
+        } else if logs.events > 0, !logs.hasReads || logs.envelopes["aks-admin", default: 0] >= logs.events {
+            reasons.append(.noReads)
+        }
         let needed = Int64(requirement.minimumDays) * Self.day
         let observed = window.length - silentDays * Self.day
         if observed < needed { reasons.append(.shortWindow(seconds: observed / 1_000_000, minimumDays: requirement.minimumDays)) }

@@ -173,13 +173,15 @@ private struct Grader {
 
     /// What is wrong with the evidence about every grant.
     private var windowDoubts: [String] {
-        var doubts: [String] = coverage.thinness(requirement).map { reason in
+        var doubts: [String] = coverage.thinness(requirement).compactMap { reason in
             switch reason {
             case .noLogs: "no audit log was read"
             case .noRequests: "nothing of the account was seen"
             case .shortWindow(_, let days): "the logs span less than \(days) days"
             case .fewRequests(_, let minimum): "fewer than \(minimum) requests were allowed"
             case .noAnswers: "no event tells an answer"
+            // Says something about reads only, see `envelopeDoubt` and `isLogged`.
+            case .noReads: nil
             }
         }
         if coverage.gapPercent > EvidenceRequirement.maximumGapPercent { doubts.append("\(coverage.gapPercent) % of the window are gaps") }

@@ -47,9 +47,7 @@ final class AuditFolding {
     func read(all paths: [String]) throws {
         let expansion = AuditLogFiles.expand(paths)
         let files = expansion.files
-        for path in expansion.skipped {
-            Console.current.error("\(path): not read: hidden, a link to a folder, no file, or its name is no UTF-8\n")
-        }
+        for (path, reason) in expansion.skipped { Console.current.error("\(path): not read: \(reason)\n") }
         expansion.failures.forEach(report)
         guard !files.isEmpty || !failures.isEmpty else {
             throw CommandFailure("there is no log in \(paths.map { "`\($0)`" }.joined(separator: ", "))")

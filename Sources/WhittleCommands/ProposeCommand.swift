@@ -147,7 +147,8 @@ struct ProposeCommand: ParsableCommand {
         let count = parts.map(\.proposal.inexpressible.count).max() ?? 0
         guard count > 0 else { return }
         console.error(
-            "whittle: warning: \(count) requests of \(account.text) spell a `*` that a rule would read as a wildcard; they are left out\n")
+            "whittle: warning: \(count) requests of \(account.text) spell a `*` that a rule would read as a wildcard, or a credential that is not kept; they are left out\n"
+        )
     }
 
     /// Says which objects of others the proposal would replace, as they have its names.
@@ -247,6 +248,10 @@ struct ProposeCommand: ParsableCommand {
         let digests = made.map { $0.proposal.digest(inputSHA256: shared.inputSHA256) }
         if let outputFolder {
             let removals = try replacements(made, shared, in: database).map { try RemovalPatches($0, in: database) }
+            if removals != nil {
+                let coverage = try evidence.shared(in: database)
+                for item in made { try warnOfGrades(item.account, coverage, in: database) }
+            }
             try ProposalFolder(outputFolder, made, digests: digests, shared, removals: removals).write()
             return
         }

@@ -49,6 +49,9 @@ struct UsageListCommand: ParsableCommand {
 
     func validate() throws {
         if let identity, identity.name.isEmpty { throw ValidationError("needs a name: sa/NAME, user/NAME") }
+        if let identity, identity.kind != "ServiceAccount", identity.kind != "User" {
+            throw ValidationError("usage is of service accounts and users: sa/NAME, user/NAME; `--by pod` tells which pods asked")
+        }
         if allNamespaces, namespace != nil { throw ValidationError("give either -A or -n, not both") }
         if allNamespaces, identity != nil { throw ValidationError("-A lists everybody; name nobody beside it") }
     }

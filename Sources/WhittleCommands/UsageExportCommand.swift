@@ -26,6 +26,9 @@ struct UsageExportCommand: ParsableCommand {
     var db: String?
 
     func run() throws {
+        if output != "-", FileContent(path: output) == .database {
+            throw CommandFailure("-o would replace the database `\(output)`; --db names the database to export", code: .usage)
+        }
         let fold: UsageFold
         if logs.isEmpty {
             let database = try WhittleDatabase.open(db ?? Console.current.environment["WHITTLE_DB"] ?? "whittle.db")
@@ -69,7 +72,7 @@ struct UsageMergeCommand: ParsableCommand {
             one that holds known logs beside others cannot be told apart and is refused.
             """)
 
-    @Argument(help: "Files written by `whittle usage export`, plain, gzip or zstd; - is standard input.")
+    @Argument(help: "Files written by `whittle usage export`, folders of them, or patterns; plain, gzip or zstd; - is standard input.")
     var parts: [String]
 
     @Option(help: "Names kept of one verb on one resource for one user; with more, none is kept.")
@@ -85,7 +88,13 @@ struct UsageMergeCommand: ParsableCommand {
     func run() throws {
         let console = Console.current
         let database = try WhittleDatabase.open(db ?? console.environment["WHITTLE_DB"] ?? "whittle.db", isReadOnly: false)
-        for part in parts {
+        let expansion = AuditLogFiles.expand(parts)
+        for (path, reason) in expansion.skipped { console.error("\(path): not read: \(reason)\n") }
+        if let failure = expansion.failures.first { throw failure }
+        guard !expansion.files.isEmpty else {
+            throw CommandFailure("there is no part in \(parts.map { "`\($0)`" }.joined(separator: ", "))")
+        }
+        for part in expansion.files {
             let fold = try UsageExportReader.read(part)
             // Whoever adds something from here on is found out when the fold is added.
             let known = Set(try database.knownUsage().logs.values.flatMap { $0.map(\.digest) })
@@ -138,8 +147,8 @@ private final class ExportFile {
         if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG { return (path, nil, open(path, O_WRONLY | O_CLOEXEC)) }
         // A link stays one.
         let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-        let temporary = "\(target).\(getpid()).tmp"
-        return (target, temporary, open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600))
+        let temporary = "\(target).\(getpid())-\(UInt32.random(in: 0...UInt32.max)).tmp"
+        return (target, temporary, open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600))
     }
 
     deinit {

@@ -44,7 +44,7 @@ struct UsageLoadCommand: ParsableCommand {
             part of a grown log that was, is not counted again, and neither is an event that two logs hold.
             """)
 
-    @Argument(help: "Audit logs, folders of them, or patterns; - is standard input.")
+    @Argument(help: "Audit logs, folders of them, or patterns such as 'logs/audit-*' in quotes; - is standard input.")
     var logs: [String]
 
     @OptionGroup var options: AuditLogOptions

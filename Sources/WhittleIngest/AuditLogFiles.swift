@@ -7,8 +7,8 @@ public enum AuditLogFiles {
         /// Files in the order in which they are to be read. What is in a folder or behind a pattern is ordered by the time of its first
         /// event, so that rotated logs come in the order in which they were written, whatever their names.
         public fileprivate(set) var files: [String] = []
-        /// What of folders is not to be read: hidden files, links to folders, what is no file.
-        public fileprivate(set) var skipped: [String] = []
+        /// What of folders is not to be read, and why: hidden files, links to folders, databases, what is no file.
+        public fileprivate(set) var skipped: [(path: String, reason: String)] = []
         /// `IngestError.cannotOpen` of each path or folder that cannot be opened, and each pattern that matches nothing.
         public fileprivate(set) var failures: [IngestError] = []
     }
@@ -49,20 +49,29 @@ public enum AuditLogFiles {
             result.failures.append(.cannotOpen(path: folder, reason: "the folder cannot be read"))
             return []
         }
+        if names.isEmpty { result.skipped.append((folder, "the folder is empty")) }
         var files: [String] = []
         for name in names.sorted() {
             let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
             var status = stat()
-            guard !name.hasPrefix("."), stat(path, &status) == 0 else {
-                result.skipped.append(path)
+            guard !name.hasPrefix(".") else {
+                result.skipped.append((path, "hidden"))
+                continue
+            }
+            guard stat(path, &status) == 0 else {
+                result.skipped.append((path, "it is not there, or its name is no UTF-8"))
                 continue
             }
             // Links to folders are not followed: they may lead back.
             let isLink = (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) != nil
             switch status.st_mode & S_IFMT {
             case S_IFDIR where !isLink: files += contents(of: path, &result)
-            case S_IFREG: if status.st_size > 0 { files.append(path) }
-            default: result.skipped.append(path)
+            case S_IFDIR: result.skipped.append((path, "a link to a folder"))
+            case S_IFREG where status.st_size == 0: break
+            // The database that the logs are loaded into may stand beside them.
+            case S_IFREG where FileContent(path: path) == .database: result.skipped.append((path, "an SQLite database"))
+            case S_IFREG: files.append(path)
+            default: result.skipped.append((path, "no file"))
             }
         }
         return files
@@ -76,6 +85,9 @@ public enum AuditLogFiles {
     /// The first time that stands at the beginning of a log.
     private static func firstTime(in path: String) -> Int64? {
         let size = 1 << 16
+        var status = stat()
+        // What is no file is gone when it is read.
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
         guard let stream = try? ByteStream.open(path: path) else { return nil }
         let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: size)
         defer { bytes.deallocate() }

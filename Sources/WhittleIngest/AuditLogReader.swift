@@ -14,8 +14,10 @@ public final class AuditLogReader {
         public var format: String?
         /// Bytes of one line or value.
         public var lineLimit = 32 << 20
-        /// Threads that fold; more do not help where a log must be decompressed.
-        public var threads = min(ProcessInfo.processInfo.activeProcessorCount, 4)
+        /// Threads that fold, at least 1; more do not help where a log must be decompressed.
+        public var threads = min(ProcessInfo.processInfo.activeProcessorCount, 4) {
+            didSet { threads = max(threads, 1) }
+        }
         /// Bytes after which facts are handed out while a log is read.
         public var partSize = 1 << 30
         /// Bytes of kinds of events that all threads together remember; a quarter more of what events have in common.
@@ -114,18 +116,19 @@ public final class AuditLogReader {
     ///   - descriptor: the open log, if it is; it stays the caller's.
     ///   - commit: called with facts that are to be kept before the reader goes on.
     /// - Returns: what was read, and the bytes at the end that wait for the rest of their line.
-    /// - Throws: `IngestError` when the log cannot be opened, or what `commit` throws.
+    /// - Throws: `IngestError` when the log cannot be opened, or nothing of it can be read or decompressed; what `commit` throws.
     public func read(
         _ path: String, descriptor: Int32? = nil, commit: (UsageFold) throws -> Void
     ) throws -> (log: UsageFold.Log, unfinished: Int) {
         progress.file += 1
         let stream = try ByteStream.open(path: path, descriptor: descriptor)
         let source = BlockSource(stream, path: path, known: known)
+        source.log.isFormatForced = options.format != nil
         var next = block(from: source)
         // Nothing of this log is in what is being folded.
         if next == nil, let failure = source.failure { throw failure }
-        if !stream.isSeekable, let first = next {
-            source.keepKnown(beginningLike: first)
+        if !source.isToldByPlace, let first = next {
+            source.keepKnown(beginningLike: LogDigest.ofBeginning(first.bytes))
             // What turns out to be known while it is read is forgotten, and only that.
             if source.mayBeKnown, let fold = take() { try commit(fold) }
         }
@@ -163,7 +166,7 @@ public final class AuditLogReader {
         }
         var unfinished = 0
         if let session {
-            unfinished = session.finish(waiting: stream.isSeekable ? .max : LogDigest.droppable)
+            unfinished = session.finish(waiting: source.isToldByPlace ? .max : LogDigest.droppable)
             collect(source, session)
             // Of a log that was read as far as it can be, the damage was told.
             if let failure = source.failure, source.hasNews || source.total.extendedDigest == nil {
@@ -172,14 +175,20 @@ public final class AuditLogReader {
             }
         }
         let hasNews = source.hasNews
-        var log = source.endPart(unfinished: unfinished)
-        log.isFormatForced = options.format != nil
+        let log = source.endPart(unfinished: unfinished)
         if hasNews {
             logs.append(log)
+            // Who follows a log would remember each of its states.
+            if descriptor != nil, let earlier = log.extendedDigest {
+                known = known.compactMapValues { logs in
+                    let others = logs.filter { $0.digest != earlier }
+                    return others.isEmpty ? nil : others
+                }
+            }
             known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount, head: log.head))
         }
-        progress.events += log.events
-        progress.rejected += log.rejected
+        progress.events += source.total.events
+        progress.rejected += source.total.rejected
         if sinceTaken >= options.partSize, let fold = take() { try commit(fold) }
         return (source.total, unfinished)
     }
@@ -265,6 +274,7 @@ private final class BlockSource {
     /// Whether an earlier load ended behind what is carried.
     private var isAtKnownCount = false
     private var isInLine = false
+    private var isBeginningKnown = false
     private var carried: [UInt8] = []
     private var isAtEnd = false
     private(set) var failure: IngestError?
@@ -312,9 +322,11 @@ private final class BlockSource {
     }
 
     /// Of a stream only logs that begin like it may turn out to be the same; the others are no longer looked for.
-    func keepKnown(beginningLike block: AuditBlock) {
-        let head = LogDigest.ofBeginning(block.bytes)
-        guard !head.isEmpty else { return }
+    ///
+    /// - Parameter head: see `LogDigest.ofBeginning`.
+    func keepKnown(beginningLike head: String) {
+        guard !head.isEmpty, !isBeginningKnown else { return }
+        isBeginningKnown = true
         known = known.compactMapValues { logs in
             let similar = logs.filter { $0.head.isEmpty || $0.head == head }
             return similar.isEmpty ? nil : similar
@@ -339,7 +351,9 @@ private final class BlockSource {
             failure = .cannotRead(path: log.path, reason: reason)
             isAtEnd = true
         }
-        if !isSkippedByPlace { digest.update(block.bytes) }
+        guard !isToldByPlace else { return }
+        digest.update(block.bytes)
+        keepKnown(beginningLike: isBeginningKnown ? "" : digest.ofBeginning)
     }
 
     private var earlier: KnownLog? {
@@ -354,7 +368,7 @@ private final class BlockSource {
     /// What was counted so far was counted before.
     func forget() {
         guard let earlier else { return }
-        log = UsageFold.Log(path: log.path)
+        log = log.emptied
         log.byteCount = dealt
         log.extendedDigest = earlier.digest
         total = log
@@ -405,7 +419,7 @@ private final class BlockSource {
 
     /// Where the lines of the next block end, if they need not be read to tell: in the middle of a plain file.
     private func endOfLines() -> Int? {
-        guard isSkippedByPlace, !isInLine, !isAtKnownCount, failure == nil else { return nil }
+        guard isToldByPlace, !isInLine, !isAtKnownCount, failure == nil else { return nil }
         let start = read - carried.count
         let limit = start + AuditBlock.size
         guard counts.first.map({ $0 > limit }) ?? true else { return nil }
@@ -423,7 +437,7 @@ private final class BlockSource {
     private static let tailSize = 1 << 14
 
     /// Plain files are told apart by their places.
-    private var isSkippedByPlace: Bool { stream.isSeekable && !digest.needsWhole }
+    var isToldByPlace: Bool { stream.isSeekable && !digest.needsWhole }
 
     /// Leaves whole lines in the block, or marks it as a piece of one.
     private func cut(_ block: AuditBlock) {
@@ -441,23 +455,23 @@ private final class BlockSource {
         log.byteCount = dealt - unfinished
         // What waits is read again, and its lines are counted then.
         log.lineCount = lineCount - unfinishedLines(unfinished)
-        if isSkippedByPlace {
+        if isToldByPlace {
             let beginning = LogDigest.Beginning(descriptor: stream.descriptor)
-            log.digest = LogDigest.ofEnds(beginning, descriptor: stream.descriptor, count: log.byteCount) ?? ""
+            log.digest = LogDigest.ofEnds(beginning, descriptor: stream.descriptor, count: log.byteCount) ?? LogDigest.ofLost
             log.head = beginning.head
         } else {
             (log.digest, log.head) = (digest.ofEnds(dropping: unfinished), digest.ofBeginning)
         }
         let ended = log
         total.add(ended)
-        log = UsageFold.Log(path: ended.path)
+        log = ended.emptied
         log.byteCount = ended.byteCount
         log.extendedDigest = ended.digest
         return ended
     }
 
     private func unfinishedLines(_ unfinished: Int) -> Int {
-        isSkippedByPlace ? lineFeeds(from: dealt - unfinished, to: dealt) : digest.lineFeeds(inLast: unfinished)
+        isToldByPlace ? lineFeeds(from: dealt - unfinished, to: dealt) : digest.lineFeeds(inLast: unfinished)
     }
 
     /// Of a plain file; only of these something waits.
@@ -473,5 +487,14 @@ private final class BlockSource {
             position += got
         }
         return count
+    }
+}
+
+extension UsageFold.Log {
+    /// Of the same file, with nothing read of it.
+    fileprivate var emptied: Self {
+        var log = Self(path: path)
+        log.isFormatForced = isFormatForced
+        return log
     }
 }

@@ -56,6 +56,8 @@ final class AuditSession {
     /// What is known of the line at hand.
     private var isUnusual = false
     private var isChecked = false
+    /// Lines of the value at hand that are events which are known to be new, should they turn out to stand for themselves.
+    private var checkedLines: Set<Int> = []
     private var texts: AuditTextReader
     /// Bytes since the first part of a split line that waits for others, and what was counted until then.
     private var sinceParts = 0
@@ -94,6 +96,7 @@ final class AuditSession {
         case .dropping: state = .idle
         default: break
         }
+        gap = 0
         (isAtStart, isAtLineStart) = (false, true)
         countedBeforeParts = -1
     }
@@ -166,11 +169,13 @@ final class AuditSession {
         if case .idle = state {
             guard bytes.contains(where: { ![0, 0x09, 0x0A, 0x0D, 0x20].contains($0) }) else { return }
             held = []
+            checkedLines = []
             heldLine = line
             nesting = Nesting()
             state = .open
         }
         held += bytes
+        if isChecked { checkedLines.insert(line) }
         let isJSON = Self.beginsLikeJSON(held)
         if isJSON, !texts.isInTable {
             nesting.advance(over: bytes)
@@ -271,11 +276,12 @@ final class AuditSession {
         reader.readOrReject(Array(lines[0]), line, "", isUnusual: true)
         let wasStrict = isStrict
         isStrict = true
+        let checked = checkedLines
         var number = line
         for text in texts {
             number += 1
             var line = Array(text) + [UInt8(ascii: "\n")]
-            AuditEnvelope.padded(&line) { take($0, line: number, endsLine: true) }
+            AuditEnvelope.padded(&line) { take($0, line: number, endsLine: true, isChecked: checked.contains(number)) }
         }
         isStrict = wasStrict
     }

@@ -66,6 +66,7 @@ final class ByteStream {
     /// Finds out what the first bytes are.
     private func begin() throws(IngestError) {
         isAtEnd = false
+        if let content = FileContent(beginning: input[pending]) { throw .cannotRead(path: path, reason: content.reason) }
         let magic = input[0..<4]
         if pending.count >= 2, magic.starts(with: [0x1F, 0x8B]) {
             let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
@@ -224,7 +225,10 @@ final class ByteStream {
                 (used, produced) = (source.pos, sink.pos)
             }
             pending = range.lowerBound + used..<range.upperBound
-            if ZSTD_isError(status) != 0 { failure = damaged }
+            if ZSTD_isError(status) != 0 {
+                let needsMemory = ZSTD_getErrorName(status).map { String(cString: $0).contains("memory") } ?? false
+                failure = needsMemory ? .cannotDecompress(path: path, reason: "its window is larger than 128 MiB (--long=27)") : damaged
+            }
             isBetweenParts = status == 0
             return produced
         }

@@ -26,7 +26,10 @@ package enum EndOfInput {
     static func waits(for descriptor: Int32) -> Bool {
         guard isAwaited else { return true }
         var state = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        while signal == nil { if poll(&state, 1, 100) != 0 { return true } }
+        while signal == nil {
+            let ready = poll(&state, 1, 100)
+            if ready > 0 || ready < 0 && errno != EINTR { return true }
+        }
         return poll(&state, 1, 0) > 0 && readsLeft.subtract(1, ordering: .relaxed).oldValue > 0
     }
 }

@@ -63,6 +63,11 @@ struct LogDigest: ~Copyable {
         return bytes(count - span..<count).map { digest(count, head, $0) }
     }
 
+    /// Of a log whose bytes are gone before they could be looked at: no other is the same.
+    static var ofLost: String {
+        prefix + (0..<4).map { _ in UInt64.random(in: .min ... .max) }.map { String($0 | 1 << 63, radix: 16) }.joined()
+    }
+
     /// What tells a log from others that it may be a later or earlier state of: hex SHA-256 of its first 4 KiB; `""` when it is shorter.
     var ofBeginning: String { Self.ofBeginning(head) }
 

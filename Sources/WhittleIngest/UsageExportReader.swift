@@ -117,6 +117,8 @@ public enum UsageExportReader {
 
         /// Counts so small that sums of them stay numbers, also of an export that somebody has edited.
         private static let counts = 0...1 << 40
+        /// Minutes since 1970-01-01 UTC that a time may lie in.
+        private static let minutes = -1 << 33...1 << 33
 
         private func count(_ value: DocumentValue, _ key: StaticString) throws(IngestError) -> Int {
             let number = try number(value, key)
@@ -203,6 +205,7 @@ public enum UsageExportReader {
             log.digest = digest
             log.head = value.value("head")?.string ?? ""
             log.byteCount = try number(value, "byteCount")
+            guard log.byteCount >= 0 else { throw error("`byteCount` is no count of bytes") }
             log.lineCount = try count(value, "lineCount")
             log.events = try count(value, "events")
             log.requests = try count(value, "requests")
@@ -212,8 +215,8 @@ public enum UsageExportReader {
             log.repeated = try count(value, "repeated")
             // Older exports do not tell.
             if value.value("skipped") != nil { log.skipped = try count(value, "skipped") }
-            log.firstEvent = value.value("firstEvent")?.integer.map(Int64.init)
-            log.lastEvent = value.value("lastEvent")?.integer.map(Int64.init)
+            if value.value("firstEvent") != nil { log.firstEvent = Int64(try number(value, "firstEvent")) }
+            if value.value("lastEvent") != nil { log.lastEvent = Int64(try number(value, "lastEvent")) }
             func counts(_ key: StaticString) throws(IngestError) -> [String: Int] {
                 var counts: [String: Int] = [:]
                 for (name, count) in value.value(key).members {
@@ -229,7 +232,9 @@ public enum UsageExportReader {
             for span in value.value("spans").elements {
                 let ends = span.elements.compactMap(\.integer)
                 // A span of more than a century is none.
-                guard ends.count == 2, ends[0] <= ends[1], ends[1] - ends[0] < 60_000_000 else {
+                guard ends.count == 2, ends[0] <= ends[1], Self.minutes.contains(ends[0]), Self.minutes.contains(ends[1]),
+                    ends[1] - ends[0] < 60_000_000
+                else {
                     throw error("`spans` must hold pairs of minutes")
                 }
                 log.minutes.formUnion((ends[0]...ends[1]).map(Int64.init))

@@ -257,7 +257,7 @@ public struct ImpliedNeed: Hashable, Sendable {
 public struct UsageFlag: Hashable, Sendable {
     /// Whose request.
     public var user: String
-    /// `later-denial:…`, `self-check:…`, `hidden:…`, `fallback:…`, `written:…`.
+    /// `later-denial:…`, `self-check:…`, `hidden:…`, `fallback:…`, `written:…`, `not-rbac`.
     public var flag: String
 
     /// Creates a flag.

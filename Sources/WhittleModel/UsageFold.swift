@@ -44,7 +44,7 @@ public struct UsageFold: Sendable {
         public var decisions: [String: Int] = [:]
         /// Minutes since 1970-01-01 UTC in which requests were received.
         public var minutes: Set<Int64> = []
-        /// Whether the user has said what its records are wrapped in. Of a log without events he was wrong: it is not known then.
+        /// Whether the user has said what its records are wrapped in. A log without events is not taken for read then.
         public var isFormatForced = false
 
         /// Lines and records that are no event.

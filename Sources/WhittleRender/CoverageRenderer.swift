@@ -21,6 +21,7 @@ public struct CoverageRenderer: Sendable {
             case .noLogs: "no audit log was read"
             case .noRequests: "nothing of the account was seen"
             case .noAnswers: "only stage RequestReceived was logged, which proves nothing"
+            case .noReads: "the logs hold no reads (get, list) of anybody, so what is only read seems unused"
             case .shortWindow(let seconds, let days): "the logs span \(Self.duration(seconds)), less than \(Self.count(days, "day"))"
             case .fewRequests(let count, let minimum):
                 "\(Self.count(count, "allowed request")) of the account \(count == 1 ? "was" : "were") seen, less than \(minimum)"

@@ -10,7 +10,9 @@ extension ProposalProof {
             "\(isPassed ? "proven" : "not proven"): ServiceAccount \(namespace)/\(name): \(replayed - refused.count) of \(replayed) needs allowed, "
                 + "\(excess.count) granted beyond them, \(redundantRules.count) rules not needed"
         ]
-        if inexpressible > 0 { lines.append("  not replayed: \(inexpressible) requests that spell a `*`, which no rule allows alone") }
+        if inexpressible > 0 {
+            lines.append("  not replayed: \(inexpressible) requests that spell a `*` or a credential, which no rule allows alone")
+        }
         lines += refused.map { "  refused: \(ProposalText.text($0))" }
         let widened = Set(widened.map { ProposalText.text($0.atom, in: $0.namespace) })
         lines += excess.map { namespace, atom in

@@ -123,29 +123,6 @@ final class BulkWriter: @unchecked Sendable {
         if let failure { throw failure }
     }
 
-    /// Runs the statement of `index` at once; the integers of its only row, `nil` when it gives none.
-    fileprivate func integers(_ index: Int32, _ encode: (inout RowBlock) -> Void) throws(StoreError) -> [Int64]? {
-        try flush()
-        var row = RowBlock()
-        defer { row.free() }
-        row.startRow(index)
-        encode(&row)
-        let (result, failure) = worker.sync { () -> ([Int64]?, StoreError?) in
-            var result: [Int64]?
-            row.forEachRow { index, values in
-                let statement = statements[Int(index)].single
-                bind(&values, statement, statements[Int(index)].columns)
-                if sqlite3_step(statement) == SQLITE_ROW {
-                    result = (0..<sqlite3_column_count(statement)).map { sqlite3_column_int64(statement, $0) }
-                }
-                if sqlite3_reset(statement) != SQLITE_OK { fail() }
-            }
-            return (result, self.failure)
-        }
-        if let failure { throw failure }
-        return result
-    }
-
     private func write(_ block: RowBlock) {
         block.forEachRow { index, values in
             statements[Int(index)].rows.append(values)
@@ -210,11 +187,6 @@ struct BulkStatement {
     @inline(__always)
     func run<each Value: BulkValue>(_ values: repeat each Value) throws(StoreError) {
         try writer.add(index) { block in repeat (each values).write(to: &block) }
-    }
-
-    /// Runs a statement that returns at most one row; its integers, `nil` when there is no row.
-    func integers<each Value: BulkValue>(_ values: repeat each Value) throws(StoreError) -> [Int64]? {
-        try writer.integers(index) { block in repeat (each values).write(to: &block) }
     }
 }
 

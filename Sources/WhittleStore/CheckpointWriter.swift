@@ -11,13 +11,15 @@ struct CheckpointWriter {
     init(_ database: Database) { self.database = database }
 
     func write(_ log: UsageFold.Log) throws {
+        // Another format may be right.
+        if log.events == 0, log.isFormatForced { return }
         var row = Row(log)
         if let earlier = log.extendedDigest,
             let known = try GRDB.Row.fetchOne(database, sql: "SELECT * FROM checkpoint WHERE sha256 = ?", arguments: [earlier])
         {
             row.extend(known)
             try database.execute(sql: "DELETE FROM checkpoint WHERE checkpoint_id = ?", arguments: [row.id])
-        } else if log.events == 0, log.rejected + log.skipped == 0 || log.isFormatForced {
+        } else if log.events == 0, log.rejected == 0, log.skipped == 0 {
             return
         } else {
             row.id = try Int64.fetchOne(database, sql: "SELECT coalesce(max(checkpoint_id), 0) + 1 FROM checkpoint") ?? 1

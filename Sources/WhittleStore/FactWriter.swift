@@ -30,7 +30,7 @@ final class FactWriter {
     private var agents: [ByteString: Int64] = [:]
     private var reasons: [ByteString: Int64] = [:]
 
-    /// Ids of the texts of the fold in each role that they play; 0 = not asked for.
+    /// Ids of the texts of the fold in each role that they play; -1 = not asked for.
     private struct TextIDs {
         var user: Int64 = -1
         var namespace: Int64 = -1
@@ -138,7 +138,8 @@ final class FactWriter {
         countsNames = lastUsage > 0 || hasNeeds || !dropped.isEmpty || fold.window == nil || Self.hasSlash(fold)
         if hasNeeds { named = try Self.namedNeeds(database) }
         // What was seen of others need not be known; of many users all rows are read, which is quicker than to look for theirs.
-        let users = Set(fold.facts.map(\.user)).compactMap { dictionaries.knownIdentity(Identity(.user, fold.texts[Int($0)])) }
+        let names = Set(fold.facts.map(\.user)).map { fold.texts[Int($0)] } + fold.implied.keys.map(\.user)
+        let users = Set(names.compactMap { dictionaries.knownIdentity(Identity(.user, $0)) })
         let isOfFew = users.count * 4 < dictionaries.identityCount
         let cursor = try Row.fetchCursor(
             database,

@@ -102,6 +102,7 @@ public final class WhittleDatabase: Sendable {
 
     static func wrap(_ error: any Error, path: String) -> StoreError {
         switch error {
+        case StoreError.sql(code: SQLITE_FULL, _): wrap(DatabaseError(resultCode: .SQLITE_FULL), path: path)
         case let error as StoreError: error
         case let error as DatabaseError where error.resultCode == .SQLITE_CANTOPEN:
             .cannotOpen(path: path, reason: error.message ?? "cannot be opened")

@@ -135,8 +135,9 @@ struct CoverageTests {
             Self.event(
                 Self.time(day: 2, minute: number), "delete", "/api/v1/namespaces/shop/pods/a", code: 403, decision: "forbid")
         }.joined()
+        let read = Self.event(Self.time(day: 2), "get", "/api/v1/namespaces/shop/pods/a", user: "alice")
         let json = try document(
-            try run(Self.cluster(Self.reading), refusals, "coverage", "sa/cart", "-n", "shop", "-o", "json", "--minimum-days", "0"))
+            try run(Self.cluster(Self.reading), refusals + read, "coverage", "sa/cart", "-n", "shop", "-o", "json", "--minimum-days", "0"))
         #expect(json["requests"]["refused"].int == 200 && json["requests"]["allowed"].int == 0)
         #expect(json["thinBecause"].strings == ["0 allowed requests of the account were seen, less than 100"])
         let received = Self.event(Self.time(day: 2), "get", "/api/v1/namespaces/shop/pods/a", stage: "RequestReceived")
@@ -503,6 +504,13 @@ struct CoverageTests {
                 "create configmaps \(strong)", "get configmaps not visible: the logs are of aks-admin, which holds no reads",
                 "list configmaps not visible: the logs are of aks-admin, which holds no reads", "watch configmaps \(strong)",
             ])
+        let thin = "the logs hold no reads (get, list) of anybody"
+        let coverage = try run(Self.cluster(rules), records, "coverage", "sa/cart", "-n", "shop")
+        #expect(coverage.code == 1)
+        #expect(coverage.output.contains(thin))
+        let patch = try run(Self.cluster(rules), records, "propose", "sa/cart", "-n", "shop", "--patch")
+        #expect(patch.code == 2)
+        #expect(patch.errors.contains(thin))
         let mixed = try grades(
             try run(Self.cluster(rules), records + Self.steady(3...3), "unused", "sa/cart", "-n", "shop", "-o", "json"))
         #expect(mixed.contains { $0.hasPrefix("list configmaps weak: part of the logs is of aks-admin, which holds no reads") })

@@ -333,9 +333,14 @@ struct UsageTests {
         let bad = [
             String(text.prefix(text.count / 2)), text.split(separator: "\n").dropLast().joined(separator: "\n"), "", "{}\n",
             text.replacing("\"version\":1", with: "\"version\":2"), text.replacing("\"allow\"", with: "\"perhaps\""), text + text,
+            text.replacing(#/"byteCount":\d+/#, with: "\"byteCount\":-5"),
+            text.replacing(#/"spans":\[\[.*?\]\]/#, with: "\"spans\":[[-9223372036854775808,9223372036854775807]]"),
+            text.replacing(
+                #/"spans":\[\[.*?\]\]/#,
+                with: "\"spans\":[[-9223372036854775808,-9223372036854775807],[9223372036854775806,9223372036854775807]]"),
             text.replacing(#/"request":{"user":"[^"]*",/#, with: "\"request\":{"),
         ]
-        #expect(bad.last != text)
+        #expect(!bad.contains(text))
         for text in bad {
             let result = whittle("usage", "merge", try workspace.write(text, to: "bad.ndjson"), "--db", path)
             #expect(result.code == 2)
@@ -510,6 +515,98 @@ struct UsageTests {
         #expect(try String(contentsOfFile: rejects, encoding: .utf8).contains(secret))
         let permissions = try FileManager.default.attributesOfItem(atPath: rejects)[.posixPermissions] as? Int
         #expect(permissions == 0o600)
+    }
+
+    @Test("what a wrong format has passed over counts with the right one: parts of a long log, and what a log has grown by")
+    func wrongFormat() throws {
+        let workspace = try Workspace()
+        let events = Self.events(4_000, seed: 1)
+        let path = database(workspace)
+        let log = try workspace.write(Self.text(events[..<3_000]), to: "a.log")
+        #expect(whittle("usage", "load", log, "--format", "gke", "--commit-every", "1", "--db", path).code == 2)
+        #expect(whittle("usage", "load", log, "--db", path).errors.contains("3000 events"))
+        _ = try workspace.write(Self.text(events), to: "a.log")
+        _ = whittle("usage", "load", log, "--format", "gke", "--db", path)
+        #expect(whittle("usage", "load", log, "--db", path).errors.contains("\(events.count - 3_000) events"))
+        let whole = database(workspace, "whole.db")
+        _ = whittle("usage", "load", log, "--db", whole)
+        #expect(facts(path) == facts(whole))
+    }
+
+    @Test("an export replaces no database; parts may be a folder; what cannot be read as a log is named")
+    func wrongFiles() throws {
+        let workspace = try Workspace()
+        let path = database(workspace)
+        let log = try workspace.write(Self.text(Self.events(5, seed: 1)), to: "logs/a.log")
+        #expect(whittle("usage", "load", log, "--db", path).code == 0)
+        let before = facts(path)
+        for arguments in [["--db", path], [log]] {
+            let refused = whittle(["usage", "export"] + arguments + ["-o", path])
+            #expect(refused.code == 64)
+            #expect(refused.errors.contains("would replace the database"))
+        }
+        #expect(facts(path) == before)
+        _ = try workspace.write("", to: "parts/x")
+        #expect(whittle("usage", "export", "--db", path, "-o", workspace.file("parts/a.ndjson.zst")).code == 0)
+        let merged = database(workspace, "merged.db")
+        #expect(whittle("usage", "merge", workspace.file("parts"), "--db", merged).code == 0)
+        #expect(facts(merged) == before)
+        // A database beside the logs is passed over, and said to be.
+        let beside = database(workspace, "logs/w.db")
+        let loaded = whittle("usage", "load", workspace.file("logs"), "--db", beside)
+        #expect(loaded.code == 0)
+        #expect(loaded.errors.contains("w.db: not read: an SQLite database"))
+        #expect(!loaded.errors.contains("unreadable ("))
+        for (name, bytes) in [("a.xz", [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00, 0x01]), ("a.bz2", Array("BZh91AY".utf8))] {
+            try Data(bytes).write(to: URL(fileURLWithPath: workspace.file(name)))
+            let unread = whittle("usage", "load", workspace.file(name), "--db", path)
+            #expect(unread.code == 2)
+            #expect(unread.errors.contains("is not read; decompress it first"))
+        }
+        #expect(whittle("usage", "list", "deploy/cart", "--db", path).code == 64)
+    }
+
+    @Test("names of needs and of requests are bounded together, in whatever order they come")
+    func namesOfNeeds() throws {
+        let workspace = try Workspace()
+        let event = Self.events(1, seed: 1).last ?? ""
+        func asked(_ id: Int) -> String {
+            event.replacing(#/"auditID":"[^"]*"/#, with: "\"auditID\":\"r\(id)\"").replacing(#/"verb":"[^"]*"/#, with: "\"verb\":\"get\"")
+                .replacing(#/"requestURI":"[^"]*"/#, with: "\"requestURI\":\"/api/v1/namespaces/shop/pods/p\(id)\"")
+                .replacing(#/shop:a\d/#, with: "shop:a0")
+        }
+        func reviewed(_ id: Int) -> String {
+            let review =
+                #"{"spec":{"user":"system:serviceaccount:shop:a0","resourceAttributes":{"verb":"get","resource":"pods","namespace":"shop","name":"q\#(id)"}}}"#
+            return
+                event.replacing(#/"auditID":"[^"]*"/#, with: "\"auditID\":\"s\(id)\"").replacing(
+                    #/"verb":"[^"]*"/#, with: "\"verb\":\"create\""
+                )
+                .replacing(
+                    #/"requestURI":"[^"]*"/#, with: "\"requestURI\":\"/apis/authorization.k8s.io/v1/subjectaccessreviews\""
+                )
+                .replacing(
+                    "\"responseStatus\"",
+                    with: "\"requestObject\":\(review),\"responseObject\":{\"status\":{\"allowed\":true}},\"responseStatus\""
+                )
+                .replacing(#/shop:a\d/#, with: "shop:other").replacing(
+                    "\"user\":\"system:serviceaccount:shop:other\"", with: "\"user\":\"system:serviceaccount:shop:a0\"")
+        }
+        // Many users, so that only rows of those in the fold are read.
+        let others = (0..<40).map { number in
+            asked(1_000 + number).replacing("shop:a0", with: "shop:u\(number)")
+        }
+        let (asks, reviews) = ((0..<6).map(asked), (0..<4).map(reviewed))
+        let results = try [[others, asks, reviews], [others, reviews, asks], [others + asks + reviews]].enumerated().map { number, parts in
+            let path = database(workspace, "\(number).db")
+            for (place, part) in parts.enumerated() {
+                let log = try workspace.write(Self.text(part), to: "\(number)-\(place).log")
+                #expect(whittle("usage", "load", log, "--max-names", "8", "--db", path).code == 0)
+            }
+            return facts(path)
+        }
+        for result in results { #expect(result == results[0]) }
+        #expect(results[0].last?.contains("namesDropped") ?? false)
     }
 
     @Test("what holds no event at all could not be judged; options are checked")

@@ -508,6 +508,57 @@ struct AuditReaderTests {
         #expect(requests == 3)
     }
 
+    @Test("a known log of a database of schema 1 takes nothing from the log that was read before it")
+    func knownByAllBytes() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let old = (0..<50).map { Self.event($0) + "\n" }.joined()
+        _ = try folder.write(old, to: "old.log")
+        try folder.shell("sha256sum < \(folder.file("old.log")) | head -c 64 > \(folder.file("sum"))")
+        let digest = try String(contentsOfFile: folder.file("sum"), encoding: .utf8)
+        let reader = AuditLogReader(known: [old.utf8.count: [KnownLog(digest: digest, lineCount: 50, head: "")]])
+        var requests = 0
+        func keep(_ fold: UsageFold?) { requests += fold?.counts.reduce(0) { $0 + Int($1.count) } ?? 0 }
+        let new = (100..<120).map { Self.event($0) + "\n" }.joined()
+        #expect(try reader.read(try folder.write(new, to: "new.log")) { keep($0) }.log.requests == 20)
+        let (log, _) = try reader.read(folder.file("old.log")) { keep($0) }
+        #expect(log.extendedDigest == digest && log.events == 0)
+        keep(reader.take())
+        #expect(requests == 20)
+    }
+
+    @Test("an event behind one that is cut in a list counts, though it was looked at before")
+    func behindCutList() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let body = #""requestObject":{"roleRef":{"kind":"Role","name":"r"}},"#
+        let binding = Self.event(2, body)
+            .replacing(#""verb":"get""#, with: #""verb":"create""#)
+            .replacing(#/"requestURI":"[^"]*"/#, with: #""requestURI":"/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings""#)
+        let cut = #"{"kind":"Event","user":{"groups":["a","#
+        let path = try folder.write("\(cut)\n\(binding)\n\(Self.event(3))\n", to: "a.log")
+        let reader = AuditLogReader()
+        let (log, _) = try reader.read(path) { _ in }
+        #expect(log.requests == 2 && log.rejected == 1 && log.repeated == 0)
+        let flags = try #require(reader.take()).flags.keys.map(\.flag)
+        #expect(flags.contains { $0.hasPrefix("hidden:bind-or-hold") })
+    }
+
+    @Test("a list without an end that grows, with commas on lines of their own, is gone on with where it stopped")
+    func growingList() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        // Without audit IDs nothing else tells that an event was read.
+        let events = (0..<40).map { Self.event($0).replacing("\"auditID\":\"id-\($0)\",", with: "") }
+        let text = "[\n" + events.joined(separator: "\n,\n") + "\n,\n"
+        let first = try AuditLogReader().read(try folder.write(text, to: "a.log")) { _ in }
+        #expect(first.log.requests == 40 && first.unfinished <= 3)
+        let known = [first.log.byteCount: Set([KnownLog(digest: first.log.digest, lineCount: first.log.lineCount, head: first.log.head)])]
+        let more = text + "\(Self.event(50))\n]\n"
+        let (log, _) = try AuditLogReader(known: known).read(try folder.write(more, to: "a.log")) { _ in }
+        #expect(log.requests == 1 && log.rejected == 0)
+    }
+
     @Test("any number of values may stand on one line", arguments: ["", " "])
     func longRow(_ between: String) throws {
         let folder = try Fixtures.TemporaryFolder()

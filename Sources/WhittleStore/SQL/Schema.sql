@@ -361,7 +361,7 @@ CREATE TABLE implied_need (                          -- rights that a request pr
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE usage_flag (                            -- what a log hints at but does not prove
   identity_id      INTEGER NOT NULL REFERENCES identity,    -- whose request
-  flag             TEXT NOT NULL,                           -- 'later-denial:…', 'self-check:…', 'hidden:…', 'fallback:…', 'written:…'
+  flag             TEXT NOT NULL,                           -- 'later-denial:…', 'self-check:…', 'hidden:…', 'fallback:…', 'written:…', 'not-rbac' (allowed without a reason, so by another authorizer)
   count            INTEGER NOT NULL,                        -- requests
   first_seen       INTEGER NOT NULL,                        -- time
   last_seen        INTEGER NOT NULL,                        -- time
