@@ -7,7 +7,7 @@ enum CoverageText {
     static func summary(_ log: UsageFold.Log) -> String {
         let window = [log.firstEvent, log.lastEvent].compactMap { $0.map(TimeText.rfc3339) }.joined(separator: " to ")
         var parts = [
-            "\(log.requests) requests from \(log.events) events\(window.isEmpty ? "" : ", \(window)")",
+            "\(count(log.requests, "request")) from \(count(log.events, "event"))\(window.isEmpty ? "" : ", \(window)")",
             "\(log.undecided) undecided, \(log.ignored) refused before authorization, \(log.rejected) unreadable"
                 + (log.rejects.isEmpty ? "" : " (\(counts(log.rejects)))"),
         ]
@@ -19,7 +19,7 @@ enum CoverageText {
 
     /// Window, gaps, stages, levels, decisions, and what the wrappers cannot carry.
     static func lines(_ log: UsageFold.Log, logs: Int) -> [String] {
-        var lines = ["coverage: \(logs) \(logs == 1 ? "log" : "logs"), \(gaps(log.minutes))"]
+        var lines = ["coverage: \(count(logs, "log")), \(gaps(log.minutes))"]
         lines.append("stages: \(counts(log.stages)); levels: \(counts(log.levels)); decisions: \(counts(log.decisions))")
         if log.stages.keys.allSatisfy({ $0 == "RequestReceived" }) {
             lines.append("no event tells an answer: only stage RequestReceived was logged, which proves nothing")
@@ -38,12 +38,14 @@ enum CoverageText {
                 .joined(separator: ", ")
     }
 
+    private static func count(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
     private static func gaps(_ minutes: Set<Int64>) -> String {
         let sorted = minutes.sorted()
         let gaps = zip(sorted, sorted.dropFirst()).filter { $1 - $0 > 10 }
         guard !gaps.isEmpty else { return "no gap of more than 10 minutes" }
         let shown = gaps.prefix(3).map { "\(TimeText.rfc3339($0 * 60_000_000)) to \(TimeText.rfc3339($1 * 60_000_000))" }
         let more = gaps.count > 3 ? " and \(gaps.count - 3) more" : ""
-        return "\(gaps.count) \(gaps.count == 1 ? "gap" : "gaps") of more than 10 minutes: \(shown.joined(separator: ", "))\(more)"
+        return "\(count(gaps.count, "gap")) of more than 10 minutes: \(shown.joined(separator: ", "))\(more)"
     }
 }

@@ -260,10 +260,12 @@ final class AuditRecordReader {
         rejects[reason, default: 0] += 1
         onReject?(text)
         guard shown < Self.rejectsShown else { return }
+        // What `gcloud` writes unasked.
+        let isYAML = text.starts(with: "---\n".utf8) || text.elementsEqual("---".utf8)
         diagnostics.append(
             Diagnostic(
                 .error, id: "invalid-audit-line", "\(message) (\(reason))", at: SourceLocation(file: path, line: line, column: column),
-                help: "other lines were read"))
+                help: isYAML ? "YAML is not read; let the tool write JSON, for example with --format=json" : "other lines were read"))
     }
 
     /// Rejects one record of a text, which is kept once.

@@ -618,6 +618,8 @@ struct UsageTests {
             #expect(result.code == 2)
             #expect(result.errors.contains("holds no audit events"))
         }
+        let yaml = try workspace.write("---\ninsertId: a\nprotoPayload:\n  methodName: io.k8s.core.v1.pods.get\n", to: "gke.yaml")
+        #expect(whittle("usage", "load", yaml, "--db", path).errors.contains("YAML is not read"))
         #expect(whittle("usage", "load", try workspace.write("", to: "empty.log"), "--db", path).code == 0)
         let log = try workspace.write(Self.text(Self.events(3, seed: 1)), to: "b.log")
         #expect(whittle("usage", "load", log, "--format", "gke", "--db", path).code == 2)
