@@ -20,6 +20,8 @@ package enum FileContent: CaseIterable {
 
     init?(beginning bytes: ArraySlice<UInt8>) {
         guard let found = Self.allCases.first(where: { bytes.dropFirst($0.offset).starts(with: $0.magic) }) else { return nil }
+        // Text may hold the word; only in an archive NULs stand before it.
+        if found.offset > 0, !bytes.prefix(found.offset).contains(0) { return nil }
         self = found
     }
 

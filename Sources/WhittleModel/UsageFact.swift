@@ -177,9 +177,9 @@ public struct UsageCount: Hashable, Sendable {
 
     private mutating func change(to added: Int64) {
         if dayCount > 0 {
-            var days = otherDays ?? [:]
-            days[day, default: 0] += dayCount
-            otherDays = days
+            // In place: a fact may be of many days, in any order.
+            if otherDays == nil { otherDays = [:] }
+            otherDays?[day, default: 0] += dayCount
         }
         day = added
         dayCount = 0
