@@ -1,3 +1,4 @@
+import CScan
 import CZlib
 import Foundation
 import WhittleModel
@@ -160,7 +161,8 @@ package struct AuditEnvelope {
         guard before.split(whereSeparator: isGap).count <= 32 else { return nil }
         // What begins with a quote and ends with a colon is a member of an object over many lines.
         if before.first == UInt8(ascii: "\""), before.last(where: { $0 > 0x20 }) == UInt8(ascii: ":") { return nil }
-        return Prefixed(rest: withoutTail(UnsafeBufferPointer(rebasing: line[brace...])), envelope: "prefixed")
+        let rest = withoutTail(UnsafeBufferPointer(rebasing: line[brace...]))
+        return isInside(rest) ? nil : Prefixed(rest: rest, envelope: "prefixed")
     }
 
     /// Without what tools write behind an event that they wrote something before: the bracket around both, or a number.
@@ -200,6 +202,15 @@ package struct AuditEnvelope {
     static func behindPrefix(_ line: UnsafeBufferPointer<UInt8>) -> (rest: UnsafeBufferPointer<UInt8>, envelope: String)? {
         guard let found = prefix(of: line), found.rest.first == UInt8(ascii: "{") else { return nil }
         return (found.rest, found.envelope)
+    }
+
+    /// Whether the rest of another object stands behind this one on its line: its beginning is missing, and what it holds proves nothing.
+    private static func isInside(_ object: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let base = object.baseAddress,
+            let end = scan_container_end(base + 1, base + object.count).map({ base.distance(to: $0) })
+        else { return false }
+        let rest = object[end...].prefix { $0 != UInt8(ascii: "\n") }.filter { $0 > 0x20 }
+        return rest.first == UInt8(ascii: "}") || rest.first == UInt8(ascii: "]") || rest.first == UInt8(ascii: ",") && rest.count > 1
     }
 
     /// The text of a line that docker, or a shipper behind a container runtime, may have split; `nil` for anything else.

@@ -204,6 +204,8 @@ struct AuditLine {
 
         @inline(__always)
         mutating func takeList(_ value: inout ByteSlice?) -> Bool {
+            // A list of one may have been written as its value.
+            if position < end, position.pointee == UInt8(ascii: "\"") { return false }
             guard position < end, position.pointee == UInt8(ascii: "[") else { return skipValue() }
             let start = position
             guard skipValue() else { return false }

@@ -390,9 +390,15 @@ private final class BlockSource {
         block.start.update(from: carried, count: carried.count)
         carried = []
         if isAtKnownCount {
+            let end = block.bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+            if end > 0, end < block.count {
+                carried = Array(block.bytes[end...])
+                block.count = end
+                return block
+            }
+            (isAtKnownCount, block.endsAtKnownCount) = (false, true)
             // The earlier load took this for the end of a line; if it was none, the line goes on.
-            isAtKnownCount = false
-            (block.endsAtKnownCount, block.isPiece, isInLine) = (true, true, true)
+            if end == 0 { (block.isPiece, isInLine) = (true, true) }
             return block
         }
         while let first = counts.first, first <= read { counts = counts.dropFirst() }

@@ -28,6 +28,13 @@ final class AuditSession {
         ("", "streams", "loki"), ("data", "result", "loki"), ("", "responses", "elastic"), ("hits", "hits", "elastic"),
         ("", "resourceLogs", "otlp"), ("", "results", ""), ("", "data", ""),
     ].map { (parent: $0.0, key: $0.1, envelope: $0.2) }
+    /// Members of an element that hold the records themselves; such an element is taken apart when it has not ended, or is damaged.
+    private static let innerLists = [
+        ("", "values", "loki"), ("", "scopeLogs", "otlp"), ("", "logRecords", "otlp"), ("", "records", "aks"), ("", "logEvents", "eks"),
+        ("hits", "hits", "elastic"),
+    ].map { (parent: $0.0, key: $0.1, envelope: $0.2) }
+    /// Lists that may be inside each other.
+    private static let outerLimit = 3
     /// What is told of a list that is known to be of another log, or to hold nothing: what is no record in it is passed over.
     private static let other = "other"
     /// Bytes in which the elements of a list must begin.
@@ -39,6 +46,8 @@ final class AuditSession {
     private let lineLimit: Int
 
     private var state = State.idle
+    /// The lists around the one at hand.
+    private var outer: [State] = []
     /// The value, or the element of a list, that has not ended; room for scanning is added when it is read.
     private var held: [UInt8] = []
     private var heldLine = 0
@@ -46,6 +55,8 @@ final class AuditSession {
     private var isDroppingElement = false
     private var isAtLineStart = true
     private var nesting = Nesting()
+    /// Of the elements of the list at hand.
+    private var beginning = ElementBeginning()
     /// Bytes of a list behind its last element that are dealt with: when it goes on, they are read again.
     private var gap = 0
     /// Whether an earlier load has read how the list begins, so that nobody knows what is around it.
@@ -90,9 +101,11 @@ final class AuditSession {
     func interrupt() {
         switch state {
         case .open: giveUp()
-        case .list where !held.isEmpty:
-            reader.reject("cut-off", "an element of a list is cut off", heldLine, 1, held)
-            held = []
+        case .list, .closing:
+            endElement()
+            // The outermost list may go on behind the event.
+            if let outermost = outer.first { state = outermost }
+            outer = []
         case .dropping: state = .idle
         default: break
         }
@@ -118,14 +131,10 @@ final class AuditSession {
             }
             if let first = bytes.first(where: { $0 > 0x20 }) {
                 isAtStart = false
-                // The rest of a list whose first part an earlier load has read.
-                if first == UInt8(ascii: ",") || first == UInt8(ascii: "]") {
-                    state = .list(envelope: "list", depth: 1)
-                    (gap, isResumed) = (0, true)
-                } else if first == UInt8(ascii: "}") {
-                    (state, nesting, gap) = (.closing, Nesting(depth: 1), 0)
-                }
+                isResumed = goOn(before: first)
             }
+        } else if isResumed, case .idle = state, let first = bytes.first(where: { $0 > 0x20 }) {
+            isResumed = goOn(before: first)
         }
         let wasInParts = reader.isInParts
         if !wasInParts { (sinceParts, countedBeforeParts) = (0, reader.counted) }
@@ -145,6 +154,25 @@ final class AuditSession {
         }
     }
 
+    /// Whether the rest of a list begins there whose first part an earlier load has read; nobody knows how many are around it.
+    private func goOn(before next: UInt8) -> Bool {
+        guard ",]}".utf8.contains(next) else { return false }
+        state = next == UInt8(ascii: "}") ? .closing : .list(envelope: "list", depth: 1)
+        (nesting, gap) = (Nesting(depth: 1), 0)
+        return true
+    }
+
+    /// Whether the object or array that begins there is the first of several cells.
+    private func isCell(at start: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let end = containerEnd(in: bytes, from: start), end < bytes.count else { return false }
+        return bytes[end] == UInt8(ascii: ",") && bytes[(end + 1)...].contains { $0 > 0x20 }
+    }
+
+    private func isKey(at start: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard var json = try? JSONText(bytes, from: start), (try? json.scanString()) != nil else { return false }
+        return json.peek() == UInt8(ascii: ":")
+    }
+
     private func takeValue(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, endsLine: Bool) {
         // Lines inside a value are indented, or begin with a key or a bracket that closes; others begin something else.
         // So does an element of an inner list, when a list waits for one.
@@ -152,7 +180,9 @@ final class AuditSession {
             let before = held.last { $0 > 0x20 } ?? 0
             if !"{[".utf8.contains(first) || !",[".utf8.contains(before) || !nesting.isInArray { giveUp() }
         }
-        if case .idle = state, texts.isInTable, let first = bytes.first(where: { $0 > 0x20 }), "{[".utf8.contains(first) {
+        if case .idle = state, texts.isInTable, let first = bytes.firstIndex(where: { $0 > 0x20 }), "{[".utf8.contains(bytes[first]),
+            !isCell(at: first, in: bytes)
+        {
             texts.endTable()
         }
         if case .idle = state, endsLine, !texts.isInTable, let end = containerEnd(in: bytes, from: 0),
@@ -300,7 +330,9 @@ final class AuditSession {
     }
 
     /// Where the elements of the list begin that the value at hand is, as far as it has come.
-    private func listStart() -> (offset: Int, envelope: String, depth: Int)? {
+    private func listStart(
+        among lists: [(parent: String, key: String, envelope: String)] = AuditSession.lists
+    ) -> (offset: Int, envelope: String, depth: Int)? {
         held.prefix(Self.headLimit).withUnsafeBufferPointer { bytes in
             guard var json = try? JSONText(bytes) else { return nil }
             if json.take(UInt8(ascii: "[")) {
@@ -312,12 +344,11 @@ final class AuditSession {
             var parent = ""
             while let key = try? json.scanString(), json.take(UInt8(ascii: ":")) {
                 let name = UnsafeBufferPointer(rebasing: bytes[key.start..<key.start + key.count])
-                let known = Self.lists.first { name.elementsEqual($0.key.utf8) && $0.parent == parent }
+                let known = lists.first { name.elementsEqual($0.key.utf8) && $0.parent == parent }
                 if json.peek() == UInt8(ascii: "["), let known {
                     return (json.position + 1, isOther ? Self.other : known.envelope, parent.isEmpty ? 1 : 2)
                 }
-                if parent.isEmpty, let inner = Self.lists.first(where: { name.elementsEqual($0.parent.utf8) }), json.take(UInt8(ascii: "{"))
-                {
+                if parent.isEmpty, let inner = lists.first(where: { name.elementsEqual($0.parent.utf8) }), json.take(UInt8(ascii: "{")) {
                     parent = inner.parent
                     continue
                 }
@@ -338,18 +369,26 @@ final class AuditSession {
 
     // MARK: Elements
 
+    /// The element at hand does not go on.
+    private func endElement() {
+        if !held.isEmpty { _ = takeSwallowed() }
+        guard case .list = state, !held.isEmpty else { return }
+        reader.reject("cut-off", "an element of a list is cut off", heldLine, 1, held)
+        held = []
+    }
+
     /// The list that was taken apart does not go on.
     private func endList() {
-        if !held.isEmpty { reader.reject("cut-off", "an element of a list is cut off", heldLine, 1, held) }
-        (held, state, isDroppingElement) = ([], .idle, false)
+        endElement()
+        (held, state, outer, isDroppingElement) = ([], .idle, [], false)
     }
 
     /// Takes the elements of the list that the value at hand is.
     private func takeElements(of list: (offset: Int, envelope: String, depth: Int)) {
         var rest = Array(held[list.offset...])
         let line = heldLine + held[..<list.offset].lineFeedCount
-        held = []
-        (gap, isResumed) = (list.offset, false)
+        (held, beginning) = ([], ElementBeginning())
+        (gap, isResumed) = outer.isEmpty ? (list.offset, false) : (gap + list.offset, isResumed)
         state = .list(envelope: list.envelope, depth: list.depth)
         AuditEnvelope.padded(&rest) { takeElements($0, line) }
     }
@@ -363,10 +402,14 @@ final class AuditSession {
             case .list(_, let depth) where held.isEmpty && !isDroppingElement:
                 switch byte {
                 case UInt8(ascii: "]"):
-                    state = depth == 0 ? .idle : .closing
+                    // Of a list that goes on nobody knows what is around it.
+                    state = depth == 0 || isResumed && outer.isEmpty ? .idle : .closing
                     nesting = Nesting(depth: depth)
                 case UInt8(ascii: ","): break
                 case ...0x20: if byte == UInt8(ascii: "\n") { line += 1 }
+                case UInt8(ascii: "\"") where isResumed && isKey(at: position, in: bytes):
+                    (state, nesting) = (.closing, Nesting(depth: 1))
+                    continue
                 case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
                     heldLine = line
                     nesting = Nesting()
@@ -390,9 +433,11 @@ final class AuditSession {
                 nesting.advance(byte)
                 position += 1
                 gap += 1
-                if nesting.depth <= 0 { state = .idle }
+                guard nesting.depth <= 0 else { continue }
+                if let next = outer.popLast() { (state, gap, beginning) = (next, 0, ElementBeginning()) } else { state = .idle }
             default:
                 let rest = UnsafeBufferPointer(rebasing: bytes[position...])
+                if isResumed, let next = rest.first(where: { $0 > 0x20 }), goOn(before: next) { continue }
                 return takeValue(rest, line, endsLine: rest.last == UInt8(ascii: "\n"))
             }
         }
@@ -425,12 +470,58 @@ final class AuditSession {
             return position - start
         }
         if isDroppingElement { return position - start }
+        let isBeginning = held.count < Self.headLimit
         held += bytes[start..<position]
-        if held.count > lineLimit {
+        if isBeginning, enterInnerList() { return position - start }
+        if held.count > lineLimit, !takeSwallowed() {
             reader.reject("too-long", "an element of a list is longer than \(lineLimit >> 20) MiB", heldLine, 1, held)
             (held, gap, isDroppingElement) = ([], 0, true)
         }
         return position - start
+    }
+
+    /// Goes on with the list that the element at hand holds, if it does.
+    private func enterInnerList() -> Bool {
+        guard outer.count < Self.outerLimit, held.first == UInt8(ascii: "{"), let list = listStart(among: Self.innerLists) else {
+            return false
+        }
+        outer.append(state)
+        takeElements(of: list)
+        return true
+    }
+
+    /// What is wrong in one record spoils only that: takes those of an element that cannot be read as a whole.
+    private func takeRecords(of element: UnsafeBufferPointer<UInt8>) -> Bool {
+        let before = (outer, state, beginning)
+        held = Array(element)
+        guard enterInnerList() else {
+            held = []
+            return false
+        }
+        endElement()
+        (outer, state, beginning) = before
+        (held, gap, isDroppingElement) = ([], 0, false)
+        return true
+    }
+
+    /// Takes the elements that the damaged one at hand has swallowed, and says what is wrong with itself; `false` when there are none.
+    private func takeSwallowed() -> Bool {
+        let places = held.withUnsafeBufferPointer { beginning.places(in: $0) }
+        guard let last = places.last else { return false }
+        let text = held
+        var line = heldLine
+        held = []
+        for (start, end) in zip([0] + places, places) {
+            var element = Array(text[start..<end])
+            while let byte = element.last, byte <= 0x20 || byte == UInt8(ascii: ",") { element.removeLast() }
+            heldLine = line
+            AuditEnvelope.padded(&element) { takeElement($0) }
+            line += text[start..<end].lineFeedCount
+        }
+        var rest = Array(text[last...])
+        gap = 0
+        AuditEnvelope.padded(&rest) { takeElements($0, line) }
+        return true
     }
 
     private func takeElement(_ element: UnsafeBufferPointer<UInt8>) {
@@ -438,7 +529,13 @@ final class AuditSession {
         if case .list(let name, _) = state { envelope = name }
         let isOther = envelope == Self.other
         reader.readOrSkip(isOther: isOther) {
-            if !read(element, heldLine, envelope: isOther ? "eks" : envelope) { reader.rejectUnreadable(Array(element), heldLine) }
+            let line = heldLine
+            if read(element, line, envelope: isOther ? "eks" : envelope) { return beginning.note(element) }
+            if takeRecords(of: element) { return }
+            held = Array(element)
+            if takeSwallowed() { return }
+            held = []
+            reader.rejectUnreadable(Array(element), line)
         }
     }
 
@@ -458,7 +555,7 @@ final class AuditSession {
     func finish(waiting limit: Int) -> Int {
         let unfinished = finishValue(waiting: limit)
         let waiting = texts.finish(waiting: limit) ?? unfinished
-        (held, state, isAtStart, isResumed) = ([], .idle, true, false)
+        (held, state, outer, isAtStart, isResumed) = ([], .idle, [], true, false)
         (isDroppingElement, isAtLineStart) = (false, true)
         guard reader.isInParts else { return waiting }
         if canWaitForParts(limit) {
@@ -475,6 +572,7 @@ final class AuditSession {
     private func finishValue(waiting limit: Int) -> Int {
         switch state {
         case .list, .closing, .skipping, .dropping, .idle:
+            if case .list = state, !held.isEmpty, takeSwallowed() { return finishValue(waiting: limit) }
             switch state {
             case .closing where isResumed && nesting.depth == 1 && !nesting.isInString: break
             case .list, .closing: if gap + held.count <= limit { return gap + held.count }

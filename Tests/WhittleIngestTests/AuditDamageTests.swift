@@ -1,0 +1,134 @@
+import Foundation
+import Testing
+import WhittleIngest
+import WhittleModel
+import WhittleTestSupport
+
+/// What is cut or damaged spoils itself, and nothing beside it.
+@Suite("Damaged audit logs")
+struct AuditDamageTests {
+    private static func event(_ number: Int, user: String = "alice", _ more: String = "") -> String {
+        """
+        {"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"id-\(number)","stage":"ResponseComplete",\
+        "requestURI":"/api/v1/namespaces/shop/pods/p\(number)","verb":"get","user":{"username":"\(user)"},\(more)\
+        "responseStatus":{"code":200},"requestReceivedTimestamp":"2026-11-20T09:00:00.000001Z",\
+        "annotations":{"authorization.k8s.io/decision":"allow"}}
+        """
+    }
+
+    private static func quoted(_ text: String) -> String { "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\"" }
+
+    /// Five events in lists that are in lists.
+    private static let nested: [String] = {
+        let rows = (0..<5).map { "[\"170000000000000000\($0)\",\(quoted(event($0)))]" }
+        let bodies = (0..<5).map { "{\"timeUnixNano\":\"1\",\"body\":{\"stringValue\":\(quoted(event($0)))}}" }
+        let hits = (0..<5).map { "{\"_source\":\(event($0))}" }
+        func list(_ elements: ArraySlice<String>) -> String { elements.joined(separator: ",\n") }
+        return [
+            "{\"streams\":[{\"stream\":{},\"values\":[\(list(rows[..<2]))]},{\"stream\":{},\"values\":[\(list(rows[2...]))]}]}\n",
+            """
+            {"status":"success","data":{"resultType":"streams","result":[{"stream":{"a":"b"},"values":[\(list(rows[..<2]))]},
+            {"stream":{},"values":[\(list(rows[2...]))]}],"stats":{"a":{"b":1}}}}\n
+            """,
+            """
+            {"resourceLogs":[{"resource":{},"scopeLogs":[{"scope":{},"logRecords":[\(list(bodies[..<1]))]},
+            {"logRecords":[\(list(bodies[1..<3]))]}]},{"scopeLogs":[{"logRecords":[\(list(bodies[3...]))]}]}]}\n
+            """,
+            """
+            {"responses":[{"took":1,"hits":{"total":{"value":2},"hits":[\(list(hits[..<2]))]},"status":200},
+            {"hits":{"hits":[\(list(hits[2...]))]},"status":200}]}\n
+            """,
+            "[\(event(0)),\(event(1))]\n[\(event(2)),\(event(3))]\n[\(event(4))]\n",
+        ]
+    }()
+
+    private func counts(_ texts: String..., name: String = "audit.log") throws -> [(requests: Int, rejected: Int)] {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let reader = AuditLogReader()
+        return try texts.map { text in
+            let log = try reader.read(try folder.write(text, to: name)) { _ in }.log
+            _ = reader.take()
+            return (log.requests + log.undecided, log.rejected)
+        }
+    }
+
+    @Test("a list in a list that is cut gives what it holds, and is gone on with where it stopped", arguments: nested)
+    func cutInside(_ whole: String) throws {
+        // Where each event ends, also inside a text.
+        let ends = (0..<5).compactMap { number in
+            whole.range(of: "id-\(number)").flatMap { whole.range(of: "allow", range: $0.upperBound..<whole.endIndex) }
+        }.map { whole.distance(from: whole.startIndex, to: $0.upperBound) }
+        #expect(ends.count == 5)
+        for size in stride(from: 1, to: whole.count, by: 23) {
+            let read = try counts(String(whole.prefix(size)), whole)
+            #expect(read[0].requests >= ends.count { $0 + 20 < size }, "cut at \(size)")
+            #expect(read[0].requests + read[1].requests == 5 && read[0].rejected + read[1].rejected == 0, "cut at \(size)")
+        }
+    }
+
+    @Test("one damaged record of a list in a list spoils only itself", arguments: nested.dropLast())
+    func damagedInside(_ whole: String) throws {
+        let damaged = whole.replacing(/(\[|\{)[^\[\{]*[\[\{][^\[\{]*id-3/) { match in "[bad \(match.output.0.dropFirst())" }
+        for text in [damaged, whole.replacing("id-3", with: "id\u{1}")] {
+            let read = try counts(text.replacing("\n", with: "") + "\n")
+            #expect(read[0].requests >= 4 && read[0].requests + read[0].rejected == 5, "\(read) \(text)")
+        }
+    }
+
+    @Test(
+        "what a damaged element of a list has swallowed counts",
+        arguments: [("\"verb\":\"get\"", "\"verb\":\"get"), ("\"user\":{", "\"user\":{{"), ("200},", "200,")])
+    func swallowed(_ part: String, _ damaged: String) throws {
+        for first in [0, 2, 3] {
+            let events = (0..<5).map { $0 == first ? Self.event($0).replacing(part, with: damaged) : Self.event($0) }
+            for (opening, separator) in [("{\"kind\":\"EventList\",\"items\":[", ","), ("[", ","), ("{\n \"items\": [\n  ", ",\n  ")] {
+                let text = opening + events.joined(separator: separator) + (opening == "[" ? "]\n" : "]}\n")
+                #expect(try counts(text)[0] == (4, 1), "\(first) \(opening)")
+            }
+        }
+    }
+
+    @Test("what stands inside a line of which the beginning is missing proves nothing")
+    func inside() throws {
+        let forged = Self.event(1, user: "victim")
+        let text = Self.event(
+            0, user: "mallory", "\"requestObject\":{\"data\":\"\(String(repeating: "x", count: 20_000))\",\"spec\":\(forged)},")
+        let parts = [text.prefix(16_384), text.dropFirst(16_384) + "\n"].map {
+            "{\"log\":\(Self.quoted(String($0)).replacing("\n", with: "\\n")),\"stream\":\"stdout\"}\n"
+        }
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let fold = try AuditLogReader.fold(try folder.write(parts.joined(), to: "docker.log"))
+        #expect(fold.facts.map { fold.texts[Int($0.user)] } == ["mallory"])
+        let rest = try AuditLogReader.fold(try folder.write(text.dropFirst(16_384) + "\n", to: "rest.log"))
+        #expect(rest.facts.isEmpty && rest.logs[0].rejected == 1)
+    }
+
+    @Test("a row of a table may begin with a list or an object", arguments: ["[]", "{}"])
+    func rows(_ cell: String) throws {
+        let columns = "SourceIps,AuditId,Stage,RequestUri,Verb,User,RequestReceivedTime\n"
+        let row = "id-0,ResponseComplete,/api/v1/namespaces/x/pods/p,get,\"{\"\"username\"\":\"\"bob\"\"}\",2026-03-01T10:00:00Z\n"
+        let rows = [cell, "\"[\"\"10.0.0.7\"\"]\"", ""].enumerated().map { "\($1),\(row.replacing("id-0", with: "id-\($0)"))" }
+        #expect(try counts(columns + rows.joined())[0] == (3, 0))
+    }
+
+    @Test("a stream may have the lengths of known logs in the middle of its lines")
+    func knownLengths() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let reader = AuditLogReader()
+        for (number, size) in [1_500, 20_500].enumerated() {
+            let event = Self.event(number, "\"userAgent\":\"\",")
+            let log = event.replacing("Agent\":\"", with: "Agent\":\"" + String(repeating: "x", count: size - event.count - 1)) + "\n"
+            _ = try reader.read(try folder.write(log, to: "\(number).log")) { _ in }
+        }
+        let lines = (10..<70).map {
+            "2026-01-01T00:00:00.000Z \(Self.event($0, "\"userAgent\":\"\(String(repeating: "y", count: 600))\","))\n"
+        }
+        let path = try folder.write(lines.joined(), to: "c.log")
+        try folder.shell("gzip \(path)")
+        let log = try reader.read(path + ".gz") { _ in }.log
+        #expect(log.requests == 60 && log.rejected == 0)
+    }
+}
