@@ -1,4 +1,3 @@
-import CScan
 import CZlib
 import Foundation
 import WhittleModel
@@ -206,10 +205,8 @@ package struct AuditEnvelope {
 
     /// Whether the rest of another object stands behind this one on its line: its beginning is missing, and what it holds proves nothing.
     private static func isInside(_ object: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard let base = object.baseAddress,
-            let end = scan_container_end(base + 1, base + object.count).map({ base.distance(to: $0) })
-        else { return false }
-        let rest = object[end...].prefix { $0 != UInt8(ascii: "\n") }.filter { $0 > 0x20 }
+        guard var json = try? JSONText(object), (try? json.skipValue()) != nil else { return false }
+        let rest = object[json.position...].prefix { $0 != UInt8(ascii: "\n") }.filter { $0 > 0x20 }
         return rest.first == UInt8(ascii: "}") || rest.first == UInt8(ascii: "]") || rest.first == UInt8(ascii: ",") && rest.count > 1
     }
 

@@ -390,6 +390,7 @@ private final class BlockSource {
         block.start.update(from: carried, count: carried.count)
         carried = []
         if isAtKnownCount {
+            // Behind the end of a piece of a line whole lines may come first.
             let end = block.bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
             if end > 0, end < block.count {
                 carried = Array(block.bytes[end...])

@@ -17,17 +17,60 @@ struct ElementBeginning {
         bytes = bytes.prefix(zip(bytes, element).prefix { $0 == $1 }.count)
     }
 
-    /// Where elements begin in `text`, which begins with one, behind that one.
+    /// Where elements begin in `text`, which begins with a damaged one, behind the damage; none in one that is only cut off, because
+    /// whoever sent a body may have put anything into it.
     func places(in text: UnsafeBufferPointer<UInt8>) -> [Int] {
+        guard let damage = Self.damage(in: text), damage < text.count - 1 else { return [] }
         let known = count == 0 ? ArraySlice(text.prefix(Self.limit)) : bytes
         let word = Array(count > 1 ? known : known.prefix { $0 != UInt8(ascii: ":") })
         guard word.count >= Self.least, word.count < known.count || count > 1 else { return [] }
-        var (places, position): ([Int], Int) = ([], 1)
+        var (places, position): ([Int], Int) = ([], max(damage, 1))
         while let found = text[position...].firstIndex(of: word[0]) {
             position = found + 1
             guard text[found...].starts(with: word), text[..<found].last(where: { $0 > 0x20 }) == UInt8(ascii: ",") else { continue }
             places.append(found)
         }
         return places
+    }
+
+    /// The first byte that cannot stand where it does, the end when the text is cut off; `nil` when a whole value stands there. However
+    /// deep or long the value is: what only goes beyond a limit is not damaged.
+    private static func damage(in text: UnsafeBufferPointer<UInt8>) -> Int? {
+        guard var json = try? JSONText(text) else { return nil }
+        do throws(JSONText.Failure) {
+            var isInObject: [Bool] = []
+            func expect(_ byte: Unicode.Scalar) throws(JSONText.Failure) {
+                guard json.take(UInt8(ascii: byte)) else { throw JSONText.Failure(offset: json.position, message: "expected `\(byte)`") }
+            }
+            func moveToValue() throws(JSONText.Failure) {
+                guard isInObject.last ?? false else { return }
+                _ = try json.scanString()
+                try expect(":")
+            }
+            repeat {
+                if json.take(UInt8(ascii: "{")) {
+                    isInObject.append(true)
+                    if json.peek() != UInt8(ascii: "}") {
+                        try moveToValue()
+                        continue
+                    }
+                } else if json.take(UInt8(ascii: "[")) {
+                    isInObject.append(false)
+                    if json.peek() != UInt8(ascii: "]") { continue }
+                } else {
+                    try json.skipValue()
+                }
+                while let isObject = isInObject.last, json.take(isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
+                    isInObject.removeLast()
+                }
+                if !isInObject.isEmpty {
+                    try expect(",")
+                    try moveToValue()
+                }
+            } while !isInObject.isEmpty
+            return nil
+        } catch {
+            return error.offset
+        }
     }
 }

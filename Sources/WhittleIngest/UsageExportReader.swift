@@ -109,12 +109,14 @@ public enum UsageExportReader {
         }
 
         private func number(_ value: DocumentValue, _ key: StaticString) throws(IngestError) -> Int {
-            guard let number = value.value(key)?.integer, (-1 << 53...1 << 53).contains(number) else {
+            guard let number = value.value(key)?.integer, Self.numbers.contains(number) else {
                 throw error("`\(key)` must be a whole number")
             }
             return number
         }
 
+        /// Microseconds since 1970-01-01 UTC of the years 0 to 9999, and some more.
+        private static let numbers = -1 << 58...1 << 58
         /// Counts so small that sums of them stay numbers, also of an export that somebody has edited.
         private static let counts = 0...1 << 40
         /// Minutes since 1970-01-01 UTC that a time may lie in.

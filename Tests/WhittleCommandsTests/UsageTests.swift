@@ -223,6 +223,19 @@ struct UsageTests {
         }
     }
 
+    @Test("events of any time that can be loaded can be merged", arguments: ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+    func times(_ time: String) throws {
+        let workspace = try Workspace()
+        let events = Self.events(5, seed: 1)
+        let odd = events[0].replacing(/"requestReceivedTimestamp":"[^"]*"/, with: "\"requestReceivedTimestamp\":\"\(time)\"")
+        let log = try workspace.write(Self.text([odd] + events.dropFirst()), to: "audit.log")
+        let (loaded, merged) = (database(workspace), database(workspace, "merged.db"))
+        #expect(whittle("usage", "load", log, "--db", loaded).code == 0)
+        #expect(whittle("usage", "export", log, "-o", workspace.file("part.ndjson")).code == 0)
+        #expect(whittle("usage", "merge", workspace.file("part.ndjson"), "--db", merged).code == 0)
+        #expect(facts(merged) == facts(loaded))
+    }
+
     @Test("an earlier or later state of a merged log is refused: its events would count twice")
     func grownParts() throws {
         let workspace = try Workspace()

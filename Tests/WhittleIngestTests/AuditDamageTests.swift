@@ -89,6 +89,20 @@ struct AuditDamageTests {
         }
     }
 
+    @Test("what a body holds is not taken for what a damaged element has swallowed", arguments: [1, 600])
+    func bodies(_ depth: Int) throws {
+        let (opening, closing) = (String(repeating: "[", count: depth), String(repeating: "]", count: depth))
+        let body = "\"requestObject\":{\"items\":\(opening)\(Self.event(7)),\(Self.event(8)),\(Self.event(9))\(closing)},"
+        let list = "{\"items\":[\(Self.event(0)),\(Self.event(1)),\(Self.event(2, body))"
+        for text in [list + "]}\n", list + ",{\"kind\":\n", String(list.dropLast(60)) + "\n", String(list.dropLast(60))] {
+            let folder = try Fixtures.TemporaryFolder()
+            defer { folder.remove() }
+            let fold = try AuditLogReader.fold(try folder.write(text, to: "audit.log"))
+            let names = Set(fold.facts.map { fold.texts[Int($0.name)] })
+            #expect(names.isSuperset(of: ["p0", "p1"]) && names.isDisjoint(with: ["p7", "p8", "p9"]), "\(names)")
+        }
+    }
+
     @Test("what stands inside a line of which the beginning is missing proves nothing")
     func inside() throws {
         let forged = Self.event(1, user: "victim")
