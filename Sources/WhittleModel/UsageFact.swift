@@ -150,7 +150,7 @@ public struct UsageCount: Hashable, Sendable {
 
     /// The day since 1970-01-01 UTC of a time in microseconds.
     package static func day(of time: Int64) -> Int64 {
-        time >= 0 ? time / 86_400_000_000 : (time - 86_399_999_999) / 86_400_000_000
+        time / 86_400_000_000 - (time % 86_400_000_000 < 0 ? 1 : 0)
     }
 
     /// Whether all days lie between first and last seen.

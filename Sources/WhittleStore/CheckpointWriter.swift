@@ -17,7 +17,7 @@ struct CheckpointWriter {
         if let earlier = log.extendedDigest,
             let known = try GRDB.Row.fetchOne(database, sql: "SELECT * FROM checkpoint WHERE sha256 = ?", arguments: [earlier])
         {
-            row.extend(known)
+            try row.extend(known)
             try database.execute(sql: "DELETE FROM checkpoint WHERE checkpoint_id = ?", arguments: [row.id])
         } else if log.events == 0, log.rejected == 0, log.skipped == 0 {
             return
@@ -56,23 +56,23 @@ struct CheckpointWriter {
             spans = CheckpointWriter.joined(log.minutes.map { [$0, $0] })
         }
 
-        mutating func extend(_ row: GRDB.Row) {
-            id = row["checkpoint_id"]
-            firstEvent = [firstEvent, row["first_event"]].compactMap { $0 }.min()
-            lastEvent = [lastEvent, row["last_event"]].compactMap { $0 }.max()
+        mutating func extend(_ row: GRDB.Row) throws {
+            id = try row.at("checkpoint_id")
+            firstEvent = try [firstEvent, row.at("first_event")].compactMap { $0 }.min()
+            lastEvent = try [lastEvent, row.at("last_event")].compactMap { $0 }.max()
             let names = ["events", "requests", "received_only", "ignored", "undecided", "rejected", "repeated", "skipped"]
-            for (place, name) in names.enumerated() { counts[place] += row[name] as Int? ?? 0 }
-            func merge(_ counts: inout [String: Int], _ column: String) {
-                let text: String = row[column]
+            for (place, name) in names.enumerated() { counts[place] += try row.at(name) ?? 0 }
+            func merge(_ counts: inout [String: Int], _ column: String) throws {
+                let text: String = try row.at(column)
                 let earlier = (try? JSONDecoder().decode([String: Int].self, from: Data(text.utf8))) ?? [:]
                 counts.merge(earlier, uniquingKeysWith: +)
             }
-            merge(&envelopes, "envelopes")
-            merge(&rejects, "rejects")
-            merge(&levels, "levels")
-            merge(&stages, "stages")
-            merge(&decisions, "decisions")
-            let text: String = row["spans"]
+            try merge(&envelopes, "envelopes")
+            try merge(&rejects, "rejects")
+            try merge(&levels, "levels")
+            try merge(&stages, "stages")
+            try merge(&decisions, "decisions")
+            let text: String = try row.at("spans")
             spans = CheckpointWriter.joined(spans + ((try? JSONDecoder().decode([[Int64]].self, from: Data(text.utf8))) ?? []))
         }
     }

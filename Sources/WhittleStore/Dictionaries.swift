@@ -47,15 +47,15 @@ final class Dictionaries {
             return
         }
         for row in try Row.fetchAll(database, sql: "SELECT name FROM namespace ORDER BY namespace_id") {
-            namespaces.append(ByteString(row[0]))
+            try namespaces.append(ByteString(row.at(0)))
         }
         for row in try Row.fetchAll(database, sql: "SELECT kind, name FROM identity ORDER BY identity_id") {
-            identities.append(Identity(row[0] == "Group" ? .group : .user, row[1]))
+            try identities.append(Identity(row.at(0) == "Group" ? .group : .user, row.at(1)))
         }
         try readNames(database, fold)
         for row in try Row.fetchAll(database, sql: "SELECT verb, api_group, coalesce(resource, url) FROM atom ORDER BY atom_id") {
-            let apiGroup: String? = row[1]
-            atoms.append(AtomKey(verb: part(row[0]), apiGroup: apiGroup.map(part) ?? -1, target: part(row[2])))
+            let apiGroup: String? = try row.at(1)
+            try atoms.append(AtomKey(verb: part(row.at(0)), apiGroup: apiGroup.map(part) ?? -1, target: part(row.at(2))))
         }
         let last = try Row.fetchOne(
             database,
@@ -72,11 +72,11 @@ final class Dictionaries {
     /// Reads all names, or where there are many more of them than the fold can ask for, these.
     private func readNames(_ database: Database, _ fold: UsageFold) throws {
         let row = try Row.fetchOne(database, sql: "SELECT max(object_name_id), count(*) FROM object_name")
-        guard let row, let last: Int64 = row[0], row[1] == last + 1 else { throw Self.changedByHand }
+        guard let row, let last: Int64 = try row.at(0), try row.at(1) == last + 1 else { throw Self.changedByHand }
         lastName = last
         guard (fold.texts.count + fold.implied.count) * 8 < last else {
             let rows = try Row.fetchCursor(database, sql: "SELECT name, object_name_id FROM object_name WHERE object_name_id > 0")
-            while let row = try rows.next() { names[ByteString(row[0])] = row[1] }
+            while let row = try rows.next() { try names[ByteString(row.at(0))] = row.at(1) }
             return
         }
         let statement = try database.makeStatement(sql: "SELECT object_name_id FROM object_name WHERE name = ?")

@@ -125,12 +125,16 @@ final class FactWriter {
 
         lastUsage = try Int64.fetchOne(database, sql: "SELECT coalesce(max(usage_id), 0) FROM usage") ?? 0
         for row in try Row.fetchAll(database, sql: "SELECT namespace, pod, pod_uid, address, caller_id FROM caller") {
-            callers[Self.callerKey(row[0], row[1], row[2], row[3])] = row[4]
+            try callers[Self.callerKey(row.at(0), row.at(1), row.at(2), row.at(3))] = row.at(4)
         }
-        for row in try Row.fetchAll(database, sql: "SELECT user_agent, agent_id FROM agent") { agents[ByteString(row[0])] = row[1] }
-        for row in try Row.fetchAll(database, sql: "SELECT reason, reason_id FROM reason") { reasons[ByteString(row[0])] = row[1] }
+        for row in try Row.fetchAll(database, sql: "SELECT user_agent, agent_id FROM agent") {
+            try agents[ByteString(row.at(0))] = row.at(1)
+        }
+        for row in try Row.fetchAll(database, sql: "SELECT reason, reason_id FROM reason") {
+            try reasons[ByteString(row.at(0))] = row.at(1)
+        }
         for row in try Row.fetchAll(database, sql: "SELECT identity_id, atom_id FROM names_dropped") {
-            dropped.insert(Group(identity: row[0], atom: row[1]))
+            try dropped.insert(Group(identity: row.at(0), atom: row.at(1)))
         }
         // A resource with a slash, which only a forged event has, may be the same atom as a subresource, and what was folded
         // elsewhere may have been edited since.
@@ -148,11 +152,12 @@ final class FactWriter {
                   reason_id, usage_id, day FROM usage \(isOfFew ? "WHERE identity_id IN (SELECT value FROM json_each(?))" : "")
                 """, arguments: isOfFew ? ["[\(users.map(String.init).joined(separator: ","))]"] : [])
         while let row = try cursor.next() {
-            let decision: String = row[7]
-            let key = RowKey(
-                Group(identity: row[0], atom: row[1]), decision: decision == "allow" ? 0 : decision == "forbid" ? 1 : 2,
-                namespace: row[5], name: row[6], impersonator: row[2], caller: row[3], agent: row[4], codeClass: row[8], reason: row[9])
-            rows[key] = (row[10], row[11])
+            let decision: String = try row.at(7)
+            let key = try RowKey(
+                Group(identity: row.at(0), atom: row.at(1)), decision: decision == "allow" ? 0 : decision == "forbid" ? 1 : 2,
+                namespace: row.at(5), name: row.at(6), impersonator: row.at(2), caller: row.at(3), agent: row.at(4), codeClass: row.at(8),
+                reason: row.at(9))
+            rows[key] = try (row.at(10), row.at(11))
             if key.name != 0 { named[key.group, default: 0] += 1 }
         }
     }
@@ -163,7 +168,7 @@ final class FactWriter {
         let cursor = try Row.fetchCursor(
             database,
             sql: "SELECT identity_id, atom_id, count(*) FROM implied_need WHERE object_name_id > 0 GROUP BY identity_id, atom_id")
-        while let row = try cursor.next() { named[Group(identity: row[0], atom: row[1])] = row[2] }
+        while let row = try cursor.next() { try named[Group(identity: row.at(0), atom: row.at(1))] = row.at(2) }
         return named
     }
 

@@ -35,7 +35,7 @@ struct OtherUsage {
     init?(_ database: Database, since view: UsageView) throws {
         guard try view.hasOthers || UsageView.version(database) != view.version else { return nil }
         let rows = try Row.fetchAll(database, sql: "SELECT sha256, head FROM checkpoint")
-        heads = Set(rows.filter { !view.digests.contains($0[0]) }.map { $0[1] }).subtracting([""])
+        heads = try Set(rows.filter { !view.digests.contains(try $0.at(0)) }.map { try $0.at(1) }).subtracting([""])
         window = try EventWindowState.read(database)
         known = view.window
     }
@@ -70,18 +70,4 @@ struct OtherUsage {
 
 extension EventWindowState {
     fileprivate var all: [UInt64] { previous + current }
-
-    static func read(_ database: Database) throws -> EventWindowState? {
-        try Row.fetchOne(database, sql: "SELECT seed, previous, current FROM event_window").map { row in
-            EventWindowState(seed: UInt64(bitPattern: row[0]), previous: hashes(row[1]), current: hashes(row[2]))
-        }
-    }
-
-    private static func hashes(_ data: Data) -> [UInt64] {
-        data.withUnsafeBytes { bytes in
-            stride(from: 0, through: bytes.count - 8, by: 8).map {
-                UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: $0, as: UInt64.self))
-            }
-        }
-    }
 }

@@ -31,10 +31,11 @@ private struct UsageReader {
     }
 
     mutating func read(_ database: Database) throws {
-        try readFacts(database)
-        try readDays(database)
+        try readDays(database, of: try readFacts(database))
         try readOthers(database)
-        for row in try Row.fetchAll(database, sql: "SELECT * FROM checkpoint ORDER BY checkpoint_id") { fold.logs.append(Self.log(row)) }
+        for row in try Row.fetchAll(database, sql: "SELECT * FROM checkpoint ORDER BY checkpoint_id") {
+            fold.logs.append(try Self.log(row))
+        }
     }
 
     private mutating func target(_ fact: inout UsageFact, _ group: String?, _ resource: String?, _ url: String?) {
@@ -48,12 +49,14 @@ private struct UsageReader {
         }
     }
 
-    private mutating func readFacts(_ database: Database) throws {
+    /// - Returns: the ids of the facts.
+    private mutating func readFacts(_ database: Database) throws -> [Int64] {
+        var ids: [Int64] = []
         let rows = try Row.fetchCursor(
             database,
             sql: """
                 SELECT i.name, m.name, c.namespace, c.pod, c.pod_uid, g.user_agent, a.verb, a.api_group, a.resource, a.url, n.name, o.name,
-                  r.reason, u.decision, u.code_class, u.count, u.started, u.first_seen, u.last_seen, c.address
+                  r.reason, u.decision, u.code_class, u.usage_id, u.started, u.first_seen, u.last_seen, c.address
                 FROM usage AS u CROSS JOIN identity AS i ON i.identity_id = u.identity_id
                 CROSS JOIN identity AS m ON m.identity_id = u.impersonator_id
                 CROSS JOIN caller AS c ON c.caller_id = u.caller_id CROSS JOIN agent AS g ON g.agent_id = u.agent_id
@@ -63,38 +66,45 @@ private struct UsageReader {
                 """)
         while let row = try rows.next() {
             var fact = UsageFact()
-            fact.user = text(row[0])
-            fact.impersonator = text(row[1])
-            (fact.podNamespace, fact.pod, fact.podUID) = (text(row[2]), text(row[3]), text(row[4]))
-            fact.address = text(row[19])
-            fact.userAgent = text(row[5])
-            fact.verb = text(row[6])
-            target(&fact, row[7], row[8], row[9])
-            (fact.namespace, fact.name, fact.reason) = (text(row[10]), text(row[11]), text(row[12]))
-            fact.decision = Int32(UsageKey.Decision(rawValue: row[13]).flatMap(UsageKey.Decision.allCases.firstIndex) ?? 2)
-            fact.codeClass = row[14]
+            fact.user = try text(row.at(0))
+            fact.impersonator = try text(row.at(1))
+            (fact.podNamespace, fact.pod, fact.podUID) = try (text(row.at(2)), text(row.at(3)), text(row.at(4)))
+            fact.address = try text(row.at(19))
+            fact.userAgent = try text(row.at(5))
+            fact.verb = try text(row.at(6))
+            try target(&fact, row.at(7), row.at(8), row.at(9))
+            (fact.namespace, fact.name, fact.reason) = try (text(row.at(10)), text(row.at(11)), text(row.at(12)))
+            fact.decision = try Int32(UsageKey.Decision(rawValue: row.at(13)).flatMap(UsageKey.Decision.allCases.firstIndex) ?? 2)
+            fact.codeClass = try row.at(14)
             var count = UsageCount()
-            (count.started, count.firstSeen, count.lastSeen) = (row[16], row[17], row[18])
+            (count.started, count.firstSeen, count.lastSeen) = try (row.at(16), row.at(17), row.at(18))
             fold.facts.append(fact)
             fold.counts.append(count)
+            ids.append(try row.at(15))
         }
+        // Without the texts of some of them.
+        guard try Int.fetchOne(database, sql: "SELECT count(*) FROM usage") == ids.count else {
+            throw DatabaseError(resultCode: .SQLITE_CORRUPT)
+        }
+        return ids
     }
 
-    private mutating func readDays(_ database: Database) throws {
-        let ids = try Int64.fetchAll(database, sql: "SELECT usage_id FROM usage ORDER BY usage_id")
+    private mutating func readDays(_ database: Database, of ids: [Int64]) throws {
         let rows = try Row.fetchCursor(database, sql: "SELECT usage_id, day, count FROM usage_day ORDER BY usage_id, day")
         var place = 0
         while let row = try rows.next() {
-            let id: Int64 = row[0]
+            let id: Int64 = try row.at(0)
             while place < ids.count, ids[place] < id { place += 1 }
-            if place < ids.count, ids[place] == id { fold.counts[place].add(requests: row[2], ofDay: row[1]) }
+            if place < ids.count, ids[place] == id {
+                try fold.counts[place].add(requests: row.at(2), ofDay: row.at(1))
+            }
         }
     }
 
-    private static func count(_ row: Row, from column: Int) -> UsageCount {
+    private static func count(_ row: Row, from column: Int) throws -> UsageCount {
         var count = UsageCount()
-        count.add(requests: row[column], ofDay: 0)
-        (count.firstSeen, count.lastSeen) = (row[column + 1], row[column + 2])
+        try count.add(requests: row.at(column), ofDay: 0)
+        (count.firstSeen, count.lastSeen) = try (row.at(column + 1), row.at(column + 2))
         return count
     }
 
@@ -107,13 +117,16 @@ private struct UsageReader {
                 JOIN namespace AS n ON n.namespace_id = d.namespace_id JOIN object_name AS o ON o.object_name_id = d.object_name_id
                 """)
         {
-            let (resource, subresource) = Self.split(row[3] ?? "")
+            let (resource, subresource) = try Self.split(row.at(3) ?? "")
+            let path: String? = try row.at(4)
             let request =
-                (row[4] as String?).map { Request(verb: row[1], path: $0) }
+                try path.map { Request(verb: try row.at(1), path: $0) }
                 ?? Request(
-                    verb: row[1], apiGroup: row[2] ?? "", resource: resource, subresource: subresource, namespace: row[5], name: row[6])
-            guard let cause = ImpliedNeed.Cause(rawValue: row[7]) else { continue }
-            fold.implied[ImpliedNeed(user: row[0], request: request, cause: cause, isAllowed: row[8] == "allow")] = Self.count(row, from: 9)
+                    verb: row.at(1), apiGroup: row.at(2) ?? "", resource: resource, subresource: subresource, namespace: row.at(5),
+                    name: row.at(6))
+            guard let cause = try ImpliedNeed.Cause(rawValue: row.at(7)) else { continue }
+            let need = try ImpliedNeed(user: row.at(0), request: request, cause: cause, isAllowed: row.at(8) == "allow")
+            fold.implied[need] = try Self.count(row, from: 9)
         }
         for row in try Row.fetchAll(
             database,
@@ -121,7 +134,7 @@ private struct UsageReader {
                 SELECT i.name, f.flag, f.count, f.first_seen, f.last_seen FROM usage_flag AS f JOIN identity AS i ON i.identity_id = f.identity_id
                 """)
         {
-            fold.flags[UsageFlag(user: row[0], flag: row[1])] = Self.count(row, from: 2)
+            try fold.flags[UsageFlag(user: row.at(0), flag: row.at(1))] = Self.count(row, from: 2)
         }
         for row in try Row.fetchAll(
             database,
@@ -131,27 +144,27 @@ private struct UsageReader {
                 """)
         {
             var fact = UsageFact()
-            fact.user = text(row[0])
-            fact.verb = text(row[1])
-            target(&fact, row[2], row[3], row[4])
+            fact.user = try text(row.at(0))
+            fact.verb = try text(row.at(1))
+            try target(&fact, row.at(2), row.at(3), row.at(4))
             fold.withoutNames.insert(fact)
         }
     }
 
-    private static func log(_ row: Row) -> UsageFold.Log {
-        func counts(_ column: String) -> [String: Int] {
-            let text: String = row[column]
+    private static func log(_ row: Row) throws -> UsageFold.Log {
+        func counts(_ column: String) throws -> [String: Int] {
+            let text: String = try row.at(column)
             return (try? JSONDecoder().decode([String: Int].self, from: Data(text.utf8))) ?? [:]
         }
-        var log = UsageFold.Log(path: row["path"])
-        (log.byteCount, log.lineCount, log.digest) = (row["byte_count"], row["line_count"], row["sha256"])
-        (log.head, log.skipped) = (row["head"], row["skipped"])
-        (log.firstEvent, log.lastEvent) = (row["first_event"], row["last_event"])
-        (log.events, log.requests, log.receivedOnly) = (row["events"], row["requests"], row["received_only"])
-        (log.ignored, log.undecided, log.repeated) = (row["ignored"], row["undecided"], row["repeated"])
-        (log.envelopes, log.rejects, log.levels) = (counts("envelopes"), counts("rejects"), counts("levels"))
-        (log.stages, log.decisions) = (counts("stages"), counts("decisions"))
-        let spans: String = row["spans"]
+        var log = try UsageFold.Log(path: row.at("path"))
+        (log.byteCount, log.lineCount, log.digest) = try (row.at("byte_count"), row.at("line_count"), row.at("sha256"))
+        (log.head, log.skipped) = try (row.at("head"), row.at("skipped"))
+        (log.firstEvent, log.lastEvent) = try (row.at("first_event"), row.at("last_event"))
+        (log.events, log.requests, log.receivedOnly) = try (row.at("events"), row.at("requests"), row.at("received_only"))
+        (log.ignored, log.undecided, log.repeated) = try (row.at("ignored"), row.at("undecided"), row.at("repeated"))
+        (log.envelopes, log.rejects, log.levels) = try (counts("envelopes"), counts("rejects"), counts("levels"))
+        (log.stages, log.decisions) = try (counts("stages"), counts("decisions"))
+        let spans: String = try row.at("spans")
         for span in (try? JSONDecoder().decode([[Int64]].self, from: Data(spans.utf8))) ?? [] where span.count == 2 && span[0] <= span[1] {
             log.minutes.formUnion(span[0]...span[1])
         }

@@ -28,13 +28,15 @@ struct UsageWriter {
     ///
     /// - Parameters:
     ///   - own: logs that were added through this connection, and those that are parts of longer ones now.
+    ///   - view: what the reader of the logs knows.
     ///   - others: what others have added since the logs were begun to be read.
     ///   - mayCountTwice: whether everything is added nevertheless.
-    /// - Throws: `StoreError.overtaken` when another load has added some of these logs since they were read: a log is counted once, and
-    ///   what a fold counts cannot be taken apart. When it has added all of them, there is nothing to do.
+    /// - Returns: `false` when another load has added all of these logs since they were read: there is nothing to do then.
+    /// - Throws: `StoreError.overtaken` when it has added some of them: a log is counted once, and what a fold counts cannot be taken apart.
     func write(
-        _ fold: UsageFold, _ order: Promise<TextOrder>, maxNames: Int, own: Set<String>, others: OtherUsage?, mayCountTwice: Bool
-    ) throws {
+        _ fold: UsageFold, _ order: Promise<TextOrder>, maxNames: Int, own: Set<String>, view: UsageView?, others: OtherUsage?,
+        mayCountTwice: Bool
+    ) throws -> Bool {
         var own = own
         var repeated = 0
         var overtaken: String?
@@ -47,15 +49,15 @@ struct UsageWriter {
             }
             own.insert(log.digest)
         }
-        if repeated > 0, repeated == fold.logs.count { return }
+        if repeated > 0, repeated == fold.logs.count { return false }
         if !mayCountTwice, let log = overtaken ?? others?.meeting(fold) { throw StoreError.overtaken(log: log) }
         let window = others.map { $0.joined(with: fold.window) } ?? fold.window
         let facts = try FactWriter(database, writer, dictionaries, fold, order)
         let known = dictionaries.identityCount
-        let insertWindow = writer.statement("INSERT OR REPLACE INTO event_window VALUES (1, ?, ?, ?)")
+        let windowWriter = try window.map { try EventWindowWriter(database, $0, replacing: others == nil ? view?.window : nil) }
         try writer.pipelined {
             // First, because it is there at once.
-            if let window { try insertWindow.run(Int64(bitPattern: window.seed), window.previous, window.current) }
+            try windowWriter?.write(writer)
             try facts.writeTexts()
             try facts.writeFacts()
             for (need, count) in Self.sorted(fold.implied, by: \.sortText) { try facts.write(need, count) }
@@ -69,6 +71,7 @@ struct UsageWriter {
         try Self.resolveWorkloads(database)
         // Dictionaries too: a name table that counts as nearly empty is scanned once for each fact.
         try database.analyze()
+        return true
     }
 
     private func isKnown(_ digest: String) throws -> Bool {
@@ -122,9 +125,9 @@ struct UsageWriter {
                 """)
         {
             var count = UsageCount()
-            count.add(requests: row[2], ofDay: 0)
-            (count.firstSeen, count.lastSeen) = (row[3], row[4])
-            flags[row[0], default: [:]][UsageFlag(user: "", flag: row[1])] = count
+            try count.add(requests: row.at(2), ofDay: 0)
+            (count.firstSeen, count.lastSeen) = try (row.at(3), row.at(4))
+            try flags[row.at(0), default: [:]][UsageFlag(user: "", flag: row.at(1))] = count
         }
         for (identity, all) in flags {
             var kept = all
@@ -177,25 +180,25 @@ struct UsageWriter {
             sql:
                 "SELECT DISTINCT i.kind, i.name FROM old.identity AS i WHERE i.identity_id IN (\(Self.used("identity_id")))  ORDER BY i.kind, i.name"
         ) {
-            _ = try dictionaries.identity(Identity(row[0] == "Group" ? .group : .user, row[1]))
+            _ = try dictionaries.identity(Identity(row.at(0) == "Group" ? .group : .user, row.at(1)))
         }
         try writeMemberships(from: known)
         for row in try Row.fetchAll(
             database,
             sql: "SELECT verb, api_group, coalesce(resource, url) FROM old.atom WHERE atom_id IN (\(Self.used("atom_id"))) ORDER BY 1, 2, 3"
         ) {
-            let verb: String = row[0]
-            _ = try dictionaries.atom(verb: verb, apiGroup: row[1], target: row[2])
+            let verb: String = try row.at(0)
+            _ = try dictionaries.atom(verb: verb, apiGroup: row.at(1), target: row.at(2))
         }
         for row in try Row.fetchAll(
             database, sql: "SELECT name FROM old.namespace WHERE namespace_id IN (\(Self.used("namespace_id"))) ORDER BY 1")
         {
-            _ = try dictionaries.namespace(row[0])
+            _ = try dictionaries.namespace(row.at(0))
         }
         for row in try Row.fetchAll(
             database, sql: "SELECT name FROM old.object_name WHERE object_name_id IN (\(Self.used("object_name_id"))) ORDER BY 1")
         {
-            _ = try dictionaries.objectName(row[0])
+            _ = try dictionaries.objectName(row.at(0))
         }
         try database.execute(
             sql: """

@@ -8,7 +8,7 @@ import WhittleQueries
 /// One cluster in one SQLite file, or in memory.
 public final class WhittleDatabase: Sendable {
     /// The schema this version reads and writes.
-    public static let schemaVersion = 3
+    public static let schemaVersion = 4
     private static let applicationID = 0x5748_4954
 
     /// The path as given; `:memory:` for a database without a file.
@@ -117,6 +117,7 @@ public final class WhittleDatabase: Sendable {
             .cannotOpen(path: path, reason: "the file is damaged; load the input again")
         case let error as DatabaseError:
             .sql(code: error.extendedResultCode.rawValue, message: error.message ?? "unknown error")
+        case is RowDecodingError: .cannotOpen(path: path, reason: "the file is damaged; load the input again")
         default: .cannotOpen(path: path, reason: "\(error)")
         }
     }
@@ -284,13 +285,15 @@ public final class WhittleDatabase: Sendable {
         let order = Promise { TextOrder(fold) }
         do {
             let hasOthers = try queue.write { database in
-                let others = try view.withLock { $0 }.flatMap { try OtherUsage(database, since: $0) }
+                let view = self.view.withLock { $0 }
+                let others = try view.flatMap { try OtherUsage(database, since: $0) }
                 let writer = BulkWriter(database)
                 defer { writer.finish() }
                 let dictionaries = try Dictionaries(database, writer, for: fold)
-                try UsageWriter(database, writer, dictionaries).write(
-                    fold, order, maxNames: maxNames, own: added.withLock { $0 }, others: others, mayCountTwice: mayCountTwice)
-                return others != nil
+                let isWritten = try UsageWriter(database, writer, dictionaries).write(
+                    fold, order, maxNames: maxNames, own: added.withLock { $0 }, view: view, others: others,
+                    mayCountTwice: mayCountTwice)
+                return others != nil || !isWritten
             }
             let digests = fold.logs.flatMap { [$0.digest] + ($0.extendedDigest.map { [$0] } ?? []) }
             added.withLock { $0.formUnion(digests) }
@@ -309,7 +312,7 @@ public final class WhittleDatabase: Sendable {
 
     private static func foldedLogs(_ database: Database) throws -> [Int: Set<KnownLog>] {
         try Row.fetchAll(database, sql: "SELECT byte_count, sha256, line_count, head FROM checkpoint")
-            .reduce(into: [:]) { $0[$1[0], default: []].insert(KnownLog(digest: $1[1], lineCount: $1[2], head: $1[3])) }
+            .reduce(into: [:]) { try $0[$1.at(0), default: []].insert(KnownLog(digest: $1.at(1), lineCount: $1.at(2), head: $1.at(3))) }
     }
 
     /// What was folded. What others add from now on is told from it when something is added here.

@@ -113,4 +113,42 @@ struct OtherUsageTests {
         if let fold = reader.take() { try database.add(fold) }
         #expect(try database.usage().counts.count == 5)
     }
+
+    @Test("the window that is written piece by piece is the one that was given, also where it moves on or somebody else wrote it")
+    func windowInParts() throws {
+        let scene = try Scene(reading: OtherUsageTests.lines(100..<101))
+        defer { scene.folder.remove() }
+        func write(_ window: EventWindowState, _ database: WhittleDatabase) throws {
+            var fold = scene.fold
+            fold.logs[0].digest = "ends:\(UInt64.random(in: 0 ... .max))"
+            fold.logs[0].head = ""
+            fold.window = window
+            try database.add(fold, mayCountTwice: true)
+        }
+        func stored() throws -> EventWindowState? { try WhittleDatabase.open(scene.file).knownUsage().window }
+        let seed = try #require(try stored()).seed
+        var window = EventWindowState(seed: seed)
+        var next: UInt64 = 1
+        let sizes = [0, 1, 2_047, 1, 5_000, 10_000]
+        for size in sizes {
+            window.current += next..<next + UInt64(size)
+            next += UInt64(size)
+            try write(window, scene.database)
+            #expect(try stored() == window)
+        }
+        // The younger become the older, with more of them than were written, and then again with none.
+        for more in [3_000, 0] {
+            window = EventWindowState(
+                seed: seed, previous: window.current + (next..<next + UInt64(more)), current: more == 0 ? [] : [next + 5_000])
+            next += 10_000
+            try write(window, scene.database)
+            #expect(try stored() == window)
+        }
+        let other = try WhittleDatabase.open(scene.file, isReadOnly: false)
+        let known = try #require(try other.knownUsage().window)
+        try write(EventWindowState(seed: seed, previous: known.previous, current: known.current + [next]), other)
+        try write(window, scene.database)
+        let all = try #require(try stored())
+        #expect(Set(all.previous + all.current).isSuperset(of: window.previous + window.current + [next]))
+    }
 }

@@ -296,6 +296,51 @@ struct WhittleDatabaseTests {
         #expect(try DatabaseQueue(path: old).read { try Int.fetchOne($0, sql: "PRAGMA user_version") } == WhittleDatabase.schemaVersion)
     }
 
+    @Test("the window of a file of schema 3 is kept")
+    func upgradedWindow() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("old.db")
+        try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
+        func blob(_ hashes: [UInt64]) -> Data { hashes.withUnsafeBytes { Data($0) } }
+        let windows: [(previous: ClosedRange<UInt64>?, current: ClosedRange<UInt64>?)] = [
+            (nil, nil), (nil, 1...1), (1...5_000, 10_000...12_047), (1...2_048, nil),
+        ]
+        for (previous, current) in windows.map({ ($0.previous.map(Array.init) ?? [], $0.current.map(Array.init) ?? []) }) {
+            try DatabaseQueue(path: file).write { database in
+                try database.execute(
+                    sql: """
+                        DROP TABLE event_window;
+                        CREATE TABLE event_window (event_window_id INTEGER PRIMARY KEY CHECK (event_window_id = 1), seed INTEGER NOT NULL,
+                          previous BLOB NOT NULL, current BLOB NOT NULL) STRICT;
+                        PRAGMA user_version = 3
+                        """)
+                try database.execute(sql: "INSERT INTO event_window VALUES (1, -7, ?, ?)", arguments: [blob(previous), blob(current)])
+            }
+            let window = try WhittleDatabase.open(file).knownUsage().window
+            #expect(window == EventWindowState(seed: UInt64(bitPattern: -7), previous: previous, current: current))
+        }
+    }
+
+    @Test("usage of a damaged file is told to be, and not taken for whole")
+    func damagedUsage() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        for damage in [
+            "UPDATE usage SET first_seen = 9223372036854775807, last_seen = -9223372036854775808", "DELETE FROM agent",
+        ] {
+            let file = folder.file("\(damage.count).db")
+            try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
+            try WhittleDatabase.open(file, isReadOnly: false).add(AuditLogReader.fold(Fixtures.path("clusters/recorded/audit.log.gz")))
+            try DatabaseQueue(path: file).writeWithoutTransaction { database in
+                try database.execute(sql: "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF; \(damage)")
+            }
+            #expect(throws: StoreError.cannotOpen(path: file, reason: "the file is damaged; load the input again")) {
+                try WhittleDatabase.open(file).usage()
+            }
+        }
+    }
+
     @Test("rules and atoms are both kept, the empty string apart from NULL")
     func rulesAreKept() throws {
         let folder = try Fixtures.TemporaryFolder()

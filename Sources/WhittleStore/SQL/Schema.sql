@@ -5,7 +5,7 @@
 -- Places: source_id, line, column = where an object is written, 1-based; NULL = not an object of the input.
 -- In tables with many rows a CHECK names at most two values after IN: for more SQLite builds a list for each row.
 PRAGMA application_id = 0x57484954;                  -- 'WHIT'
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 -- ───────────── about the file ─────────────
 CREATE TABLE cluster (                               -- exactly one row
@@ -397,11 +397,12 @@ CREATE TABLE names_dropped (                         -- verbs on resources that 
   PRIMARY KEY (identity_id, atom_id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE event_window (                          -- the latest events by hash, so that what two logs hold counts once
-  event_window_id  INTEGER PRIMARY KEY CHECK (event_window_id = 1),  -- always 1
+  generation       INTEGER NOT NULL,                 -- the highest has the younger hashes, the one before it the older
+  part             INTEGER NOT NULL,                 -- 0, 1, … of a generation: a load writes only the parts that change
   seed             INTEGER NOT NULL,                 -- what the hashes start from
-  previous         BLOB NOT NULL,                    -- the older hashes, 8 bytes each, little-endian
-  current          BLOB NOT NULL                     -- the younger hashes
-) STRICT;
+  hashes           BLOB NOT NULL,                    -- at most 2,048, 8 bytes each, little-endian, in the order of the events
+  PRIMARY KEY (generation, part)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE declared_need (                         -- what an author says is needed
   identity_id      INTEGER NOT NULL REFERENCES identity,    -- who needs it
   atom_id          INTEGER NOT NULL REFERENCES atom,        -- '*' only as an explicit wildcard
