@@ -34,20 +34,27 @@ final class AuditFolding {
             DiagnosticReport.write(fold.diagnostics)
             // What is counted as read is not read again: its rejects must be kept.
             try rejectFile?.finish()
-            try commit(fold)
+            do { try commit(fold) } catch {
+                rejectFile?.rollBack()
+                throw error
+            }
+            rejectFile?.keep()
         }
         if let database, let rejects = self.rejects, rejects.isFile(database) {
             throw CommandFailure("--rejects would write into the database `\(database)`", code: .usage)
         }
         reader.onProgress = { [unowned reader] in progress.update($0, subjects: reader.countSubjects()) }
-        if let rejects = self.rejects { reader.onReject = { rejects.add($0) } }
+        if let rejects = self.rejects {
+            reader.onReject = { rejects.add($0, isRest: $1) }
+            reader.onForget = { rejects.rollBack() }
+        }
     }
 
     /// Reads files, what is in folders, and what patterns match.
     func read(all paths: [String]) throws {
         let expansion = AuditLogFiles.expand(paths)
         let files = expansion.files
-        for (path, reason) in expansion.skipped { Console.current.error("\(path): not read: \(reason)\n") }
+        for (path, reason) in expansion.skipped { tell("not read: \(reason)", path) }
         expansion.failures.forEach(report)
         guard !files.isEmpty || !failures.isEmpty else {
             throw CommandFailure("there is no log in \(paths.map { "`\($0)`" }.joined(separator: ", "))")
@@ -61,9 +68,12 @@ final class AuditFolding {
         try read(files)
     }
 
+    /// Says something about a log.
+    private func tell(_ text: String, _ path: String) { Console.current.error("\(path.printable()): \(text)\n") }
+
     private func report(_ failure: IngestError) {
         progress.finish()
-        Console.current.error("whittle: error: \(failure)\n")
+        Console.current.error("whittle: error: \("\(failure)".printable())\n")
         failures.append(failure)
         isWhole = false
     }
@@ -86,22 +96,21 @@ final class AuditFolding {
     }
 
     private func read(_ path: String) throws {
-        let console = Console.current
         let (log, unfinished) = try reader.read(path, commit: commit)
         progress.finish()
         if unfinished > 0 || log.rejected > 0 { isWhole = false }
         if unfinished > 0 {
-            console.error("\(path): the last \(unfinished) bytes are no whole line; they are read when the log has grown\n")
+            tell("the last \(unfinished) bytes are no whole line; they are read when the log has grown", path)
         }
         let isKnown = log.extendedDigest != nil
         if isKnown { hasKnown = true }
         guard log.events > 0 || log.rejected > 0 || log.skipped > 0 else {
-            if unfinished == 0 { console.error("\(path): \(isKnown ? "nothing new" : "no audit events")\n") } else { logCount += 1 }
+            if unfinished == 0 { tell(isKnown ? "nothing new" : "no audit events", path) } else { logCount += 1 }
             return
         }
         logCount += 1
         total.add(log)
-        console.error("\(path): \(CoverageText.summary(log))\n")
+        tell(CoverageText.summary(log), path)
     }
 
     /// Waits for a file to be there, and opens it.
@@ -116,14 +125,16 @@ final class AuditFolding {
             }
             if descriptor >= 0 { return descriptor }
             guard errno == ENOENT else { throw IngestError.cannotOpen(path: path, reason: String(cString: strerror(errno))) }
-            if !isWaiting { Console.current.error("\(path): not there yet\n") }
+            if !isWaiting { tell("not there yet", path) }
             isWaiting = true
             Thread.sleep(forTimeInterval: 1)
         }
     }
 
-    private func tellLost(_ count: Int, _ path: String) {
-        Console.current.error("\(path): it was cut off: the last \(count) bytes before that were no whole line and are lost\n")
+    /// The log does not begin as it did: whoever rotates it has cut it off.
+    private func tellLost(waiting count: Int, _ path: String) {
+        let lost = count > 0 ? ", and the last \(count) bytes that were read were no whole line" : ""
+        tell("it was cut off: what was written just before is not in it any more\(lost); load the copy that was made of it, too", path)
     }
 
     /// Reads a log as it grows. A file that is renamed is read to its end before the new one, one that is cut off from its start.
@@ -140,29 +151,29 @@ final class AuditFolding {
             var (held, named) = (stat(), stat())
             fstat(descriptor, &held)
             let isReplaced = stat(path, &named) == 0 && (named.st_ino != held.st_ino || named.st_dev != held.st_dev)
-            if held.st_size < waiting.end, waiting.count > 0 {
-                tellLost(waiting.count, path)
-                waiting.count = 0
-            }
+            let isCut = held.st_size < waiting.end
             let (log, unfinished) = try reader.read(path, descriptor: descriptor, commit: commit)
             if isFirst, wasRead, log.extendedDigest == nil, log.byteCount > 0 {
-                Console.current.error(
-                    "\(path): this is not the log that was read under this name before; what was written to that one since may be in a rotated copy: load it, too\n"
-                )
+                tell(
+                    "this is not the log that was read under this name before; what was written to that one since may be in a rotated copy: load it, too",
+                    path)
             }
-            if waiting.count > 0, log.extendedDigest == nil, log.byteCount + unfinished > 0 { tellLost(waiting.count, path) }
+            // It may be longer than before by now.
+            if isCut || waiting.end > 0 && log.extendedDigest == nil && log.byteCount + unfinished > 0 {
+                tellLost(waiting: waiting.count, path)
+            }
             waiting = (unfinished, log.byteCount + unfinished)
             isFirst = false
             progress.finish()
             if let fold = reader.take() {
                 try commit(fold)
-                Console.current.error("\(path): \(CoverageText.summary(log))\n")
+                tell(CoverageText.summary(log), path)
             }
             // Who writes may be in the middle of a line when the log is renamed.
             patience = isReplaced && unfinished > 0 ? patience - 1 : 3
             if isReplaced, unfinished == 0 || patience == 0 {
                 if unfinished > 0 {
-                    Console.current.error("\(path): the last \(unfinished) bytes before it was replaced are no whole line\n")
+                    tell("the last \(unfinished) bytes before it was replaced are no whole line", path)
                 }
                 (waiting, patience) = ((0, 0), 3)
                 let next = open(path, O_RDONLY | O_CLOEXEC)

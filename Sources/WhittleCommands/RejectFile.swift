@@ -6,6 +6,11 @@ final class RejectFile {
     private let descriptor: Int32
     private var failure: String?
     private var isProtected = false
+    /// Whether the last line has no end yet: it may go on.
+    private var isInLine = false
+    /// Bytes since `keep`.
+    private var unfinished = 0
+    private static let lineFeed = UInt8(ascii: "\n")
 
     init(_ path: String) throws {
         self.path = path
@@ -19,7 +24,8 @@ final class RejectFile {
     /// Whether this is the file at `path`.
     func isFile(_ path: String) -> Bool { sameFile(path, as: descriptor) }
 
-    func add(_ text: UnsafeBufferPointer<UInt8>) {
+    /// - Parameter isRest: whether the text that was added last goes on.
+    func add(_ text: UnsafeBufferPointer<UInt8>, isRest: Bool = false) {
         guard !text.isEmpty, failure == nil else { return }
         if !isProtected {
             isProtected = true
@@ -30,21 +36,45 @@ final class RejectFile {
                 return
             }
         }
-        let line = Array(text) + (text.last == UInt8(ascii: "\n") ? [] : [UInt8(ascii: "\n")])
+        if !isRest { endLine() }
+        write(text)
+        isInLine = text.last != Self.lineFeed
+    }
+
+    private func endLine() {
+        guard isInLine else { return }
+        isInLine = false
+        withUnsafePointer(to: Self.lineFeed) { write(UnsafeBufferPointer(start: $0, count: 1)) }
+    }
+
+    private func write(_ bytes: UnsafeBufferPointer<UInt8>) {
         var start = 0
-        while start < line.count {
-            let written = line.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress.map { $0 + start }, line.count - start) }
+        while start < bytes.count, failure == nil {
+            let written = Foundation.write(descriptor, bytes.baseAddress.map { $0 + start }, bytes.count - start)
             if written < 0, errno == EINTR { continue }
             guard written > 0 else {
                 failure = String(cString: strerror(errno))
                 return
             }
             start += written
+            unfinished += written
         }
     }
 
+    /// Takes out again what was added since `keep`: it was told before, or will be read again.
+    func rollBack() {
+        var status = stat()
+        guard unfinished > 0, fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return }
+        if ftruncate(descriptor, status.st_size - off_t(unfinished)) != 0 { failure = String(cString: strerror(errno)) }
+        (unfinished, isInLine) = (0, false)
+    }
+
+    /// What was added is there for good.
+    func keep() { unfinished = 0 }
+
     /// Says what could not be written.
     func finish() throws {
+        endLine()
         if let failure { throw CommandFailure("cannot write `\(path)`: \(failure)") }
     }
 }

@@ -27,7 +27,7 @@ struct AuditCSV {
         guard let first = bytes.first, first != UInt8(ascii: "{"), first != UInt8(ascii: "["), bytes.count < 16_384 else { return nil }
         for delimiter in [UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "\t")] {
             guard let cells = Self.cells(of: bytes, delimiter), !cells.isEmpty else { continue }
-            let names = cells.map { Self.name(String(decoding: $0, as: UTF8.self)) }
+            let names = cells.map { Self.name($0.text(in: bytes)) }
             // One column alone must hold the events.
             guard names.count > 1 || Self.texts.contains(names[0]) else { continue }
             // A header is a row of names.
@@ -73,17 +73,26 @@ struct AuditCSV {
         guard row.contains(where: { $0 > 0x20 }) else { return AuditEnvelope.Records() }
         let bad = AuditEnvelope.Records(unknown: 1)
         guard firstInvalidUTF8(in: row) == nil, let cells = Self.cells(of: row, delimiter), cells.count == columns.count else { return bad }
-        var members: [String] = []
+        // No escape of JSON that a long cell needs is longer than twice what stands for it in the cell, or it is rare.
+        var object: [UInt8] = []
+        object.reserveCapacity(row.count * 2 + AuditEnvelope.padding)
         // That there is a column for who was impersonated tells something, too.
-        for (column, cell) in zip(columns, cells) where !column.isEmpty && (!cell.isEmpty || column == "ImpersonatedUser") {
-            var text = String(decoding: cell, as: UTF8.self)
-            // Kibana's word for nothing.
-            if isFlat, text == "-" { continue }
-            if isFlat ? column.hasSuffix("Timestamp") : Self.times.contains(column) { text = Self.time(text) }
+        for (column, cell) in zip(columns, cells) where !column.isEmpty && (!cell.range.isEmpty || column == "ImpersonatedUser") {
+            let isTime = isFlat ? column.hasSuffix("Timestamp") : Self.times.contains(column)
             let isList = isFlat && (column == "sourceIPs" || column.hasSuffix(".groups"))
-            members.append("\(jsonQuoted(column)):\(isList ? Self.list(text) : jsonQuoted(text))")
+            // Kibana's word for nothing.
+            if isFlat, cell.range.count == 1, row[cell.range.lowerBound] == UInt8(ascii: "-") { continue }
+            object += "\(object.isEmpty ? "{" : ",")\(jsonQuoted(column)):".utf8
+            if isTime {
+                object += jsonQuoted(Self.time(cell.text(in: row))).utf8
+            } else if isList {
+                object += Self.list(cell.text(in: row)).utf8
+            } else {
+                cell.appendJSON(in: row, to: &object)
+            }
         }
-        return AuditEnvelope.records(inText: Array("{\(members.joined(separator: ","))}".utf8), as: format) ?? bad
+        object += object.isEmpty ? "{}".utf8 : "}".utf8
+        return AuditEnvelope.records(inText: consume object, as: format) ?? bad
     }
 
     /// Whether a record ends with this line: quotes are balanced.
@@ -91,33 +100,66 @@ struct AuditCSV {
         row.reduce(into: 0) { count, byte in if byte == UInt8(ascii: "\"") { count &+= 1 } } & 1 == 0
     }
 
-    /// The cells of a record, unquoted; `nil` when the quotes make no sense.
-    private static func cells(of row: UnsafeBufferPointer<UInt8>, _ delimiter: UInt8) -> [[UInt8]]? {
+    /// Where a cell stands, without the quotes around it. In a quoted one each quote is written twice.
+    private struct Cell {
+        var range: Range<Int>
+        var isQuoted: Bool
+
+        func text(in row: UnsafeBufferPointer<UInt8>) -> String {
+            let text = String(decoding: row[range], as: UTF8.self)
+            return isQuoted ? text.replacing("\"\"", with: "\"") : text
+        }
+
+        /// Appends the cell as a JSON string. Nothing is copied twice: it may be as long as a line may be.
+        func appendJSON(in row: UnsafeBufferPointer<UInt8>, to object: inout [UInt8]) {
+            let (quote, backslash) = (UInt8(ascii: "\""), UInt8(ascii: "\\"))
+            object.append(quote)
+            var position = range.lowerBound
+            while position < range.upperBound {
+                let byte = row[position]
+                if byte == quote || byte == backslash {
+                    object.append(backslash)
+                    object.append(byte)
+                    position += isQuoted && byte == quote ? 2 : 1
+                } else if byte < 0x20 {
+                    object += "\\u00\(hex([byte]))".utf8
+                    position += 1
+                } else {
+                    let end =
+                        row[position..<range.upperBound].firstIndex { $0 < 0x20 || $0 == quote || $0 == backslash } ?? range.upperBound
+                    object += row[position..<end]
+                    position = end
+                }
+            }
+            object.append(quote)
+        }
+    }
+
+    /// The cells of a record; `nil` when the quotes make no sense.
+    private static func cells(of row: UnsafeBufferPointer<UInt8>, _ delimiter: UInt8) -> [Cell]? {
         let quote = UInt8(ascii: "\"")
         var end = row.count
         while end > 0, row[end - 1] == 0x0A || row[end - 1] == 0x0D { end -= 1 }
-        var cells: [[UInt8]] = []
+        var cells: [Cell] = []
         var position = 0
         while true {
-            var cell: [UInt8] = []
             if position < end, row[position] == quote {
-                position += 1
+                let start = position + 1
+                position = start
                 while true {
                     guard let close = row[position..<end].firstIndex(of: quote) else { return nil }
-                    cell += row[position..<close]
                     position = close + 1
                     // A quote in a cell is written twice.
                     guard position < end, row[position] == quote else { break }
-                    cell.append(quote)
                     position += 1
                 }
                 guard position == end || row[position] == delimiter else { return nil }
+                cells.append(Cell(range: start..<position - 1, isQuoted: true))
             } else {
                 let stop = row[position..<end].firstIndex(of: delimiter) ?? end
-                cell += row[position..<stop]
+                cells.append(Cell(range: position..<stop, isQuoted: false))
                 position = stop
             }
-            cells.append(cell)
             guard position < end else { return cells }
             position += 1
         }

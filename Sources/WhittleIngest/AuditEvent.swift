@@ -24,6 +24,16 @@ struct AuditEvent {
     var body = AuditBody()
     /// The member that has another type than those of events have, so that nobody can tell who asked for what.
     var mistyped: String?
+    /// The member that is longer than any that the API server writes.
+    var overlong: String?
+
+    /// Bytes of a member that is kept: what is asked for and by whom comes in the header of a request, which the API server limits to
+    /// as many.
+    static let memberLimit = 1 << 20
+    private static let kept: [StaticString] = [
+        "auditID", "level", "verb", "requestURI", "userAgent", "user", "usr", "http", "impersonatedUser", "authenticationMetadata",
+        "sourceIPs", "objectRef", "requestReceivedTimestamp", "stageTimestamp", "timestamp",
+    ]
 
     /// Who asked, and as whom.
     struct Caller {
@@ -140,8 +150,10 @@ struct AuditEvent {
 
     /// Reads an event of its fields; `nil` when they are none of one.
     init?(field: (StaticString) -> DocumentValue?) {
-        guard let stage = field("stage")?.string else { return nil }
+        guard let stage = field("stage")?.short else { return nil }
         self.stage = stage
+        overlong = Self.kept.first { field($0)?.isOverlong ?? false }?.description
+        guard overlong == nil else { return }
         auditID = field("auditID")?.string ?? ""
         level = field("level")?.string ?? ""
         // Datadog moves what other logs have as well to names that they share.
@@ -169,53 +181,61 @@ struct AuditEvent {
         let status = field("responseStatus")
         code = (status?.value("code") ?? http?.value("status_code"))?.number ?? 0
         let answer = status?.value("message")
-        if code == 403 || answer?.isText("Connection closed early") ?? false { message = answer?.string ?? "" }
+        if code == 403 || answer?.isText("Connection closed early") ?? false { message = answer?.short ?? "" }
         let annotations = field("annotations")
-        decision = annotations?.dotted("authorization.k8s.io/decision")?.string
-        reason = annotations?.dotted("authorization.k8s.io/reason")?.string ?? ""
+        decision = annotations?.dotted("authorization.k8s.io/decision")?.short
+        let reason = annotations?.dotted("authorization.k8s.io/reason")
+        if reason?.isOverlong ?? false { overlong = "annotations" }
+        self.reason = reason?.short ?? ""
         let times: [StaticString] = ["requestReceivedTimestamp", "stageTimestamp", "timestamp"]
         receivedAt = times.compactMap { field($0)?.string.flatMap { Timestamp.microseconds($0) } }.first
         if let object = field("requestObject") { readBody(object, response: field("responseObject")) }
     }
 
     /// Whether it says anything but its stage.
-    var isTold: Bool { !auditID.isEmpty || !requestURI.isEmpty || !verb.isEmpty }
+    var isTold: Bool { overlong != nil || !auditID.isEmpty || !requestURI.isEmpty || !verb.isEmpty }
 
     mutating func readBody(_ object: DocumentValue, response: DocumentValue?) {
         body.ignoresReadErrors = object.dotted(AuditNeeds.unsafeDeleteOption)?.bool ?? false
         // The reference to the object may be missing.
         let group = AuditNeeds.request(of: self)?.apiGroup
         if let spec = object.value("spec"), group == "authorization.k8s.io" {
-            body.reviewedUser = spec.value("user")?.string
-            body.reviewedNamespace = spec.value("namespace")?.string
+            body.reviewedUser = spec.value("user")?.short
+            body.reviewedNamespace = spec.value("namespace")?.short
             body.reviewAllowed = response?.value("status")?.value("allowed")?.bool
             if let attributes = spec.value("resourceAttributes") {
                 body.reviewedRequest = Request(
-                    verb: attributes.value("verb")?.string ?? "", apiGroup: attributes.value("group")?.string ?? "",
-                    resource: attributes.value("resource")?.string ?? "",
-                    subresource: attributes.value("subresource")?.string ?? "",
-                    namespace: attributes.value("namespace")?.string ?? "", name: attributes.value("name")?.string ?? "")
+                    verb: attributes.value("verb")?.short ?? "", apiGroup: attributes.value("group")?.short ?? "",
+                    resource: attributes.value("resource")?.short ?? "",
+                    subresource: attributes.value("subresource")?.short ?? "",
+                    namespace: attributes.value("namespace")?.short ?? "", name: attributes.value("name")?.short ?? "")
             } else if let attributes = spec.value("nonResourceAttributes") {
                 body.reviewedRequest = Request(
-                    verb: attributes.value("verb")?.string ?? "", path: Credentials.masked(attributes.value("path")?.string ?? ""))
+                    verb: attributes.value("verb")?.short ?? "", path: Credentials.masked(attributes.value("path")?.short ?? ""))
             }
         }
         if group == "rbac.authorization.k8s.io", let reference = object.value("roleRef"),
-            let kind = reference.value("kind")?.string, let name = reference.value("name")?.string
+            let kind = reference.value("kind")?.short, let name = reference.value("name")?.short
         {
             body.roleRef = (kind, name)
         }
         for owner in (object.value("metadata")?.value("ownerReferences")).elements {
-            guard owner.value("blockOwnerDeletion")?.bool ?? false, let kind = owner.value("kind")?.string,
-                let name = owner.value("name")?.string
+            guard owner.value("blockOwnerDeletion")?.bool ?? false, let kind = owner.value("kind")?.short,
+                let name = owner.value("name")?.short
             else { continue }
-            let version = owner.value("apiVersion")?.string ?? ""
+            let version = owner.value("apiVersion")?.short ?? ""
             body.blockingOwners.append((version.contains("/") ? String(version.prefix { $0 != "/" }) : "", kind, name))
         }
     }
 }
 
 extension DocumentValue {
+    /// Whether it is longer than what is kept.
+    fileprivate var isOverlong: Bool { bytes.count > AuditEvent.memberLimit }
+
+    /// The text of a string that can be kept; `nil` for anything else.
+    fileprivate var short: String? { isOverlong ? nil : string }
+
     /// The member of a name with dots; also where an exporter wrote another sign for them, or took them for objects in objects.
     func dotted(_ key: StaticString) -> DocumentValue? { value(key) ?? dotted(key.description[...]) }
 
@@ -238,6 +258,11 @@ extension DocumentValue {
     /// The texts of a list of them; one that stands alone is a list of one.
     var texts: [String] { string.map { [$0] } ?? elements.compactMap(\.string) }
 
-    /// A whole number, also where it is written as text.
-    var number: Int? { integer ?? string.flatMap { Int($0) } }
+    /// A whole number, also where it is written as text or as `2e2`.
+    var number: Int? {
+        if let integer { return integer }
+        guard kind == .number || kind == .string, bytes.count < 32 else { return nil }
+        let text = String(decoding: bytes, as: UTF8.self)
+        return Int(text) ?? Double(text).flatMap { Int(exactly: $0) }
+    }
 }

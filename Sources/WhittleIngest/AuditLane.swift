@@ -183,6 +183,12 @@ final class SharedWindow {
 
     func insert(_ hash: UInt64) -> Bool { window.insert(hash) }
 
+    func mark() { window.mark() }
+
+    func unmark() { window.unmark() }
+
+    func rollBack() { window.rollBack() }
+
     /// For many events at once.
     func withWindow(_ body: (inout EventWindow) -> Void) { body(&window) }
 }

@@ -143,6 +143,12 @@ struct AuditLine {
         guard isWhole, cursor.isAtEnd else { return nil }
     }
 
+    /// Whether some part is longer than what is kept.
+    var isOverlong: Bool {
+        [auditID, verb, requestURI, user, impersonatedUser, authenticationMetadata, userAgent, sourceIPs, message, decision, reason]
+            .contains { ($0?.count ?? 0) > AuditEvent.memberLimit }
+    }
+
     /// Walks over JSON; every step is `false` at what it does not expect.
     private struct Cursor {
         var position: UnsafePointer<UInt8>

@@ -78,12 +78,13 @@ public enum AuditLogFiles {
     }
 
     private static func ordered(_ files: [String]) -> [String] {
-        files.map { (time: firstTime(in: $0) ?? .max, path: $0) }
+        let time = #/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/#.asciiOnlyDigits()
+        return files.map { (time: firstTime(in: $0, like: time) ?? .max, path: $0) }
             .sorted { ($0.time, $0.path) < ($1.time, $1.path) }.map(\.path)
     }
 
     /// The first time that stands at the beginning of a log.
-    private static func firstTime(in path: String) -> Int64? {
+    private static func firstTime(in path: String, like time: Regex<(Substring, Substring?, Substring)>) -> Int64? {
         let size = 1 << 16
         var status = stat()
         // What is no file is gone when it is read.
@@ -94,7 +95,6 @@ public enum AuditLogFiles {
         var count = 0
         while count < size, let got = try? stream.read(into: bytes + count, count: size - count), got > 0 { count += got }
         let text = String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
-        let time = #/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/#.asciiOnlyDigits()
         var rest = text[...]
         while let found = rest.firstMatch(of: time) {
             if let time = Timestamp.microseconds(String(found.output.0)) { return time }

@@ -2,6 +2,9 @@ import CScan
 import Foundation
 import WhittleModel
 
+/// Takes a text that is no event, or more of the one before.
+public typealias RejectHandler = (_ text: UnsafeBufferPointer<UInt8>, _ isRest: Bool) -> Void
+
 /// Audit logs → distinct facts. Streams: memory grows with the facts and the longest value, not with the log.
 ///
 /// Logs are read one after the other; facts are collected until they are taken.
@@ -42,7 +45,7 @@ public final class AuditLogReader {
     }
 
     private let options: Options
-    private var known: [Int: Set<KnownLog>]
+    private var known: KnownLogs
     private var window: SharedWindow?
     private var pipeline: FoldingPipeline?
     private var session: AuditSession?
@@ -56,7 +59,9 @@ public final class AuditLogReader {
     /// Called as the reader gets on.
     public var onProgress: ((Progress) -> Void)?
     /// Called with each text that is no event.
-    public var onReject: ((UnsafeBufferPointer<UInt8>) -> Void)?
+    public var onReject: RejectHandler?
+    /// Called when what was read of a log turns out to be known: its texts since the last commit were told before.
+    public var onForget: (() -> Void)?
 
     /// Creates a reader.
     ///
@@ -65,7 +70,7 @@ public final class AuditLogReader {
     ///   - window: the latest events of these; `nil` = none.
     public init(options: Options = Options(), known: [Int: Set<KnownLog>] = [:], window: EventWindowState? = nil) {
         self.options = options
-        self.known = known
+        self.known = KnownLogs(known)
         self.window = window.map { SharedWindow($0) }
         tune_memory()
     }
@@ -127,12 +132,13 @@ public final class AuditLogReader {
         var next = block(from: source)
         // Nothing of this log is in what is being folded.
         if next == nil, let failure = source.failure { throw failure }
-        if !source.isToldByPlace, let first = next {
-            source.keepKnown(beginningLike: LogDigest.ofBeginning(first.bytes))
+        let hadWindow = window != nil
+        if source.mayMeetKnown {
             // What turns out to be known while it is read is forgotten, and only that.
-            if source.mayBeKnown, let fold = take() { try commit(fold) }
+            if let fold = take() { try commit(fold) }
+            window?.mark()
         }
-        let before = window?.state
+        defer { window?.unmark() }
         while let current = next {
             let (pipeline, session) = folding(beginningWith: current)
             session.begin(path, firstLine: source.firstLine, onReject: onReject)
@@ -147,11 +153,10 @@ public final class AuditLogReader {
             }
             progress.bytes = stream.consumed
             if isAtKnownCount {
-                if source.isKnown {
-                    // Everything up to here was folded before.
-                    source.forget()
+                if source.forgetIfKnown() {
                     (self.pipeline, self.session, diagnostics) = (nil, nil, [])
-                    self.window = before.map { SharedWindow($0) }
+                    if hadWindow { window?.rollBack() } else { window = nil }
+                    onForget?()
                     sinceTaken = 0
                 }
                 next = block(from: source)
@@ -179,13 +184,8 @@ public final class AuditLogReader {
         if hasNews {
             logs.append(log)
             // Who follows a log would remember each of its states.
-            if descriptor != nil, let earlier = log.extendedDigest {
-                known = known.compactMapValues { logs in
-                    let others = logs.filter { $0.digest != earlier }
-                    return others.isEmpty ? nil : others
-                }
-            }
-            known[log.byteCount, default: []].insert(KnownLog(digest: log.digest, lineCount: log.lineCount, head: log.head))
+            if descriptor != nil, let earlier = source.earlier { known.remove(earlier.log, earlier.count) }
+            known.insert(KnownLog(digest: log.digest, lineCount: log.lineCount, head: log.head), log.byteCount)
         }
         progress.events += source.total.events
         progress.rejected += source.total.rejected
@@ -258,250 +258,5 @@ public final class AuditLogReader {
     /// What the hashes of events start from: nobody who sends requests can foresee how a log begins.
     private static func seed(of bytes: UnsafeBufferPointer<UInt8>) -> UInt64 {
         UInt64(hexDigest(of: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes).prefix(4_096))).prefix(16), radix: 16) ?? 1
-    }
-}
-
-/// The blocks of one log, behind what an earlier load has read.
-private final class BlockSource {
-    private let stream: ByteStream
-    private var known: [Int: Set<KnownLog>]
-    /// Counts that may still be met.
-    private var counts: ArraySlice<Int>
-    private var digest: LogDigest
-    /// Bytes read, and those of them that were dealt with.
-    private var read = 0
-    private var dealt = 0
-    /// Whether an earlier load ended behind what is carried.
-    private var isAtKnownCount = false
-    private var isInLine = false
-    private var isBeginningKnown = false
-    private var carried: [UInt8] = []
-    private var isAtEnd = false
-    private(set) var failure: IngestError?
-    /// The first line of a log whose beginning an earlier load has read.
-    private(set) var firstLine: [UInt8]?
-    /// Line feeds in what was dealt with.
-    var lineCount = 0
-    /// The part at hand, and all parts together.
-    var log: UsageFold.Log
-    private(set) var total: UsageFold.Log
-
-    init(_ stream: ByteStream, path: String, known: [Int: Set<KnownLog>]) {
-        self.stream = stream
-        self.known = known
-        log = UsageFold.Log(path: path)
-        total = log
-        counts = []
-        digest = LogDigest(needsWhole: known.values.contains { $0.contains { !LogDigest.isOfEnds($0.digest) } })
-        let candidates = known.keys.sorted()
-        guard stream.isSeekable, let size = stream.size, !digest.needsWhole else {
-            counts = candidates[...]
-            return
-        }
-        let beginning = LogDigest.Beginning(descriptor: stream.descriptor)
-        for count in candidates.reversed() where count <= size && beginning.mayEnd(behind: count) {
-            guard known[count]?.contains(where: { $0.head.isEmpty || $0.head == beginning.head }) ?? false,
-                let found = LogDigest.ofEnds(beginning, descriptor: stream.descriptor, count: count),
-                let earlier = known[count]?.first(where: { $0.digest == found })
-            else { continue }
-            stream.seek(to: count)
-            firstLine = Self.firstLine(descriptor: stream.descriptor)
-            (read, dealt) = (count, count)
-            lineCount = earlier.lineCount
-            log.byteCount = count
-            log.extendedDigest = found
-            total.extendedDigest = found
-            break
-        }
-    }
-
-    private static func firstLine(descriptor: Int32) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: 1 << 14)
-        let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
-        return Array(bytes.prefix(max(got, 0)).prefix { $0 != UInt8(ascii: "\n") })
-    }
-
-    /// Of a stream only logs that begin like it may turn out to be the same; the others are no longer looked for.
-    ///
-    /// - Parameter head: see `LogDigest.ofBeginning`.
-    func keepKnown(beginningLike head: String) {
-        guard !head.isEmpty, !isBeginningKnown else { return }
-        isBeginningKnown = true
-        known = known.compactMapValues { logs in
-            let similar = logs.filter { $0.head.isEmpty || $0.head == head }
-            return similar.isEmpty ? nil : similar
-        }
-        counts = counts.filter { known[$0] != nil }[...]
-    }
-
-    /// Whether the part at hand holds anything.
-    var hasNews: Bool { log.events > 0 || log.rejected > 0 || log.skipped > 0 }
-
-    /// Whether some earlier log may still be met.
-    var mayBeKnown: Bool { !known.isEmpty }
-
-    /// Whether the end of some earlier log lies ahead, so that what was read so far may be its beginning.
-    var mayMeetKnown: Bool { counts.last.map { $0 > dealt } ?? false }
-
-    /// A block was dealt with.
-    func note(_ block: AuditBlock) {
-        dealt += block.count
-        if let code = block.shortfall {
-            let reason = code == 0 ? "it was cut off while it was read" : String(cString: strerror(code))
-            failure = .cannotRead(path: log.path, reason: reason)
-            isAtEnd = true
-        }
-        guard !isToldByPlace else { return }
-        digest.update(block.bytes)
-        keepKnown(beginningLike: isBeginningKnown ? "" : digest.ofBeginning)
-    }
-
-    private var earlier: KnownLog? {
-        guard let logs = known[dealt] else { return nil }
-        let values = digest.values
-        return logs.first { values.contains($0.digest) }
-    }
-
-    /// Whether what was dealt with so far was read by an earlier load.
-    var isKnown: Bool { earlier != nil }
-
-    /// What was counted so far was counted before.
-    func forget() {
-        guard let earlier else { return }
-        log = log.emptied
-        log.byteCount = dealt
-        log.extendedDigest = earlier.digest
-        total = log
-        lineCount = earlier.lineCount
-        isInLine = false
-    }
-
-    /// Fills a block, or says where its bytes are; `nil` at the end.
-    func next(_ block: AuditBlock) -> AuditBlock? {
-        block.clear()
-        if let end = endOfLines() {
-            block.count = end - read
-            block.unread = (stream.descriptor, read)
-            read = end
-            stream.seek(to: end)
-            return block
-        }
-        block.count = carried.count
-        block.start.update(from: carried, count: carried.count)
-        carried = []
-        if isAtKnownCount {
-            // Behind the end of a piece of a line whole lines may come first.
-            let end = block.bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-            if end > 0, end < block.count {
-                carried = Array(block.bytes[end...])
-                block.count = end
-                return block
-            }
-            (isAtKnownCount, block.endsAtKnownCount) = (false, true)
-            // The earlier load took this for the end of a line; if it was none, the line goes on.
-            if end == 0 { (block.isPiece, isInLine) = (true, true) }
-            return block
-        }
-        while let first = counts.first, first <= read { counts = counts.dropFirst() }
-        while block.count < AuditBlock.size, !isAtEnd {
-            let room = min(AuditBlock.size - block.count, counts.first.map { $0 - read } ?? .max)
-            if room == 0 { break }
-            do throws(IngestError) {
-                let got = try stream.read(into: block.start + block.count, count: room)
-                isAtEnd = got == 0
-                block.count += got
-                read += got
-            } catch {
-                failure = error
-                isAtEnd = true
-            }
-        }
-        guard block.count > 0 else { return nil }
-        cut(block)
-        let isMet = counts.first == read
-        block.endsAtKnownCount = isMet && carried.isEmpty
-        isAtKnownCount = isMet && !carried.isEmpty
-        return block
-    }
-
-    /// Where the lines of the next block end, if they need not be read to tell: in the middle of a plain file.
-    private func endOfLines() -> Int? {
-        guard isToldByPlace, !isInLine, !isAtKnownCount, failure == nil else { return nil }
-        let start = read - carried.count
-        let limit = start + AuditBlock.size
-        guard counts.first.map({ $0 > limit }) ?? true else { return nil }
-        let tail = withUnsafeTemporaryAllocation(byteCount: Self.tailSize, alignment: 16) { tail -> Int? in
-            guard pread(stream.descriptor, tail.baseAddress, tail.count, off_t(limit - tail.count)) == tail.count else { return nil }
-            return tail.lastIndex(of: UInt8(ascii: "\n"))
-        }
-        guard let tail else { return nil }
-        // What was read beyond the last block is read again.
-        (read, carried) = (start, [])
-        return limit - Self.tailSize + tail + 1
-    }
-
-    /// Bytes at the end of a block in which a line most likely ends.
-    private static let tailSize = 1 << 14
-
-    /// Plain files are told apart by their places.
-    var isToldByPlace: Bool { stream.isSeekable && !digest.needsWhole }
-
-    /// Leaves whole lines in the block, or marks it as a piece of one.
-    private func cut(_ block: AuditBlock) {
-        let newline = UInt8(ascii: "\n")
-        let end = isInLine ? block.bytes.firstIndex(of: newline) : block.bytes.lastIndex(of: newline)
-        (block.isPiece, block.endsLine) = (isInLine || end == nil, isInLine && end != nil)
-        isInLine = end == nil
-        guard let end, end + 1 < block.count else { return }
-        carried = Array(block.bytes[(end + 1)...])
-        block.count = end + 1
-    }
-
-    /// Ends the part at hand; the next one begins behind it.
-    func endPart(unfinished: Int) -> UsageFold.Log {
-        log.byteCount = dealt - unfinished
-        // What waits is read again, and its lines are counted then.
-        log.lineCount = lineCount - unfinishedLines(unfinished)
-        if isToldByPlace {
-            let beginning = LogDigest.Beginning(descriptor: stream.descriptor)
-            log.digest = LogDigest.ofEnds(beginning, descriptor: stream.descriptor, count: log.byteCount) ?? LogDigest.ofLost
-            log.head = beginning.head
-        } else {
-            (log.digest, log.head) = (digest.ofEnds(dropping: unfinished), digest.ofBeginning)
-        }
-        let ended = log
-        total.add(ended)
-        log = ended.emptied
-        log.byteCount = ended.byteCount
-        log.extendedDigest = ended.digest
-        return ended
-    }
-
-    private func unfinishedLines(_ unfinished: Int) -> Int {
-        isToldByPlace ? lineFeeds(from: dealt - unfinished, to: dealt) : digest.lineFeeds(inLast: unfinished)
-    }
-
-    /// Of a plain file; only of these something waits.
-    private func lineFeeds(from start: Int, to end: Int) -> Int {
-        var buffer = [UInt8](repeating: 0, count: min(end - start, 1 << 16))
-        var (count, position) = (0, start)
-        while position < end {
-            let got = buffer.withUnsafeMutableBytes {
-                pread(stream.descriptor, $0.baseAddress, min($0.count, end - position), off_t(position))
-            }
-            guard got > 0 else { break }
-            count += buffer[..<got].count { $0 == UInt8(ascii: "\n") }
-            position += got
-        }
-        return count
-    }
-}
-
-extension UsageFold.Log {
-    /// Of the same file, with nothing read of it.
-    fileprivate var emptied: Self {
-        var log = Self(path: path)
-        log.isFormatForced = isFormatForced
-        return log
     }
 }

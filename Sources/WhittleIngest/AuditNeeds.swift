@@ -149,7 +149,8 @@ package struct AuditNeeds {
 
     private static func ignoresReadErrors(_ uri: String) -> Bool {
         guard let query = uri.splitBytes(at: "?").after else { return false }
-        return RequestURI.parameter(unsafeDeleteOption.description, in: query[...]) == "true"
+        // What else stands there is true to the API server, even nothing.
+        return RequestURI.parameter(unsafeDeleteOption.description, in: query[...]).map { $0 != "0" && $0.lowercased() != "false" } ?? false
     }
 
     private mutating func addFlags(_ event: AuditEvent, _ request: Request, _ forbidden: ForbiddenMessage?) {

@@ -10,7 +10,7 @@ final class AuditRecordReader {
     private let lineLimit: Int
     private let format: String?
     private var path = ""
-    private var onReject: ((UnsafeBufferPointer<UInt8>) -> Void)?
+    private var onReject: RejectHandler?
 
     private(set) var folder: AuditFolder
     private var eventParts: AuditParts
@@ -26,6 +26,10 @@ final class AuditRecordReader {
     private var hasReportedLegacy = false
     /// What a container runtime has split of a line so far, by stream.
     private var parts: [String: [UInt8]] = [:]
+    /// The bytes of the last of these parts.
+    private var partCounts: [String: Int] = [:]
+    /// Where Docker splits lines.
+    private static let dockerPart = 1 << 14
 
     init(window: SharedWindow, lineLimit: Int, format: String?, maxNames: Int) {
         self.window = window
@@ -36,7 +40,7 @@ final class AuditRecordReader {
     }
 
     /// The values that follow are of this log.
-    func begin(_ path: String, onReject: ((UnsafeBufferPointer<UInt8>) -> Void)?) {
+    func begin(_ path: String, onReject: RejectHandler?) {
         self.path = path
         self.onReject = onReject
     }
@@ -149,6 +153,13 @@ final class AuditRecordReader {
                 var rest = json
                 while rest.peek() != 0 || rest.position < rest.end { guard (try? rest.skipValue()) != nil else { return false } }
             }
+            // What Docker has split goes on, even if this part by itself looks like an event.
+            if !parts.isEmpty, let (part, stream, isPartial) = AuditEnvelope.logPart(of: tree.root),
+                parts["docker/" + stream] != nil, partCounts["docker/" + stream] == Self.dockerPart
+            {
+                takePart(part, stream, isPartial, line)
+                continue
+            }
             let records = AuditEnvelope.records(
                 in: tree.root, as: format, inside: outer, taker: taker, isChecked: known == 1 ? isKnownNew : nil)
             // Docker splits long lines too, each part in a record of its own; a part may look like values that are no events.
@@ -156,9 +167,7 @@ final class AuditRecordReader {
                 let (part, stream, isPartial) = AuditEnvelope.logPart(of: tree.root),
                 parts["docker/" + stream] != nil || isPartial && AuditEnvelope.mayBegin(part)
             {
-                if let value = joined(Array(part.utf8), stream: "docker/" + stream, isPartial: isPartial, line) {
-                    readOrReject(value, line, "fluent-bit")
-                }
+                takePart(part, stream, isPartial, line)
                 continue
             }
             guard let records else {
@@ -197,6 +206,10 @@ final class AuditRecordReader {
         for _ in 0..<records.unknown { rejectRecord("not-an-event", "a record is no audit event", line, text) }
         for _ in 0..<records.cutOff { rejectRecord("cut-off", "the event in a record is cut off", line, text) }
         for (event, envelope, isChecked) in records.events {
+            if let member = event.overlong {
+                rejectRecord("too-long", "`\(member)` of the event is longer than \(AuditEvent.memberLimit >> 20) MiB", line, text)
+                continue
+            }
             if let member = event.mistyped {
                 rejectRecord("wrong-type", "`\(member)` of the event is of the wrong type", line, text)
                 continue
@@ -228,6 +241,13 @@ final class AuditRecordReader {
 
     // MARK: Split lines
 
+    private func takePart(_ part: String, _ stream: String, _ isPartial: Bool, _ line: Int) {
+        partCounts["docker/" + stream] = part.utf8.count
+        if let value = joined(Array(part.utf8), stream: "docker/" + stream, isPartial: isPartial, line) {
+            readOrReject(value, line, "fluent-bit")
+        }
+    }
+
     /// The whole line whose last part this is; `nil` while it goes on.
     func joined(_ part: [UInt8], stream: String, isPartial: Bool, _ line: Int) -> [UInt8]? {
         guard isPartial || parts[stream] != nil else { return part }
@@ -258,7 +278,7 @@ final class AuditRecordReader {
     private func reject(_ reason: String, _ message: String, _ line: Int, _ column: Int, _ text: UnsafeBufferPointer<UInt8>) {
         let shown = rejects.values.reduce(0, +)
         rejects[reason, default: 0] += 1
-        onReject?(text)
+        onReject?(text, false)
         guard shown < Self.rejectsShown else { return }
         // What `gcloud` writes unasked.
         let isYAML = text.starts(with: "---\n".utf8) || text.elementsEqual("---".utf8)
@@ -267,6 +287,9 @@ final class AuditRecordReader {
                 .error, id: "invalid-audit-line", "\(message) (\(reason))", at: SourceLocation(file: path, line: line, column: column),
                 help: isYAML ? "YAML is not read; let the tool write JSON, for example with --format=json" : "other lines were read"))
     }
+
+    /// Keeps more of the text that was rejected last.
+    func rejectRest(_ text: UnsafeBufferPointer<UInt8>) { onReject?(text, true) }
 
     /// Rejects one record of a text, which is kept once.
     private func rejectRecord(_ reason: String, _ message: String, _ line: Int, _ text: UnsafeBufferPointer<UInt8>) {

@@ -84,7 +84,7 @@ final class AuditSession {
     /// The lines that follow are of this log.
     ///
     /// - Parameter firstLine: of a log whose beginning an earlier load has read; it may name the columns of a table.
-    func begin(_ path: String, firstLine: [UInt8]?, onReject: ((UnsafeBufferPointer<UInt8>) -> Void)?) {
+    func begin(_ path: String, firstLine: [UInt8]?, onReject: RejectHandler?) {
         reader.begin(path, onReject: onReject)
         if isAtStart, let firstLine, texts.beginTable(firstLine) { isAtStart = false }
     }
@@ -141,12 +141,15 @@ final class AuditSession {
         sinceParts += bytes.count
         defer { isAtLineStart = endsLine }
         switch state {
-        case .skipping: if endsLine { state = .idle }
+        case .skipping:
+            reader.rejectRest(bytes)
+            if endsLine { state = .idle }
         case .dropping where isAtLineStart && beginsValue(bytes):
             // It was cut off before.
             state = .idle
             takeValue(bytes, line, endsLine: endsLine)
         case .dropping:
+            reader.rejectRest(bytes)
             nesting.advance(over: bytes)
             if nesting.depth <= 0 { state = .idle }
         case .list, .closing: takeElements(bytes, line)

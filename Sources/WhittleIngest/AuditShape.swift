@@ -30,23 +30,49 @@ enum AuditShape {
     }
 
     /// The object of a list of keys and values, as OTLP writes it; `nil` when it is none.
-    static func object(keysAndValues list: DocumentValue) -> String? {
-        guard let values = list.value("values"), values.kind == .array else { return nil }
-        var members: [String] = []
-        for element in values.elements {
-            guard let key = element.value("key"), key.kind == .string else { continue }
-            members.append("\(json(key)):\(element.value("value").map(jsonOfAny) ?? "null")")
-        }
-        return "{\(members.joined(separator: ","))}"
+    static func object(keysAndValues list: DocumentValue) -> [UInt8]? {
+        var object: [UInt8] = []
+        // It says everything in fewer words.
+        object.reserveCapacity(list.bytes.count + AuditEnvelope.padding)
+        return append(keysAndValues: list, to: &object) ? object : nil
     }
 
-    private static func jsonOfAny(_ value: DocumentValue) -> String {
-        if let list = value.value("kvlistValue") { return object(keysAndValues: list) ?? "{}" }
-        if let list = value.value("arrayValue") { return "[\((list.value("values")).elements.map(jsonOfAny).joined(separator: ","))]" }
-        let scalar = value.value("stringValue") ?? value.value("boolValue") ?? value.value("doubleValue")
-        if let scalar { return json(scalar) }
-        // A whole number is written as text, too.
-        return value.value("intValue")?.number.map(String.init) ?? "null"
+    private static func append(keysAndValues list: DocumentValue, to object: inout [UInt8]) -> Bool {
+        guard let values = list.value("values"), values.kind == .array else { return false }
+        object.append(UInt8(ascii: "{"))
+        for element in values.elements {
+            guard let key = element.value("key"), key.kind == .string else { continue }
+            if object.last != UInt8(ascii: "{") { object.append(UInt8(ascii: ",")) }
+            append(key, to: &object)
+            object.append(UInt8(ascii: ":"))
+            if let value = element.value("value") { append(any: value, to: &object) } else { object += "null".utf8 }
+        }
+        object.append(UInt8(ascii: "}"))
+        return true
+    }
+
+    private static func append(any value: DocumentValue, to object: inout [UInt8]) {
+        if let list = value.value("kvlistValue") {
+            if !append(keysAndValues: list, to: &object) { object += "{}".utf8 }
+        } else if let list = value.value("arrayValue") {
+            object.append(UInt8(ascii: "["))
+            for element in (list.value("values")).elements {
+                if object.last != UInt8(ascii: "[") { object.append(UInt8(ascii: ",")) }
+                append(any: element, to: &object)
+            }
+            object.append(UInt8(ascii: "]"))
+        } else if let scalar = value.value("stringValue") ?? value.value("boolValue") ?? value.value("doubleValue") {
+            append(scalar, to: &object)
+        } else {
+            // A whole number is written as text, too.
+            object += (value.value("intValue")?.number.map(String.init) ?? "null").utf8
+        }
+    }
+
+    private static func append(_ value: DocumentValue, to object: inout [UInt8]) {
+        if value.kind == .string { object.append(UInt8(ascii: "\"")) }
+        object += value.bytes
+        if value.kind == .string { object.append(UInt8(ascii: "\"")) }
     }
 
     private static func json(_ value: DocumentValue) -> String {

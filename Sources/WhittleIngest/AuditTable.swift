@@ -28,26 +28,29 @@ extension AuditEvent {
 
 /// JSON that is parsed for as long as its values are used.
 final class ParsedText {
-    private let bytes: UnsafeMutableBufferPointer<UInt8>
+    private let bytes: UnsafeMutablePointer<UInt8>
     let tree: DocumentTree
 
     /// The object or list whose text a value is, which lives as long as `parsed`; any other value as it is.
     static func unpacked(_ value: DocumentValue, _ parsed: inout [ParsedText]) -> DocumentValue {
         let first = value.bytes.first
-        guard value.kind == .string, first == UInt8(ascii: "{") || first == UInt8(ascii: "["), let text = value.string,
-            let whole = ParsedText(text)
-        else { return value }
+        guard value.kind == .string, first == UInt8(ascii: "{") || first == UInt8(ascii: "["), let whole = ParsedText(value.bytes) else {
+            return value
+        }
         parsed.append(whole)
         return whole.tree.root
     }
 
-    init?(_ text: String) {
-        bytes = .allocate(capacity: max(text.utf8.count, 1))
-        _ = bytes.initialize(from: text.utf8)
-        guard let base = bytes.baseAddress else { return nil }
-        tree = DocumentTree(file: "", base: UnsafePointer(base))
-        let content = UnsafeBufferPointer(start: UnsafePointer(base), count: text.utf8.count)
-        guard var json = try? JSONText(content), (try? json.parseValue(into: tree)) != nil else { return nil }
+    /// - Parameter text: the inside of a JSON string.
+    private init?(_ text: UnsafeBufferPointer<UInt8>) {
+        bytes = .allocate(capacity: text.count)
+        let count = JSONText.unescape(text, into: bytes)
+        tree = DocumentTree(file: "", base: bytes)
+        // Of bodies only small ones tell what somebody needs.
+        let bounds = DocumentTree.Bounds(nodes: AuditEnvelope.valueLimit / 4)
+        guard var json = try? JSONText(UnsafeBufferPointer(start: UnsafePointer(bytes), count: count)),
+            (try? json.parseValue(into: tree, bounds)) != nil
+        else { return nil }
     }
 
     deinit { bytes.deallocate() }

@@ -84,7 +84,7 @@ struct AuditTextReader {
             }
         }
         if row.isEmpty { rowLine = line }
-        row += text
+        if row.isEmpty { row = text } else { row += text }
         rowQuotes += quotes
         guard rowQuotes.isMultiple(of: 2) else {
             if row.count > lineLimit {

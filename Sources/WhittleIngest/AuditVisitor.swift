@@ -163,7 +163,7 @@ struct AuditVisitor {
             return true
         }
         if let list = value.value("kvlistValue"), let object = AuditShape.object(keysAndValues: list) {
-            return visit(bytes: Array(object.utf8), envelope, depth + 1)
+            return visit(bytes: consume object, envelope, depth + 1)
         }
         if Self.isBulkAction(value) { return true }
         let visitMembers = { (visitor: inout AuditVisitor) in visitor.visit(membersOf: value, envelope, depth) }
@@ -325,6 +325,8 @@ struct AuditVisitor {
 
     private mutating func visit(text value: DocumentValue, _ envelope: String, _ depth: Int) -> Bool {
         guard value.kind == .string else { return false }
+        // Without an escape it is its own text.
+        if !value.isEscaped { return visit(padded: value.bytes, envelope, depth) }
         return JSONText.unescapedBytes(value.bytes, padding: AuditEnvelope.padding).withUnsafeBufferPointer {
             visit(padded: UnsafeBufferPointer(rebasing: $0.dropLast(AuditEnvelope.padding)), envelope, depth)
         }
@@ -334,9 +336,8 @@ struct AuditVisitor {
     private static let base64Starts = ["H4sI", "eyJ", "eyA", "ewo", "ew0", "ewk", "W3s", "Wwo", "WyA", "WyJ"]
 
     /// Looks for records in a text: JSON values one after the other, one behind a prefix, or packed.
-    mutating func visit(bytes: [UInt8], _ envelope: String, _ depth: Int) -> Bool {
-        var bytes = bytes
-        return AuditEnvelope.padded(&bytes) { visit(padded: $0, envelope, depth) }
+    mutating func visit(bytes: consuming [UInt8], _ envelope: String, _ depth: Int) -> Bool {
+        AuditEnvelope.padded(&bytes) { visit(padded: $0, envelope, depth) }
     }
 
     private mutating func visit(padded bytes: UnsafeBufferPointer<UInt8>, _ envelope: String, _ depth: Int) -> Bool {
@@ -346,19 +347,30 @@ struct AuditVisitor {
         if !isPrefixed, first == UInt8(ascii: "{") || first == UInt8(ascii: "[") || first == UInt8(ascii: "\"") {
             return visit(values: bytes, envelope, depth)
         }
-        if bytes.first == 0x1F, bytes.starts(with: [0x1F, 0x8B]) {
-            guard let unpacked = AuditEnvelope.inflated(Array(bytes), limit: min(32 << 20, budget)) else { return false }
-            budget -= unpacked.count
-            return visit(bytes: unpacked, envelope, depth + 1)
+        if bytes.starts(with: Self.gzipStart) {
+            guard let unpacked = unpacked(bytes) else { return false }
+            return visit(bytes: consume unpacked, envelope, depth + 1)
         }
         if Self.base64Starts.contains(where: { bytes.starts(with: $0.utf8) }), bytes.count <= budget,
-            let packed = Data(base64Encoded: Data(bytes.filter { $0 > 0x20 }))
+            var packed = AuditEnvelope.base64Decoded(bytes)
         {
             budget -= packed.count
-            return visit(bytes: Array(packed), envelope, depth + 1)
+            if packed.starts(with: Self.gzipStart) {
+                guard let unpacked = packed.withUnsafeBufferPointer({ unpacked($0) }) else { return false }
+                packed = unpacked
+            }
+            return visit(bytes: consume packed, envelope, depth + 2)
         }
         guard let (rest, name) = AuditEnvelope.behindPrefix(bytes) else { return false }
         return visit(values: rest, envelope.isEmpty ? name : envelope, depth)
+    }
+
+    private static let gzipStart: [UInt8] = [0x1F, 0x8B]
+
+    private mutating func unpacked(_ packed: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
+        guard let unpacked = AuditEnvelope.inflated(packed, limit: min(32 << 20, budget)) else { return nil }
+        budget -= unpacked.count
+        return unpacked
     }
 
     private mutating func visit(values bytes: UnsafeBufferPointer<UInt8>, _ envelope: String, _ depth: Int) -> Bool {

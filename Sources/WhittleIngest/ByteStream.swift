@@ -194,8 +194,9 @@ final class ByteStream {
             return produced
         case .gzip(let stream):
             if isBetweenParts, stream.pointee.total_in == 0, taken > pending.count, input[pending.lowerBound] == 0 {
-                // Tapes and some tools pad with zeros.
-                pending = 0..<0
+                // Tapes and some tools pad with zeros; another part may follow.
+                let next = input[pending].firstIndex { $0 != 0 } ?? pending.upperBound
+                pending = next..<pending.upperBound
                 return 0
             }
             let range = pending

@@ -245,6 +245,9 @@ struct DocumentValue {
         return UnsafeBufferPointer(start: nodes.text + node.start, count: node.count)
     }
 
+    /// Whether the text of a string has escapes.
+    var isEscaped: Bool { node.isEscaped }
+
     /// The text of a string; `nil` for anything else.
     var string: String? {
         let node = node
@@ -267,7 +270,10 @@ struct DocumentValue {
     func isText(_ text: StaticString) -> Bool {
         let node = node
         guard node.kind == .string else { return false }
-        guard !node.isEscaped else { return JSONText.unescape(bytes).isSameBytes(as: text.description) }
+        guard !node.isEscaped else {
+            // The longest escape is of six bytes.
+            return node.count <= text.utf8CodeUnitCount * 6 && JSONText.unescape(bytes).isSameBytes(as: text.description)
+        }
         return node.count == text.utf8CodeUnitCount && memcmp(nodes.text + node.start, text.utf8Start, node.count) == 0
     }
 

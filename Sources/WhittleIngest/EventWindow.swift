@@ -12,6 +12,15 @@ struct EventWindow: ~Copyable {
     let seed: UInt64
     private var previous = HashSet64()
     private var current = HashSet64()
+    /// What `rollBack` goes back to.
+    private var marked: Mark?
+
+    private enum Mark {
+        /// So many of the younger events.
+        case count(Int)
+        /// Older ones than are kept by now.
+        case state(EventWindowState)
+    }
 
     init(seed: UInt64) { self.seed = seed }
 
@@ -28,10 +37,29 @@ struct EventWindow: ~Copyable {
         if previous.contains(hash) { return false }
         guard current.insert(hash) else { return false }
         if current.count == Self.span {
+            if case .count(let count) = marked {
+                marked = .state(EventWindowState(seed: seed, previous: previous.entries, current: Array(current.entries.prefix(count))))
+            }
             swap(&previous, &current)
             current.removeAll()
         }
         return true
+    }
+
+    /// The events that come from now on may be taken out again.
+    mutating func mark() { marked = .count(current.count) }
+
+    mutating func unmark() { marked = nil }
+
+    /// Takes out what came since the mark, which stays.
+    mutating func rollBack() {
+        switch marked {
+        case .none: break
+        case .count(let count): current.removeLast(current.count - count)
+        case .state(let state):
+            self = EventWindow(state)
+            mark()
+        }
     }
 
     var state: EventWindowState { EventWindowState(seed: seed, previous: previous.entries, current: current.entries) }
@@ -78,6 +106,13 @@ struct HashSet64: ~Copyable {
         slots = .allocate(capacity: mask + 1)
         slots.initialize(repeating: 0, count: mask + 1)
         for hash in entries { slots[slot(of: hash)] = hash }
+    }
+
+    /// Takes out what came last.
+    mutating func removeLast(_ count: Int) {
+        // Backwards, so that none stands on the way to another.
+        for hash in entries.suffix(count).reversed() { slots[slot(of: hash)] = 0 }
+        entries.removeLast(count)
     }
 
     mutating func removeAll() {

@@ -7,6 +7,7 @@ import Synchronization
 /// the order of the log: so the result is the same whatever the number of lanes, and the facts stay with one core. While the next
 /// block is not ready, he works on those that no lane has begun.
 final class FoldingPipeline: @unchecked Sendable {
+    private static let smallSize = 1 << 15
     let counter: AuditCounter
     private let window: SharedWindow
     private let takesUsual: Bool
@@ -67,8 +68,10 @@ final class FoldingPipeline: @unchecked Sendable {
         inFlight.append(folding)
         let lane = shared.withLock { shared -> AuditLane? in
             shared.waiting.append(folding)
-            return shared.idle.popLast()
+            return block.count < Self.smallSize ? nil : shared.idle.popLast()
         }
+        // A small one is folded before a thread has been woken up.
+        if block.count < Self.smallSize { return }
         if let lane {
             work(lane)
         } else if laneCount < laneLimit {

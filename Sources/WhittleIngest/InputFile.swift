@@ -88,16 +88,16 @@ final class InputFile {
 }
 
 /// Hex SHA-256 of some bytes.
-func hexDigest(of bytes: UnsafeRawBufferPointer) -> String { SHA256.hash(data: bytes).map(hexByte).joined() }
+func hexDigest(of bytes: UnsafeRawBufferPointer) -> String { hex(SHA256.hash(data: bytes)) }
 
-/// Two lower-case hex digits.
-func hexByte(_ byte: UInt8) -> String {
-    let digits = Array("0123456789abcdef")
-    return String([digits[Int(byte >> 4)], digits[Int(byte & 15)]])
+/// Bytes in lower-case hex.
+func hex(_ bytes: some Sequence<UInt8>) -> String {
+    let digits: StaticString = "0123456789abcdef"
+    return String(decoding: bytes.flatMap { [digits.utf8Start[Int($0 >> 4)], digits.utf8Start[Int($0 & 15)]] }, as: UTF8.self)
 }
 
 /// Hex SHA-256 of a text.
-package func sha256(of text: String) -> String { SHA256.hash(data: Array(text.utf8)).map(hexByte).joined() }
+package func sha256(of text: String) -> String { hex(SHA256.hash(data: Array(text.utf8))) }
 
 extension InputSource {
     /// Hex SHA-256 of the bytes of a source, as a load computes it.

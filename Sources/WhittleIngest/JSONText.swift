@@ -238,53 +238,59 @@ struct JSONText {
 
     /// The same in UTF-8, followed by so many zeros.
     static func unescapedBytes(_ bytes: UnsafeBufferPointer<UInt8>, padding: Int = 0) -> [UInt8] {
-        guard let base = bytes.baseAddress else { return [UInt8](repeating: 0, count: padding) }
-        let slash = UInt64(UInt8(ascii: "\\")) &* 0x0101_0101_0101_0101
-        // No escape is shorter than what it stands for.
-        return [UInt8](unsafeUninitializedCapacity: bytes.count + padding) { result, count in
+        [UInt8](unsafeUninitializedCapacity: bytes.count + padding) { result, count in
             guard let start = result.baseAddress else { return }
-            var (position, target) = (0, start)
-            while position < bytes.count {
-                // Eight bytes at a time up to the next backslash.
-                if position + 8 <= bytes.count {
-                    let word = UnsafeRawPointer(base + position).loadUnaligned(as: UInt64.self)
-                    UnsafeMutableRawPointer(target).storeBytes(of: word, as: UInt64.self)
-                    let match = UInt64(littleEndian: word) ^ slash
-                    let found = (match &- 0x0101_0101_0101_0101) & ~match & 0x8080_8080_8080_8080
-                    let plain = found == 0 ? 8 : found.trailingZeroBitCount >> 3
-                    position += plain
-                    target += plain
-                    if found == 0 { continue }
-                }
-                guard base[position] == UInt8(ascii: "\\"), position + 1 < bytes.count else {
-                    target.pointee = base[position]
-                    position += 1
-                    target += 1
-                    continue
-                }
-                let code = base[position + 1]
-                position += 2
-                guard code == UInt8(ascii: "u") else {
-                    target.pointee = control(code)
-                    target += 1
-                    continue
-                }
-                guard var value = hex(bytes, at: position) else { continue }
-                position += 4
-                if (0xD800..<0xDC00).contains(value), position + 1 < bytes.count, base[position] == UInt8(ascii: "\\"),
-                    base[position + 1] == UInt8(ascii: "u"), let low = hex(bytes, at: position + 2), (0xDC00..<0xE000).contains(low)
-                {
-                    value = 0x10000 + (value - 0xD800) << 10 + (low - 0xDC00)
-                    position += 6
-                }
-                for byte in UTF8.encode(UnicodeScalar(value) ?? "\u{FFFD}") ?? UTF8.encodedReplacementCharacter {
-                    target.pointee = byte
-                    target += 1
-                }
-            }
-            target.initialize(repeating: 0, count: padding)
-            count = target - start + padding
+            count = unescape(bytes, into: start) + padding
+            (start + count - padding).initialize(repeating: 0, count: padding)
         }
+    }
+
+    /// The same, written to a place with room for as many bytes: no escape is shorter than what it stands for.
+    ///
+    /// - Returns: the count of bytes written.
+    static func unescape(_ bytes: UnsafeBufferPointer<UInt8>, into start: UnsafeMutablePointer<UInt8>) -> Int {
+        guard let base = bytes.baseAddress else { return 0 }
+        let slash = UInt64(UInt8(ascii: "\\")) &* 0x0101_0101_0101_0101
+        var (position, target) = (0, start)
+        while position < bytes.count {
+            // Eight bytes at a time up to the next backslash.
+            if position + 8 <= bytes.count {
+                let word = UnsafeRawPointer(base + position).loadUnaligned(as: UInt64.self)
+                UnsafeMutableRawPointer(target).storeBytes(of: word, as: UInt64.self)
+                let match = UInt64(littleEndian: word) ^ slash
+                let found = (match &- 0x0101_0101_0101_0101) & ~match & 0x8080_8080_8080_8080
+                let plain = found == 0 ? 8 : found.trailingZeroBitCount >> 3
+                position += plain
+                target += plain
+                if found == 0 { continue }
+            }
+            guard base[position] == UInt8(ascii: "\\"), position + 1 < bytes.count else {
+                target.pointee = base[position]
+                position += 1
+                target += 1
+                continue
+            }
+            let code = base[position + 1]
+            position += 2
+            guard code == UInt8(ascii: "u") else {
+                target.pointee = control(code)
+                target += 1
+                continue
+            }
+            guard var value = hex(bytes, at: position) else { continue }
+            position += 4
+            if (0xD800..<0xDC00).contains(value), position + 1 < bytes.count, base[position] == UInt8(ascii: "\\"),
+                base[position + 1] == UInt8(ascii: "u"), let low = hex(bytes, at: position + 2), (0xDC00..<0xE000).contains(low)
+            {
+                value = 0x10000 + (value - 0xD800) << 10 + (low - 0xDC00)
+                position += 6
+            }
+            for byte in UTF8.encode(UnicodeScalar(value) ?? "\u{FFFD}") ?? UTF8.encodedReplacementCharacter {
+                target.pointee = byte
+                target += 1
+            }
+        }
+        return target - start
     }
 
     /// What a letter behind a backslash stands for.

@@ -4,9 +4,10 @@ import Foundation
 /// What tells one log from another: its first and its last bytes and their count. Every event has an id and a time of its
 /// own, so logs that agree in these agree in all that lies between; hashing all would cost more than reading does.
 struct LogDigest: ~Copyable {
-    private static let span = 1 << 16
+    static let span = 1 << 16
     private static let prefix = "ends:"
-    private static let beginning = 1 << 12
+    /// Bytes that heads are made of.
+    static let beginning = 1 << 12
     /// Bytes seen.
     private(set) var count = 0
     private var head: [UInt8] = []
@@ -22,17 +23,22 @@ struct LogDigest: ~Copyable {
 
     static func isOfEnds(_ digest: String) -> Bool { digest.hasPrefix(prefix) }
 
-    /// The first bytes of a regular file.
+    /// The first bytes of a log, as many as its digest is made of.
     struct Beginning {
-        fileprivate let bytes: [UInt8]
+        let bytes: [UInt8]
         /// What tells the log from others, see `ofBeginning`.
         let head: String
 
+        init(_ bytes: [UInt8]) {
+            self.bytes = bytes
+            head = ofBeginning(bytes)
+        }
+
+        /// Of a regular file.
         init(descriptor: Int32) {
             var bytes = [UInt8](repeating: 0, count: span)
             let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
-            self.bytes = Array(bytes.prefix(max(got, 0)))
-            head = ofBeginning(self.bytes)
+            self.init(Array(bytes.prefix(max(got, 0))))
         }
 
         /// Whether an earlier load may have ended behind so many bytes: whatever it read ends in one of these, or before a line end.
@@ -74,7 +80,7 @@ struct LogDigest: ~Copyable {
     /// The same for bytes, of which the beginning is looked at.
     static func ofBeginning(_ bytes: some Sequence<UInt8>) -> String {
         let bytes = Array(bytes.prefix(beginning))
-        return bytes.count < beginning ? "" : SHA256.hash(data: bytes).map(hexByte).joined()
+        return bytes.count < beginning ? "" : hex(SHA256.hash(data: bytes))
     }
 
     mutating func update(_ bytes: UnsafeBufferPointer<UInt8>) {
@@ -117,12 +123,12 @@ struct LogDigest: ~Copyable {
         hasher.update(data: Array("\(count)\n".utf8))
         hasher.update(data: head)
         hasher.update(data: tail)
-        return prefix + hasher.finalize().map(hexByte).joined()
+        return prefix + hex(hasher.finalize())
     }
 
     /// Every digest of what was read so far that a database may hold.
     var values: [String] {
         let copy = whole
-        return [ofEnds] + (copy.map { [$0.finalize().map(hexByte).joined()] } ?? [])
+        return [ofEnds] + (copy.map { [hex($0.finalize())] } ?? [])
     }
 }

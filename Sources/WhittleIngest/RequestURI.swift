@@ -152,14 +152,25 @@ public struct RequestURI: Hashable, Sendable {
         return isEscaped ? nil : result
     }
 
-    /// The first value of a query parameter; `""` when it stands without one; `nil` absent.
+    /// The first value of a query parameter; `""` when it stands without one; `nil` absent. As in Go, pairs that are malformed count as
+    /// not there.
     static func parameter(_ name: String, in query: Substring) -> String? {
         for pair in query.isEmpty ? [] : query.split(separator: "&") {
             let equal = pair.firstIndex(of: "=")
-            guard decoded(pair[..<(equal ?? pair.endIndex)], plusIsSpace: true) == name else { continue }
+            guard decoded(pair[..<(equal ?? pair.endIndex)], plusIsSpace: true) == name, isWellFormed(pair) else { continue }
             return equal.map { decoded(pair[pair.index(after: $0)...], plusIsSpace: true) } ?? ""
         }
         return nil
+    }
+
+    private static func isWellFormed(_ pair: Substring) -> Bool {
+        var rest = pair.utf8[...]
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: ";") { return false }
+            guard byte == UInt8(ascii: "%") else { continue }
+            guard rest.count >= 2, rest.prefix(2).allSatisfy({ Character(UnicodeScalar($0)).isHexDigit }) else { return false }
+        }
+        return true
     }
 
     /// Resolves percent escapes; malformed ones stay as they are.

@@ -3,7 +3,7 @@ import WhittleModel
 extension Diagnostic {
     /// `file:line:col: severity: message [id]`, then notes and help on lines of their own.
     public var rendered: String {
-        let place = location.map { "\($0): " } ?? ""
+        let place = location.map { "\($0): ".printable() } ?? ""
         let lines =
             ["\(place)\(severity.rawValue): \(message) [\(id)]"] + notes.map { "  note: \($0)" } + (help.map { ["  help: \($0)"] } ?? [])
         return lines.joined(separator: "\n") + "\n"
@@ -41,8 +41,8 @@ public enum TimeText {
     }
 
     private static func floorDivide(_ value: Int64, _ divisor: Int64) -> (quotient: Int64, remainder: Int64) {
-        let remainder = (value % divisor + divisor) % divisor
-        return ((value - remainder) / divisor, remainder)
+        let remainder = value % divisor
+        return remainder < 0 ? (value / divisor - 1, remainder + divisor) : (value / divisor, remainder)
     }
 
     private static func pad(_ value: Int64, _ width: Int) -> String {

@@ -145,4 +145,73 @@ struct AuditDamageTests {
         let log = try reader.read(path + ".gz") { _ in }.log
         #expect(log.requests == 60 && log.rejected == 0)
     }
+
+    @Test("zeros between two gzip members, and behind the last, are padding; anything else is damage")
+    func padding() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        for number in 0..<2 { _ = try folder.write(Self.event(number) + "\n", to: "\(number).log") }
+        for (between, requests, damaged) in [("head -c 100 /dev/zero", 2, nil), ("head -c 300000 /dev/zero", 2, nil), ("echo x", 1, 1)] {
+            try folder.shell("cd \(folder.path) && (gzip -c 0.log; \(between); gzip -c 1.log; head -c 512 /dev/zero) > packed")
+            let (log, _) = try AuditLogReader().read(folder.file("packed")) { _ in }
+            #expect(log.requests == requests && log.rejects["damaged"] == damaged, "\(between)")
+        }
+    }
+
+    @Test(
+        "an event with a member that no API server writes is rejected, whatever it stands in",
+        arguments: ["userAgent", "username", "requestURI", "name", "reason"])
+    func overlong(_ member: String) throws {
+        let long = String(repeating: "x", count: 2 << 20)
+        var event = Self.event(1)
+        switch member {
+        case "userAgent": event = Self.event(1, "\"userAgent\":\"\(long)\",")
+        case "username": event = Self.event(1, user: long)
+        case "requestURI": event = event.replacing("/p1\"", with: "/p1?x=\(long)\"")
+        case "name": event = event.replacing(#/"requestURI":"[^"]*"/#, with: "\"objectRef\":{\"resource\":\"pods\",\"name\":\"\(long)\"}")
+        default: event = event.replacing("\"annotations\":{", with: "\"annotations\":{\"authorization.k8s.io/reason\":\"\(long)\",")
+        }
+        for wrapped in [event, "{\"kind\":\"EventList\",\"items\":[\(event)]}", "{\"log\":\(Self.quoted(event))}"] {
+            #expect(try counts("\(Self.event(0))\n\(wrapped)\n\(Self.event(2))\n").map { [$0.requests, $0.rejected] } == [[2, 1]])
+        }
+        // A body may be longer.
+        let body = Self.event(1, "\"requestObject\":{\"a\":\"\(long)\"},")
+        #expect(try counts("\(body)\n").map { [$0.requests, $0.rejected] } == [[1, 0]])
+    }
+
+    @Test("a line that is too long is kept whole among the rejects")
+    func wholeRejects() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        var options = AuditLogReader.Options()
+        options.lineLimit = 1 << 20
+        let reader = AuditLogReader(options: options)
+        var kept: [(count: Int, isRest: Bool)] = []
+        reader.onReject = { kept.append(($0.count, $1)) }
+        let long = String(repeating: "x", count: 5 << 20) + "\n"
+        let (log, _) = try reader.read(try folder.write("\(Self.event(0))\n\(long)garbage\n\(Self.event(1))\n", to: "a.log")) { _ in }
+        #expect(log.requests == 2 && log.rejects == ["too-long": 1, "not-json": 1])
+        #expect(kept.dropLast().reduce(0) { $0 + $1.count } == long.utf8.count && kept.last?.count == "garbage\n".utf8.count)
+        #expect(kept.map(\.isRest) == [false] + kept.dropFirst(2).map { _ in true } + [false])
+    }
+
+    @Test("an event in a body that fills a part of a line that Docker has split is none")
+    func alignedPart() throws {
+        let part = 1 << 14
+        let forged = Self.event(7, user: "mallory", "\"pad\":\"PAD\",")
+        let inner = forged.replacing("PAD", with: String(repeating: "x", count: part - forged.utf8.count + 3))
+        let head = Self.event(1, "\"requestObject\":{\"pad\":\"PAD\",\"a\":")
+        let before = try #require(head.range(of: "\"a\":")).upperBound
+        let filled = String(head[..<before]).replacing("PAD", with: String(repeating: "x", count: part - head[..<before].utf8.count + 3))
+        let line = "\(filled)\(inner)},\(head[before...])\n"
+        #expect(inner.utf8.count == part && filled.utf8.count == part)
+        let parts = stride(from: 0, to: line.utf8.count, by: part).map { String(line.dropFirst($0).prefix(part)) }
+        let text = parts.map { "{\"log\":\(Self.quoted($0).replacing("\n", with: "\\n")),\"stream\":\"stdout\",\"time\":\"t\"}\n" }.joined()
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let reader = AuditLogReader()
+        let (log, _) = try reader.read(try folder.write(text, to: "a.log")) { _ in }
+        let fold = try #require(reader.take())
+        #expect(log.requests == 1 && log.rejected == 0 && fold.facts.map { fold.key($0).user } == ["alice"])
+    }
 }

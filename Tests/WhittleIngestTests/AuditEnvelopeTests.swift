@@ -443,7 +443,7 @@ struct AuditEnvelopeTests {
         let line = #"{"data":{"result":[{"stream":{},"values":[\#(texts.joined(separator: ","))]}]}}"# + "\n"
         let reader = AuditLogReader()
         var kept: [Int] = []
-        reader.onReject = { kept.append($0.count) }
+        reader.onReject = { text, _ in kept.append(text.count) }
         let (log, _) = try reader.read(try folder.write(line, to: "audit.log")) { _ in }
         #expect(log.rejects == ["cut-off": 1, "not-an-event": 1] && log.requests == 1)
         #expect(kept.filter { $0 > 0 } == [line.utf8.count - 1])

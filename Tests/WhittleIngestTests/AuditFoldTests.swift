@@ -201,4 +201,15 @@ struct AuditFoldTests {
         let flags = try fold(Self.event("update", "/api/v1/namespaces/n/pods/x\(subresource)", body, code: 200)).flags.keys
         #expect(flags.contains { $0.flag.hasPrefix("hidden:") } != isExempt)
     }
+
+    @Test(
+        "parameters that are malformed count as not there, as in Go",
+        arguments: [
+            ("?limit=%zz&fieldSelector=metadata.name%3Da", "a"), ("?fieldSelector=metadata.name%3Da%2", ""),
+            ("?fieldSelector=metadata.name%3Da;b", ""), ("?%zz=1&fieldSelector=metadata.name%3Da", "a"),
+            ("?fieldSelector=%&fieldSelector=metadata.name%3Db", "b"),
+        ])
+    func malformedParameters(_ query: String, _ name: String) {
+        #expect(RequestURI(verb: "list", uri: "/api/v1/pods\(query)").request.name == name)
+    }
 }

@@ -378,7 +378,7 @@ struct AuditReaderTests {
         let path = try folder.write((bad + [Self.event(0)]).joined(separator: "\n") + "\n", to: "a.log")
         let reader = AuditLogReader()
         var kept: [String] = []
-        reader.onReject = { kept.append(String(decoding: $0, as: UTF8.self).trimmingCharacters(in: .newlines)) }
+        reader.onReject = { text, _ in kept.append(String(decoding: text, as: UTF8.self).trimmingCharacters(in: .newlines)) }
         let (log, _) = try reader.read(path) { _ in }
         #expect(log.rejects == ["no-user": 1, "no-attributes": 1, "no-time": 1, "not-an-event": 1, "cut-off": 2, "not-json": 1])
         #expect(Set(kept) == Set(bad))

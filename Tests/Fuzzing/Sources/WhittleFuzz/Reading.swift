@@ -20,7 +20,7 @@ struct Reading {
         options.lineLimit = lineLimit
         let reader = AuditLogReader(options: options)
         var shown = 0
-        reader.onReject = { _ in shown += 1 }
+        reader.onReject = { _, _ in shown += 1 }
         for state in states {
             file.write(state)
             do {
