@@ -8,8 +8,9 @@ final class RejectFile {
     private var isProtected = false
     /// Whether the last line has no end yet: it may go on.
     private var isInLine = false
-    /// Bytes since `keep`.
-    private var unfinished = 0
+    /// Bytes of the file up to which everything stays, and those written since.
+    private var kept: off_t = 0
+    private var unfinished: off_t = 0
     private static let lineFeed = UInt8(ascii: "\n")
 
     init(_ path: String) throws {
@@ -17,6 +18,7 @@ final class RejectFile {
         // What an earlier run has put there is not read again.
         descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw CommandFailure("cannot write `\(path)`: \(String(cString: strerror(errno)))") }
+        keep()
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
@@ -57,20 +59,25 @@ final class RejectFile {
                 return
             }
             start += written
-            unfinished += written
+            unfinished += off_t(written)
         }
     }
 
     /// Takes out again what was added since `keep`: it was told before, or will be read again.
     func rollBack() {
-        var status = stat()
-        guard unfinished > 0, fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return }
-        if ftruncate(descriptor, status.st_size - off_t(unfinished)) != 0 { failure = String(cString: strerror(errno)) }
+        // Where others have written meanwhile, nothing is taken out; a device has no size.
+        guard unfinished > 0, size == kept + unfinished else { return keep() }
+        if ftruncate(descriptor, kept) != 0 { failure = String(cString: strerror(errno)) }
         (unfinished, isInLine) = (0, false)
     }
 
-    /// What was added is there for good.
-    func keep() { unfinished = 0 }
+    /// What was added stays.
+    func keep() { (kept, unfinished) = (size, 0) }
+
+    private var size: off_t {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? status.st_size : 0
+    }
 
     /// Says what could not be written.
     func finish() throws {

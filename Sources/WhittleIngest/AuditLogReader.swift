@@ -131,7 +131,7 @@ public final class AuditLogReader {
         source.log.isFormatForced = options.format != nil
         var next = block(from: source)
         // Nothing of this log is in what is being folded.
-        if next == nil, let failure = source.failure { throw failure }
+        if next == nil, source.earlier == nil, let failure = source.failure { throw failure }
         let hadWindow = window != nil
         if source.mayMeetKnown {
             // What turns out to be known while it is read is forgotten, and only that.
@@ -169,28 +169,36 @@ public final class AuditLogReader {
             }
             report(source)
         }
-        var unfinished = 0
-        if let session {
-            unfinished = session.finish(waiting: source.isToldByPlace ? .max : LogDigest.droppable)
-            collect(source, session)
-            // Of a log that was read as far as it can be, the damage was told.
-            if let failure = source.failure, source.hasNews || source.total.extendedDigest == nil {
-                session.reader.reject("damaged", failure.description, source.lineCount, 1, [])
-                collect(source, session)
-            }
-        }
-        let hasNews = source.hasNews
-        let log = source.endPart(unfinished: unfinished)
-        if hasNews {
-            logs.append(log)
-            // Who follows a log would remember each of its states.
-            if descriptor != nil, let earlier = source.earlier { known.remove(earlier.log, earlier.count) }
-            known.insert(KnownLog(digest: log.digest, lineCount: log.lineCount, head: log.head), log.byteCount)
-        }
+        let unfinished = finish(source)
+        keep(source, unfinished, isFollowed: descriptor != nil)
         progress.events += source.total.events
         progress.rejected += source.total.rejected
         if sinceTaken >= options.partSize, let fold = take() { try commit(fold) }
         return (source.total, unfinished)
+    }
+
+    /// The log has ended; the bytes that wait for the rest of their line.
+    private func finish(_ source: BlockSource) -> Int {
+        guard let session else { return 0 }
+        let unfinished = session.finish(waiting: source.isToldByPlace ? .max : LogDigest.droppable)
+        collect(source, session)
+        // Of a log that was read as far as it can be, the damage was told.
+        if let failure = source.failure, source.hasNews || source.total.extendedDigest == nil {
+            session.reader.reject("damaged", failure.description, source.lineCount, 1, [])
+            collect(source, session)
+        }
+        return unfinished
+    }
+
+    /// Remembers what was read of the log.
+    private func keep(_ source: BlockSource, _ unfinished: Int, isFollowed: Bool) {
+        let hasNews = source.hasNews
+        let log = source.endPart(unfinished: unfinished)
+        guard hasNews else { return }
+        logs.append(log)
+        // Who follows a log would remember each of its states.
+        if isFollowed, let earlier = source.earlier { known.remove(earlier.log, earlier.count) }
+        known.insert(KnownLog(digest: log.digest, lineCount: log.lineCount, head: log.head), log.byteCount)
     }
 
     private func block(from source: BlockSource) -> AuditBlock? { source.next(spare.popLast() ?? AuditBlock()) }

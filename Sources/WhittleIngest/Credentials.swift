@@ -5,7 +5,7 @@ import WhittleModel
 /// Whoever sends requests chooses these texts, so every step here looks at a byte a bounded number of times.
 enum Credentials {
     /// The text with every credential in it replaced that can be told by its form: a JSON Web Token, what follows `Bearer` or `Basic`,
-    /// the value of a parameter named for a secret, and the password of a URL.
+    /// the value of a parameter, header or flag named for a secret, the password of a URL, and the keys of well-known issuers.
     static func masked(_ text: String) -> String {
         var text = text
         let ranges = text.withUTF8 { mayBe(in: ByteSlice($0)) ? find(in: $0) : [] }
@@ -26,8 +26,17 @@ enum Credentials {
     /// Whether a text may hold a credential; most do not.
     static func mayBe(in text: ByteSlice) -> Bool {
         text.contains(UInt8(ascii: "=")) || text.contains(UInt8(ascii: "@")) || text.contains("eyJ") || text.contains("earer")
-            || text.contains("EARER") || text.contains("asic") || text.contains("ASIC")
+            || text.contains("EARER") || text.contains("asic") || text.contains("ASIC") || text.contains(UInt8(ascii: ":"))
+            || text.contains("--") || text.count > keyLength && keys.contains { text.contains($0) }
     }
+
+    /// How keys of OpenShift, GitHub, GitLab, Slack, EKS, Google, Vault and AWS begin, and characters that follow at least.
+    private static let keys: [StaticString] = [
+        "sha256~", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "k8s-aws-v1.", "AIza", "ya29.",
+        "hvs.",
+        "AKIA", "ASIA",
+    ]
+    private static let keyLength = 16
 
     private static let secrets = [
         "token", "password", "passwd", "pwd", "secret", "apikey", "api_key", "api-key", "accesskey", "access_key", "access-key",
@@ -39,6 +48,11 @@ enum Credentials {
         var found: [Range<Int>] = []
         var position = 0
         while position < bytes.count {
+            if let end = endOfKey(at: position, in: bytes) {
+                found.append(position..<end)
+                position = end
+                continue
+            }
             switch bytes[position] {
             case UInt8(ascii: "e") where begins("eyj", at: position, in: bytes):
                 let (end, isToken) = token(at: position, in: bytes)
@@ -57,6 +71,15 @@ enum Credentials {
                 let end = end(of: start, in: bytes) { byte in quote.map { byte != $0 } ?? !(" &;\"'".utf8.contains(byte) || byte < 0x20) }
                 if end > start { found.append(start..<end) }
                 position = end
+            case UInt8(ascii: ":") where isSecret(before: position, in: bytes),
+                UInt8(ascii: " ") where isSecret(before: position, in: bytes) && isFlag(before: position, in: bytes):
+                // A header, or a flag of a command.
+                let start = end(of: position + 1, in: bytes) { $0 == UInt8(ascii: " ") }
+                let end = end(of: start, in: bytes) { !" &;,\"'".utf8.contains($0) && $0 >= 0x20 }
+                // Shorter words are a scheme before the value, or tell what became of it.
+                let isValue = end - start >= 8
+                if isValue { found.append(start..<end) }
+                position = isValue ? end : position + 1
             case UInt8(ascii: "/") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "/"):
                 // User and password of a URL.
                 let end = end(of: position + 2, in: bytes) { !("/@ ".utf8.contains($0) || $0 < 0x20) }
@@ -72,6 +95,25 @@ enum Credentials {
             }
         }
         return found
+    }
+
+    /// Where the key ends that begins there.
+    private static func endOfKey(at position: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
+        let isFirst = position == 0 || !isAlphanumeric(bytes[position - 1])
+        guard isFirst, bytes.count - position > keyLength else { return nil }
+        for key in keys where key.utf8Start.pointee == bytes[position] {
+            let start = position + key.utf8CodeUnitCount
+            guard start < bytes.count, ByteSlice(UnsafeBufferPointer(rebasing: bytes[position..<start])).isText(key) else { continue }
+            let end = end(of: start, in: bytes) { isTokenByte($0) || $0 == UInt8(ascii: ".") }
+            if end - start >= keyLength { return end }
+        }
+        return nil
+    }
+
+    /// Whether the word before a place begins with two dashes.
+    private static func isFlag(before place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        let word = bytes[max(0, place - 32)..<place].reversed().prefix { $0 > 0x20 }.reversed()
+        return word.starts(with: "--".utf8)
     }
 
     /// Whether a word stands there, in letters of either size.

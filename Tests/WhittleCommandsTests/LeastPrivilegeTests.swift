@@ -304,13 +304,17 @@ struct LeastPrivilegeTests {
         let workspace = try Workspace()
         let agents = [
             "kubectl/v1.30.0 (linux/amd64) kubernetes/abc", "Basic Operator/2", "basic auth/1.0", "token-refresher/1", "retry=standard",
-            "Bearer/1.0", "session=abc", String(repeating: "eyJ", count: 100_000), String(repeating: "//a:", count: 100_000),
+            "Bearer/1.0", "session=abc", "token: expired", "external-secret:v1.2", "a --tokens --secret on", "my-token 1.2.3-alpha.12345",
+            "logsghp_abcdefghijklmnopqrstuvwxyz", "sha256~short", "EurAKIA", String(repeating: "eyJ", count: 100_000),
+            String(repeating: "//a:", count: 100_000),
         ]
         let masked = [
             ("Authorization: Basic dXNlcjpwbGFudGVk x", "Authorization: Basic REDACTED x"),
             ("a?Access_Token=p1;b", "a?Access_Token=REDACTED;b"),
             ("x eyJhbGciOi.J9abcdefg.s-_1 y", "x REDACTED y"), ("git //u:p2@h/x", "git //u:REDACTED@h/x"),
-            ("pwd='p3 q' a", "pwd='REDACTED' a"),
+            ("pwd='p3 q' a", "pwd='REDACTED' a"), ("x X-Auth-Token: p4planted y", "x X-Auth-Token: REDACTED y"),
+            ("tool --token p5-planted x", "tool --token REDACTED x"), ("a ghp_0123456789abcdefghij", "a REDACTED"),
+            ("oc/(sha256~0123456789abcdefghij)", "oc/(REDACTED)"), ("aws AKIAIOSFODNN7EXAMPLE/1", "aws REDACTED/1"),
         ]
         let paths = ["/openid/v1/jwks", "/.well-known/openid-configuration", "/oauth/token", "/a=b", "/x/token=abcdef"]
         var lines: [String] = []

@@ -664,6 +664,25 @@ struct AuditReaderTests {
         let damaged = try AuditLogReader.fold(path).logs[0]
         #expect(damaged.requests == 1)
         #expect(damaged.rejects == ["damaged": 1])
+        let known = [damaged.byteCount: Set([KnownLog(digest: damaged.digest, lineCount: damaged.lineCount, head: damaged.head)])]
+        let (again, _) = try AuditLogReader(known: known).read(path) { _ in }
+        #expect(again.events == 0 && again.rejected == 0 && again.extendedDigest != nil)
+    }
+
+    @Test("a table that grows keeps the names of its columns, also compressed", arguments: [10, 2_000])
+    func grownCompressedTable(_ count: Int) throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let rows = (0..<count).map { "kube-audit,\"\(Self.event($0).replacing("\"", with: "\"\""))\"\n" }
+        let reader = AuditLogReader()
+        let counted = try [rows[..<(count / 2)], rows[...]].map { rows in
+            _ = try folder.write("Category,log_s\n" + rows.joined(), to: "a.csv")
+            try folder.shell("gzip -f \(folder.file("a.csv"))")
+            let (log, _) = try reader.read(folder.file("a.csv.gz")) { _ in }
+            _ = reader.take()
+            return [log.requests, log.rejected]
+        }
+        #expect(counted == [[count / 2, 0], [count / 2, 0]])
     }
 
     @Test("a table that grows keeps the names of its columns")
