@@ -19,10 +19,10 @@ final class AuditFolding {
 
     /// - Parameters:
     ///   - rejects: file that keeps what is no event; it must not be `database`.
-    ///   - commit: keeps facts.
+    ///   - commit: keeps facts; `false` = others have kept them before.
     init(
         _ options: AuditLogReader.Options, rejects: String? = nil, beside database: String? = nil, known: [Int: Set<KnownLog>] = [:],
-        window: EventWindowState? = nil, commit: @escaping (UsageFold) throws -> Void
+        window: EventWindowState? = nil, commit: @escaping (UsageFold) throws -> Bool
     ) throws {
         reader = AuditLogReader(options: options, known: known, window: window)
         let progress = FoldingProgress(isShown: Console.current.showsProgress)
@@ -34,11 +34,10 @@ final class AuditFolding {
             DiagnosticReport.write(fold.diagnostics)
             // What is counted as read is not read again: its rejects must be kept.
             try rejectFile?.finish()
-            do { try commit(fold) } catch {
-                rejectFile?.rollBack()
-                throw error
-            }
-            rejectFile?.keep()
+            var isKept = false
+            // What is not kept is read again, or its rejects are another's.
+            defer { if isKept { rejectFile?.keep() } else { rejectFile?.rollBack() } }
+            isKept = try commit(fold)
         }
         if let database, let rejects = self.rejects, rejects.isFile(database) {
             throw CommandFailure("--rejects would write into the database `\(database)`", code: .usage)

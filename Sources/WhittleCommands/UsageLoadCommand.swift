@@ -76,17 +76,17 @@ struct UsageLoadCommand: ParsableCommand {
     }
 
     /// Keeps facts. What others have added meanwhile is an error, but of standard input, which cannot be read again.
-    private func keep(_ fold: UsageFold, in database: WhittleDatabase) throws {
+    private func keep(_ fold: UsageFold, in database: WhittleDatabase) throws -> Bool {
         do throws(StoreError) {
-            try database.add(fold, maxNames: options.maxNames)
+            return try database.add(fold, maxNames: options.maxNames)
         } catch {
             switch error {
             case .overtaken(let log) where logs.contains("-"):
                 Console.current.error("\(log): another load has added some of it meanwhile, which counts twice\n")
-                try database.add(fold, maxNames: options.maxNames, mayCountTwice: true)
+                return try database.add(fold, maxNames: options.maxNames, mayCountTwice: true)
             case .locked(let path) where follow:
                 Console.current.error("\(path): another process is writing it; waiting\n")
-                try keep(fold, in: database)
+                return try keep(fold, in: database)
             default: throw error
             }
         }

@@ -110,6 +110,8 @@ struct AuditCSV {
             return isQuoted ? text.replacing("\"\"", with: "\"") : text
         }
 
+        private static let escapes: [UInt8: UInt8] = [0x0A: UInt8(ascii: "n"), 0x0D: UInt8(ascii: "r"), 0x09: UInt8(ascii: "t")]
+
         /// Appends the cell as a JSON string. Nothing is copied twice: it may be as long as a line may be.
         func appendJSON(in row: UnsafeBufferPointer<UInt8>, to object: inout [UInt8]) {
             let (quote, backslash) = (UInt8(ascii: "\""), UInt8(ascii: "\\"))
@@ -121,6 +123,10 @@ struct AuditCSV {
                     object.append(backslash)
                     object.append(byte)
                     position += isQuoted && byte == quote ? 2 : 1
+                } else if let letter = Self.escapes[byte] {
+                    object.append(backslash)
+                    object.append(letter)
+                    position += 1
                 } else if byte < 0x20 {
                     object += "\\u00\(hex([byte]))".utf8
                     position += 1

@@ -192,10 +192,10 @@ public final class AuditLogReader {
 
     /// Remembers what was read of the log.
     private func keep(_ source: BlockSource, _ unfinished: Int, isFollowed: Bool) {
-        let hasNews = source.hasNews
         let log = source.endPart(unfinished: unfinished)
-        guard hasNews else { return }
-        logs.append(log)
+        // Earlier parts may have been handed out, and nothing may have come behind them.
+        guard source.hasHadNews else { return }
+        if log.digest != log.extendedDigest { logs.append(log) }
         // Who follows a log would remember each of its states.
         if isFollowed, let earlier = source.earlier { known.remove(earlier.log, earlier.count) }
         known.insert(KnownLog(digest: log.digest, lineCount: log.lineCount, head: log.head), log.byteCount)

@@ -298,8 +298,9 @@ final class AuditRecordReader {
     }
 
     /// Rejects a line of the text format that says nothing about decisions; reported once.
-    func rejectLegacy(_ line: Int) {
+    func rejectLegacy(_ text: [UInt8], _ line: Int) {
         rejects["legacy-format", default: 0] += 1
+        text.withUnsafeBufferPointer { onReject?($0, false) }
         guard !hasReportedLegacy else { return }
         hasReportedLegacy = true
         diagnostics.append(

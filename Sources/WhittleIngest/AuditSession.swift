@@ -200,7 +200,8 @@ final class AuditSession {
             return
         }
         if case .idle = state {
-            guard bytes.contains(where: { ![0, 0x09, 0x0A, 0x0D, 0x20].contains($0) }) else { return }
+            // In a cell of a table a blank line is as good as any.
+            guard texts.heldCount > 0 || bytes.contains(where: { ![0, 0x09, 0x0A, 0x0D, 0x20].contains($0) }) else { return }
             held = []
             checkedLines = []
             heldLine = line
@@ -601,7 +602,10 @@ final class AuditSession {
             }
             // Half of a line, or of a record in a table, is read again when it is whole.
             let before = reader.isInParts && canWaitForParts(limit) ? sinceParts : texts.heldCount + text.count
-            return reader.tries({ texts.take(text, heldLine) }) ? 0 : before
+            let counted = reader.counted
+            guard reader.tries({ texts.take(text, heldLine) }) else { return before }
+            // Of a line of which only what stands before the event is there, nothing was counted.
+            return reader.counted == counted && !reader.isInParts && !texts.isInTable ? before : 0
         }
     }
 }

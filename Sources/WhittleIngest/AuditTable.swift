@@ -49,7 +49,7 @@ final class ParsedText {
         // Of bodies only small ones tell what somebody needs.
         let bounds = DocumentTree.Bounds(nodes: AuditEnvelope.valueLimit / 4)
         guard var json = try? JSONText(UnsafeBufferPointer(start: UnsafePointer(bytes), count: count)),
-            (try? json.parseValue(into: tree, bounds)) != nil
+            (try? json.parseValue(into: tree, bounds)) != nil, json.peek() == 0, json.position == json.end
         else { return nil }
     }
 

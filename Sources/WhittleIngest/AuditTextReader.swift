@@ -67,7 +67,7 @@ struct AuditTextReader {
             return
         }
         if beginTable(text) { return }
-        if text.withUnsafeBufferPointer({ AuditEnvelope.isLegacy($0) }) { return reader.rejectLegacy(line) }
+        if text.withUnsafeBufferPointer({ AuditEnvelope.isLegacy($0) }) { return reader.rejectLegacy(text, line) }
         reader.rejectUnreadable(text, line)
     }
 

@@ -97,7 +97,10 @@ final class BlockSource {
     }
 
     /// Whether the part at hand holds anything.
-    var hasNews: Bool { log.events > 0 || log.rejected > 0 || log.skipped > 0 }
+    var hasNews: Bool { log.hasNews }
+
+    /// Whether all ended parts together do.
+    var hasHadNews: Bool { total.hasNews }
 
     /// Whether the end of some earlier log lies ahead, so that what was read so far may be its beginning.
     var mayMeetKnown: Bool { counts.last.map { $0 > dealt } ?? false }
@@ -253,6 +256,8 @@ final class BlockSource {
 }
 
 extension UsageFold.Log {
+    fileprivate var hasNews: Bool { events > 0 || rejected > 0 || skipped > 0 }
+
     /// Of the same file, with nothing read of it.
     fileprivate var emptied: Self {
         var log = Self(path: path)

@@ -32,6 +32,8 @@ struct LogDigest: ~Copyable {
         init(_ bytes: [UInt8]) {
             self.bytes = bytes
             head = ofBeginning(bytes)
+            let line = Array(bytes.prefix { $0 != UInt8(ascii: "\n") })
+            isTable = line.withUnsafeBufferPointer { AuditCSV(headerLine: $0) } != nil
         }
 
         /// Of a regular file.
@@ -41,9 +43,12 @@ struct LogDigest: ~Copyable {
             self.init(Array(bytes.prefix(max(got, 0))))
         }
 
+        /// Whether the last row of a table may have ended anywhere.
+        private let isTable: Bool
+
         /// Whether an earlier load may have ended behind so many bytes: whatever it read ends in one of these, or before a line end.
         func mayEnd(behind count: Int) -> Bool {
-            guard count >= 1, count < bytes.count else { return true }
+            guard !isTable, count >= 1, count < bytes.count else { return true }
             return "\n}],[\"".utf8.contains(bytes[count - 1]) || "\r\n".utf8.contains(bytes[count])
         }
     }

@@ -276,15 +276,17 @@ public final class WhittleDatabase: Sendable {
     /// - Parameters:
     ///   - maxNames: names of a verb on a resource that are kept for one user.
     ///   - mayCountTwice: whether it is added even if others have added some of it: it cannot be read again.
+    /// - Returns: `false` when others have added all of it: there is nothing to add then.
     /// - Throws: `StoreError.replaced` when a load has put another file in its place since it was opened, `overtaken` when others have
     ///   added some of the logs, or of their events, since `knownUsage` was asked for.
-    public func add(_ fold: UsageFold, maxNames: Int = 1_000, mayCountTwice: Bool = false) throws(StoreError) {
+    @discardableResult
+    public func add(_ fold: UsageFold, maxNames: Int = 1_000, mayCountTwice: Bool = false) throws(StoreError) -> Bool {
         let lock = FileLock(path)
         defer { withExtendedLifetime(lock) {} }
         if let lock, let inode, lock.inode != inode { throw .replaced(path: path) }
         let order = Promise { TextOrder(fold) }
         do {
-            let hasOthers = try queue.write { database in
+            let (isWritten, hasOthers) = try queue.write { database in
                 let view = self.view.withLock { $0 }
                 let others = try view.flatMap { try OtherUsage(database, since: $0) }
                 let writer = BulkWriter(database)
@@ -293,7 +295,7 @@ public final class WhittleDatabase: Sendable {
                 let isWritten = try UsageWriter(database, writer, dictionaries).write(
                     fold, order, maxNames: maxNames, own: added.withLock { $0 }, view: view, others: others,
                     mayCountTwice: mayCountTwice)
-                return others != nil || !isWritten
+                return (isWritten, others != nil || !isWritten)
             }
             let digests = fold.logs.flatMap { [$0.digest] + ($0.extendedDigest.map { [$0] } ?? []) }
             added.withLock { $0.formUnion(digests) }
@@ -302,6 +304,7 @@ public final class WhittleDatabase: Sendable {
                 if let window = fold.window { view?.window = window }
                 view?.hasOthers = hasOthers
             }
+            return isWritten
         } catch {
             throw Self.wrap(error, path: path)
         }

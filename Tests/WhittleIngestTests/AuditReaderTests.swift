@@ -692,4 +692,55 @@ struct AuditReaderTests {
         let counted = try grow([header + rows[0], header + rows.joined()])
         #expect(counted.requests == 3 && counted.rejected == 0)
     }
+
+    @Test(
+        "a log that is handed out in parts, with half a line or blank lines behind the last, is known to who has read it",
+        arguments: ["", "\n\n"])
+    func halfLineBehindPart(_ blank: String) throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        // Without audit IDs nothing else tells that an event was read.
+        func event(_ number: Int) -> String { Self.event(number).replacing("\"auditID\":\"id-\(number)\",", with: "") }
+        let whole = (0..<4_000).map { event($0) + "\n" }.joined() + blank
+        var options = AuditLogReader.Options()
+        options.partSize = whole.utf8.count - 2_000
+        let reader = AuditLogReader(options: options)
+        var requests: [Int] = []
+        for text in [whole + event(4_000).prefix(12), whole + event(4_000) + "\n"] {
+            requests.append(try reader.read(try folder.write(text, to: "a.log")) { _ in }.log.requests)
+        }
+        #expect(requests == [4_000, 1])
+    }
+
+    @Test("what waits at the end is read once: a record with blank lines in a cell, and what stands before an event")
+    func waitingEnds() throws {
+        func event(_ number: Int) -> String { Self.event(number).replacing("\"auditID\":\"id-\(number)\",", with: "") }
+        let header = "requestURI,verb,stage,user.username,responseStatus.code,userAgent,requestReceivedTimestamp\n"
+        let rows = (0..<4).map { "/api/v1/pods,list,ResponseComplete,u\($0),200,\"a\n\n\r\n\nb\",2026-03-01T10:00:00Z\n" }
+        let table = header + rows.joined()
+        let lines = (0..<4).map { "2026-03-01T10:00:00.1Z stdout F \(event($0))\n" }
+        for (whole, first) in [(table, header + rows[0]), (lines.joined(), lines[0])] {
+            for more in 1...60 {
+                let counted = try grow([String(whole.prefix(first.count + more)), whole])
+                #expect(counted.requests == 4 && counted.rejected == 0, "\(more)")
+            }
+        }
+    }
+
+    @Test("a text that only begins with an object is a text; lines of the legacy format are kept with the rejects")
+    func textsAsTheyAre() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let reader = AuditLogReader()
+        var kept: [String] = []
+        reader.onReject = { text, _ in kept.append(String(decoding: text, as: UTF8.self)) }
+        let legacy = "2017-03-21T03:57:09.106841886-04:00 AUDIT: id=\"c939d2a7\" ip=\"127.0.0.1\" method=\"GET\" user=\"admin\"\n"
+        let row =
+            #"{"Stage":"ResponseComplete","RequestUri":"/version","Verb":"get","User":{"username":"u"},"UserAgent":"{} curl","#
+            + #""RequestReceivedTime":"2026-11-20T09:00:00Z"}"# + "\n"
+        _ = try reader.read(try folder.write(legacy + row, to: "a.log")) { _ in }
+        let fold = try #require(reader.take())
+        #expect(fold.facts.map { fold.key($0).userAgent } == ["{} curl"])
+        #expect(kept == [legacy])
+    }
 }
