@@ -143,8 +143,8 @@ final class AuditFolding {
         var descriptor = try opened(path)
         defer { close(descriptor) }
         var isFirst = true
-        /// Bytes at the end that were no whole line, and the place behind them.
-        var waiting: (count: Int, end: Int) = (0, 0)
+        /// Bytes at the end that were no whole line, the place behind them, and whether the log can be told from others by now.
+        var waiting = (count: 0, end: 0, isKnown: false)
         var patience = 3
         while true {
             var (held, named) = (stat(), stat())
@@ -158,10 +158,11 @@ final class AuditFolding {
                     path)
             }
             // It may be longer than before by now.
-            if isCut || waiting.end > 0 && log.extendedDigest == nil && log.byteCount + unfinished > 0 {
+            if isCut || waiting.isKnown && log.extendedDigest == nil && log.byteCount + unfinished > 0 {
                 tellLost(waiting: waiting.count, path)
             }
-            waiting = (unfinished, log.byteCount + unfinished)
+            let isKnown = log.extendedDigest != nil || log.events > 0 || log.rejected > 0 || log.skipped > 0
+            waiting = (unfinished, log.byteCount + unfinished, isKnown)
             isFirst = false
             progress.finish()
             if let fold = reader.take() {
@@ -174,7 +175,7 @@ final class AuditFolding {
                 if unfinished > 0 {
                     tell("the last \(unfinished) bytes before it was replaced are no whole line", path)
                 }
-                (waiting, patience) = ((0, 0), 3)
+                (waiting, patience) = ((0, 0, false), 3)
                 let next = open(path, O_RDONLY | O_CLOEXEC)
                 if next >= 0 {
                     close(descriptor)
