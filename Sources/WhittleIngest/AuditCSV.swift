@@ -73,7 +73,7 @@ struct AuditCSV {
         guard row.contains(where: { $0 > 0x20 }) else { return AuditEnvelope.Records() }
         let bad = AuditEnvelope.Records(unknown: 1)
         guard firstInvalidUTF8(in: row) == nil, let cells = Self.cells(of: row, delimiter), cells.count == columns.count else { return bad }
-        // No escape of JSON that a long cell needs is longer than twice what stands for it in the cell, or it is rare.
+        // Most escapes are at most twice as long as what they stand for; memory that is not used costs nothing.
         var object: [UInt8] = []
         object.reserveCapacity(row.count * 2 + AuditEnvelope.padding)
         // That there is a column for who was impersonated tells something, too.
