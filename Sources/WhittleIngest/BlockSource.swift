@@ -77,7 +77,9 @@ final class BlockSource {
         of candidates: [KnownLogs.Group], _ beginning: LogDigest.Beginning, limit: Int, digests: (Int) -> [String]
     ) -> (log: KnownLog, count: Int)? {
         candidates.compactMap { group in
-            for count in group.counts.reversed() where count <= limit && beginning.mayEnd(behind: count) {
+            let counts = group.counts.prefix { $0 <= limit }
+            // Of very many only those that are likely.
+            for count in counts.reversed() where counts.count <= 64 || beginning.mayEnd(behind: count) {
                 if let log = group.log(ofBytes: count, digests(count)) { return (log, count) }
             }
             return nil
