@@ -112,17 +112,23 @@ struct AuditCSV {
 
         private static let escapes: [UInt8: UInt8] = [0x0A: UInt8(ascii: "n"), 0x0D: UInt8(ascii: "r"), 0x09: UInt8(ascii: "t")]
 
-        /// Appends the cell as a JSON string. Nothing is copied twice: it may be as long as a line may be.
+        /// Appends the cell as a JSON string. Nothing is copied twice: it may be as long as a line may be. Control characters would
+        /// take up to six times their space; JSON has them between its tokens only, so in a long cell one stands for all of a run.
         func appendJSON(in row: UnsafeBufferPointer<UInt8>, to object: inout [UInt8]) {
             let (quote, backslash) = (UInt8(ascii: "\""), UInt8(ascii: "\\"))
             object.append(quote)
             var position = range.lowerBound
+            let isLong = range.count > AuditEvent.memberLimit
             while position < range.upperBound {
                 let byte = row[position]
                 if byte == quote || byte == backslash {
                     object.append(backslash)
                     object.append(byte)
                     position += isQuoted && byte == quote ? 2 : 1
+                } else if byte < 0x20, isLong {
+                    let end = row[position..<range.upperBound].firstIndex { $0 >= 0x20 } ?? range.upperBound
+                    object += row[position..<end].contains(0x0A) ? "\\n".utf8 : " ".utf8
+                    position = end
                 } else if let letter = Self.escapes[byte] {
                     object.append(backslash)
                     object.append(letter)

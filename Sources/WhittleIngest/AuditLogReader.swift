@@ -164,7 +164,9 @@ public final class AuditLogReader {
             }
             if isAtPartEnd, session.isIdle {
                 collect(source, session)
-                logs.append(source.endPart(unfinished: 0))
+                var part = source.endPart(unfinished: 0)
+                part.isEnded = false
+                logs.append(part)
                 if let fold = take() { try commit(fold) }
             }
             report(source)
@@ -192,7 +194,8 @@ public final class AuditLogReader {
 
     /// Remembers what was read of the log.
     private func keep(_ source: BlockSource, _ unfinished: Int, isFollowed: Bool) {
-        let log = source.endPart(unfinished: unfinished)
+        var log = source.endPart(unfinished: unfinished)
+        log.isEnded = !isFollowed
         // Earlier parts may have been handed out, and nothing may have come behind them.
         guard source.hasHadNews else { return }
         if log.digest != log.extendedDigest { logs.append(log) }

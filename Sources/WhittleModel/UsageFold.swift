@@ -14,6 +14,8 @@ public struct UsageFold: Sendable {
         public var head = ""
         /// The digest of the part that an earlier load read; `nil` = none did.
         public var extendedDigest: String?
+        /// Whether it ended behind these bytes, so that others may hold it as it was then.
+        public var isEnded = true
         /// Microseconds; `nil` no event.
         public var firstEvent: Int64?
         /// Microseconds; `nil` no event.

@@ -6,6 +6,8 @@ import WhittleModel
 struct CheckpointWriter {
     /// Minutes without events that are no gap.
     private static let silence: Int64 = 10
+    /// States of a log that are remembered beside the latest.
+    private static let earlierStates = 64
     private let database: Database
 
     init(_ database: Database) { self.database = database }
@@ -18,6 +20,7 @@ struct CheckpointWriter {
             let known = try GRDB.Row.fetchOne(database, sql: "SELECT * FROM checkpoint WHERE sha256 = ?", arguments: [earlier])
         {
             try row.extend(known)
+            try remember(row.id)
             try database.execute(sql: "DELETE FROM checkpoint WHERE checkpoint_id = ?", arguments: [row.id])
         } else if log.events == 0, log.rejected == 0, log.skipped == 0 {
             return
@@ -26,13 +29,27 @@ struct CheckpointWriter {
         }
         try database.execute(
             sql:
-                "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
+                "INSERT INTO checkpoint VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
             arguments: [
                 row.id, log.path, log.byteCount, log.digest, row.firstEvent, row.lastEvent, row.counts[0], row.counts[1], row.counts[2],
                 row.counts[3], row.counts[4], row.counts[5], Self.json(row.envelopes), log.lineCount, row.counts[6], Self.json(row.rejects),
                 Self.json(row.levels), Self.json(row.stages), Self.json(row.decisions), Self.json(row.spans),
-                log.head, row.counts[7],
+                log.head, row.counts[7], log.isEnded,
             ])
+    }
+
+    /// Remembers a log as it was before it grew.
+    private func remember(_ id: Int64) throws {
+        try database.execute(
+            sql: """
+                INSERT OR REPLACE INTO earlier_checkpoint
+                SELECT sha256, checkpoint_id, byte_count, line_count, head FROM checkpoint WHERE checkpoint_id = ? AND ended
+                """, arguments: [id])
+        try database.execute(
+            sql: """
+                DELETE FROM earlier_checkpoint WHERE sha256 IN (
+                  SELECT sha256 FROM earlier_checkpoint WHERE checkpoint_id = ? ORDER BY byte_count DESC LIMIT -1 OFFSET ?)
+                """, arguments: [id, Self.earlierStates])
     }
 
     private struct Row {

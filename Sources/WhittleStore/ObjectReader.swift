@@ -20,17 +20,17 @@ extension WhittleDatabase {
                 sql: """
                     SELECT w.verbs, w.api_groups, w.resources, w.resource_names, w.urls, f.path, w.line, w.column FROM rule AS w
                     LEFT JOIN source AS f ON f.source_id = w.source_id WHERE w.role_id = ? AND w.origin = 'stored' ORDER BY w.ordinal
-                    """, arguments: [row[9] as Int64]
+                    """, arguments: [try row.at(9) as Int64]
             ).map { row in
-                func list(_ index: Int) -> [String]? { (row[index] as String?).flatMap { strings(fromJSONArray: $0) } }
-                return WrittenRule(
+                func list(_ index: Int) throws -> [String]? { try (row.at(index) as String?).flatMap { strings(fromJSONArray: $0) } }
+                return try WrittenRule(
                     PolicyRule(verbs: list(0), apiGroups: list(1), resources: list(2), resourceNames: list(3), nonResourceURLs: list(4)),
                     location: Self.location(row, from: 5))
             }
-            return Role(
+            return try Role(
                 meta: Self.meta(
-                    namespace: row[0], name: row[1], uid: row[2], manager: row[3], at: Self.location(row, from: 4)),
-                rules: rules, aggregationSelectors: row[8] ? [] : nil, isAssumed: row[7])
+                    namespace: row.at(0), name: row.at(1), uid: row.at(2), manager: row.at(3), at: Self.location(row, from: 4)),
+                rules: rules, aggregationSelectors: row.at(8) ? [] : nil, isAssumed: row.at(7))
         }
     }
 
@@ -52,14 +52,14 @@ extension WhittleDatabase {
                 sql: """
                     SELECT s.kind, s.namespace, s.name, f.path, s.line, s.column FROM binding_subject AS s
                     LEFT JOIN source AS f ON f.source_id = s.source_id WHERE s.binding_id = ? ORDER BY s.ordinal
-                    """, arguments: [row[10] as Int64]
+                    """, arguments: [try row.at(10) as Int64]
             ).map { row in
-                WrittenSubject(Subject(kind: row[0], namespace: row[1], name: row[2]), location: Self.location(row, from: 3))
+                try WrittenSubject(Subject(kind: row.at(0), namespace: row.at(1), name: row.at(2)), location: Self.location(row, from: 3))
             }
-            return Binding(
+            return try Binding(
                 meta: Self.meta(
-                    namespace: row[0], name: row[1], uid: row[2], manager: row[3], at: Self.location(row, from: 4)),
-                roleRef: RoleRef(kind: row[8], name: row[9]), subjects: subjects, isAssumed: row[7])
+                    namespace: row.at(0), name: row.at(1), uid: row.at(2), manager: row.at(3), at: Self.location(row, from: 4)),
+                roleRef: RoleRef(kind: row.at(8), name: row.at(9)), subjects: subjects, isAssumed: row.at(7))
         }
     }
 
@@ -67,7 +67,7 @@ extension WhittleDatabase {
     public func source(path: String) throws(StoreError) -> InputSource? {
         try attempt { database in
             try Row.fetchOne(database, sql: "SELECT path, sha256, byte_count FROM source WHERE path = ?", arguments: [path])
-                .map { InputSource(path: $0[0], sha256: $0[1], byteCount: $0[2]) }
+                .map { try InputSource(path: $0.at(0), sha256: $0.at(1), byteCount: $0.at(2)) }
         }
     }
 }

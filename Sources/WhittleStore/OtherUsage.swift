@@ -14,6 +14,8 @@ public struct KnownUsage: Sendable {
 struct UsageView {
     /// Digests of the logs that were there, or that the reader has added.
     var digests: Set<String>
+    /// Those of them that had grown since they were folded.
+    var grown: Set<String> = []
     /// The latest events as the reader knew them when he added something last.
     var window: EventWindowState?
     /// Changes by others change it (`PRAGMA data_version`).

@@ -124,7 +124,7 @@ extension WhittleDatabase {
             let arguments = query.parameters.reduce(into: [String: DatabaseValue]()) { $0[$1.name] = .null }
             let rows = try Row.fetchAll(
                 database, sql: "EXPLAIN QUERY PLAN " + query.sql, arguments: StatementArguments(arguments))
-            return (rows.map { $0["detail"] }, statement.isReadonly)
+            return (try rows.map { try $0.at("detail") }, statement.isReadonly)
         }
     }
 }

@@ -7,11 +7,11 @@ extension WhittleDatabase {
     /// - Parameter onlyBootstrap: whether only bindings with the label `kubernetes.io/bootstrapping` are taken.
     public func authorizer(onlyBootstrap: Bool = false) throws(StoreError) -> Authorizer {
         try attempt { database in
-            func rule(_ row: Row, from first: Int) -> PolicyRule {
-                func list(_ offset: Int) -> [String]? {
-                    (row[first + offset] as String?).flatMap { strings(fromJSONArray: $0) }
+            func rule(_ row: Row, from first: Int) throws -> PolicyRule {
+                func list(_ offset: Int) throws -> [String]? {
+                    try (row.at(first + offset) as String?).flatMap { strings(fromJSONArray: $0) }
                 }
-                return PolicyRule(
+                return try PolicyRule(
                     verbs: list(0), apiGroups: list(1), resources: list(2), resourceNames: list(3), nonResourceURLs: list(4))
             }
             var rules: [Int64: [WrittenRule]] = [:]
@@ -23,8 +23,8 @@ extension WhittleDatabase {
                     LEFT JOIN source AS f ON f.source_id = w.source_id ORDER BY w.role_id, w.ordinal
                     """)
             while let row = try cursor.next() {
-                rules[row[0], default: []].append(
-                    WrittenRule(rule(row, from: 1), location: Self.location(row, from: 6), aggregatedFrom: row[9]))
+                try rules[row.at(0), default: []].append(
+                    WrittenRule(rule(row, from: 1), location: Self.location(row, from: 6), aggregatedFrom: row.at(9)))
             }
             let roles = try Row.fetchAll(
                 database,
@@ -33,16 +33,17 @@ extension WhittleDatabase {
                     LEFT JOIN source AS f ON f.source_id = r.source_id ORDER BY r.role_id
                     """
             ).map { row in
-                Role(
+                try Role(
                     meta: Self.meta(
-                        namespace: row[1], name: row[2], uid: row[7], labels: row[9], manager: row[8], at: Self.location(row, from: 4)),
-                    rules: rules[row[0]] ?? [], isAssumed: row[3])
+                        namespace: row.at(1), name: row.at(2), uid: row.at(7), labels: row.at(9), manager: row.at(8),
+                        at: Self.location(row, from: 4)),
+                    rules: rules[row.at(0)] ?? [], isAssumed: row.at(3))
             }
             var subjects: [Int64: [WrittenSubject]] = [:]
             for row in try Row.fetchAll(
                 database, sql: "SELECT binding_id, kind, namespace, name FROM binding_subject ORDER BY binding_id, ordinal")
             {
-                subjects[row[0], default: []].append(WrittenSubject(Subject(kind: row[1], namespace: row[2], name: row[3])))
+                try subjects[row.at(0), default: []].append(WrittenSubject(Subject(kind: row.at(1), namespace: row.at(2), name: row.at(3))))
             }
             let bindings = try Row.fetchAll(
                 database,
@@ -53,10 +54,11 @@ extension WhittleDatabase {
                     WHERE b.bootstrap OR NOT ? ORDER BY b.binding_id
                     """, arguments: [onlyBootstrap]
             ).map { row in
-                Binding(
+                try Binding(
                     meta: Self.meta(
-                        namespace: row[1], name: row[2], uid: row[9], labels: row[11], manager: row[10], at: Self.location(row, from: 6)),
-                    roleRef: RoleRef(kind: row[3], name: row[4]), subjects: subjects[row[0]] ?? [], isAssumed: row[5])
+                        namespace: row.at(1), name: row.at(2), uid: row.at(9), labels: row.at(11), manager: row.at(10),
+                        at: Self.location(row, from: 6)),
+                    roleRef: RoleRef(kind: row.at(3), name: row.at(4)), subjects: subjects[row.at(0)] ?? [], isAssumed: row.at(5))
             }
             return Authorizer(roles: roles, bindings: bindings)
         }
@@ -70,8 +72,10 @@ extension WhittleDatabase {
             location: location)
     }
 
-    static func location(_ row: Row, from first: Int) -> SourceLocation? {
-        guard let file: String = row[first], let line: Int = row[first + 1], let column: Int = row[first + 2] else { return nil }
+    static func location(_ row: Row, from first: Int) throws -> SourceLocation? {
+        guard let file: String = try row.at(first), let line: Int = try row.at(first + 1), let column: Int = try row.at(first + 2) else {
+            return nil
+        }
         return SourceLocation(file: file, line: line, column: column)
     }
 
@@ -83,7 +87,9 @@ extension WhittleDatabase {
         try attempt { database in
             // Every question asks this.
             let statement = try database.cachedStatement(sql: "SELECT kind, namespace, objects FROM completeness")
-            let entries = try Row.fetchAll(statement).map { Completeness.Entry(kind: $0[0], namespace: $0[1], objects: $0[2]) }
+            let entries = try Row.fetchAll(statement).map {
+                try Completeness.Entry(kind: $0.at(0), namespace: $0.at(1), objects: $0.at(2))
+            }
             return Completeness(
                 entries: entries.filter { $0.kind != Self.unreadableKind },
                 unreadable: entries.filter { $0.kind == Self.unreadableKind }.reduce(0) { $0 + $1.objects })
@@ -100,10 +106,10 @@ extension WhittleDatabase {
                     WHERE origin <> 'built-in' ORDER BY api_group, resource, version
                     """
             ).map { row in
-                APIResource(
-                    apiGroup: row[0], version: row[1], resource: row[2], kind: row[3], singular: row[4],
-                    shortNames: strings(fromJSONArray: row[5]) ?? [], isNamespaced: row[6],
-                    verbs: strings(fromJSONArray: row[7]) ?? [], origin: APIResource.Origin(rawValue: row[8]) ?? .discovery)
+                try APIResource(
+                    apiGroup: row.at(0), version: row.at(1), resource: row.at(2), kind: row.at(3), singular: row.at(4),
+                    shortNames: strings(fromJSONArray: row.at(5)) ?? [], isNamespaced: row.at(6),
+                    verbs: strings(fromJSONArray: row.at(7)) ?? [], origin: APIResource.Origin(rawValue: row.at(8)) ?? .discovery)
             }
         }
     }
@@ -121,7 +127,9 @@ extension WhittleDatabase {
     /// Service accounts of the input and those that something names, by namespace and name.
     public func serviceAccounts() throws(StoreError) -> [(namespace: String, name: String)] {
         try attempt { database in
-            try Row.fetchAll(database, sql: "SELECT namespace, name FROM service_account ORDER BY namespace, name").map { ($0[0], $0[1]) }
+            try Row.fetchAll(database, sql: "SELECT namespace, name FROM service_account ORDER BY namespace, name").map {
+                try ($0.at(0), $0.at(1))
+            }
         }
     }
 
@@ -165,12 +173,12 @@ extension WhittleDatabase {
                     ORDER BY diagnostic_id
                     """
             ).map { row in
-                let file: String? = row["file"]
-                let notes: String = row["notes"]
-                return Diagnostic(
-                    Diagnostic.Severity(rawValue: row["severity"]) ?? .error, id: row["id"], row["message"],
-                    at: file.map { SourceLocation(file: $0, line: row["line"] ?? 1, column: row["column"] ?? 1) },
-                    notes: strings(fromJSONArray: notes) ?? [], help: row["help"])
+                let file: String? = try row.at("file")
+                let notes: String = try row.at("notes")
+                return try Diagnostic(
+                    Diagnostic.Severity(rawValue: row.at("severity")) ?? .error, id: row.at("id"), row.at("message"),
+                    at: file.map { try SourceLocation(file: $0, line: row.at("line") ?? 1, column: row.at("column") ?? 1) },
+                    notes: strings(fromJSONArray: notes) ?? [], help: row.at("help"))
             }
         }
     }

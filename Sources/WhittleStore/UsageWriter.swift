@@ -44,7 +44,9 @@ struct UsageWriter {
             if try isKnown(log.digest) {
                 repeated += 1
                 overtaken = log.path
-            } else if let earlier = log.extendedDigest, try !own.contains(earlier) && !isKnown(earlier) {
+            } else if let earlier = log.extendedDigest, view?.grown.contains(earlier) != true,
+                try !own.contains(earlier) && !isKnown(earlier)
+            {
                 overtaken = log.path
             }
             own.insert(log.digest)
@@ -231,6 +233,7 @@ struct UsageWriter {
                 INSERT INTO names_dropped SELECT i.new_id, a.new_id FROM old.names_dropped AS u JOIN new_identity AS i ON i.old_id = u.identity_id
                   JOIN new_atom AS a ON a.old_id = u.atom_id;
                 INSERT INTO checkpoint SELECT * FROM old.checkpoint;
+                INSERT INTO earlier_checkpoint SELECT * FROM old.earlier_checkpoint;
                 INSERT INTO event_window SELECT * FROM old.event_window;
                 DROP TABLE temp.new_identity; DROP TABLE temp.new_namespace; DROP TABLE temp.new_name; DROP TABLE temp.new_atom;
                 """)

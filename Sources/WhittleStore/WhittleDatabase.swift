@@ -8,7 +8,7 @@ import WhittleQueries
 /// One cluster in one SQLite file, or in memory.
 public final class WhittleDatabase: Sendable {
     /// The schema this version reads and writes.
-    public static let schemaVersion = 4
+    public static let schemaVersion = 5
     private static let applicationID = 0x5748_4954
 
     /// The path as given; `:memory:` for a database without a file.
@@ -260,11 +260,11 @@ public final class WhittleDatabase: Sendable {
 
     private func checkCluster(_ state: ClusterState, _ options: LoadOptions) throws(StoreError) {
         let own = try attempt { database in
-            try Row.fetchOne(database, sql: "SELECT uid, name, EXISTS (SELECT 1 FROM checkpoint) FROM cluster")
+            try Row.fetchOne(database, sql: "SELECT uid, name FROM cluster WHERE EXISTS (SELECT 1 FROM checkpoint)").map {
+                (uid: try $0.at(0) as String?, name: try $0.at(1) as String?)
+            }
         }
-        guard let own, own[2] as Bool? ?? false else { return }
-        let uid: String? = own[0]
-        let name: String? = own[1]
+        guard let (uid, name) = own else { return }
         if let uid, let given = state.clusterUID, uid != given { throw .otherCluster(path: path, found: uid, given: given) }
         if let name, let given = options.clusterName, name != given { throw .otherCluster(path: path, found: name, given: given) }
     }
@@ -310,12 +310,18 @@ public final class WhittleDatabase: Sendable {
         }
     }
 
-    /// Logs that were folded, by their decompressed bytes.
+    /// Logs that were folded, also as they were before they grew, by their decompressed bytes.
     public func foldedLogs() throws(StoreError) -> [Int: Set<KnownLog>] { try attempt { try Self.foldedLogs($0) } }
 
     private static func foldedLogs(_ database: Database) throws -> [Int: Set<KnownLog>] {
-        try Row.fetchAll(database, sql: "SELECT byte_count, sha256, line_count, head FROM checkpoint")
-            .reduce(into: [:]) { try $0[$1.at(0), default: []].insert(KnownLog(digest: $1.at(1), lineCount: $1.at(2), head: $1.at(3))) }
+        try Row.fetchAll(
+            database,
+            sql: """
+                SELECT byte_count, sha256, line_count, head FROM checkpoint
+                UNION ALL SELECT byte_count, sha256, line_count, head FROM earlier_checkpoint
+                """
+        )
+        .reduce(into: [:]) { try $0[$1.at(0), default: []].insert(KnownLog(digest: $1.at(1), lineCount: $1.at(2), head: $1.at(3))) }
     }
 
     /// What was folded. What others add from now on is told from it when something is added here.
@@ -323,8 +329,9 @@ public final class WhittleDatabase: Sendable {
         try attempt { database in
             let known = KnownUsage(logs: try Self.foldedLogs(database), window: try EventWindowState.read(database))
             let digests = Set(known.logs.values.joined().map(\.digest))
+            let grown = try Set(String.fetchAll(database, sql: "SELECT sha256 FROM earlier_checkpoint"))
             let version = try UsageView.version(database)
-            view.withLock { $0 = UsageView(digests: digests, window: known.window, version: version) }
+            view.withLock { $0 = UsageView(digests: digests, grown: grown, window: known.window, version: version) }
             return known
         }
     }

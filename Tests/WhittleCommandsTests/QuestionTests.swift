@@ -326,7 +326,7 @@ struct QuestionTests {
         ] {
             #expect(whittle(arguments).code == 64, "\(arguments)")
         }
-        #expect(whittle("--version").output.contains("schema 4"))
+        #expect(whittle("--version").output.contains("schema 5"))
         #expect(whittle("--help").code == 0)
     }
 }

@@ -105,6 +105,43 @@ struct UsageTests {
         }
     }
 
+    @Test("a copy of a log from before it grew counts once, and what goes on behind it counts; 64 states of a log are remembered")
+    func earlierStates() throws {
+        let workspace = try Workspace()
+        let path = database(workspace)
+        let events = Self.events(400, seed: 1).map { $0.replacing(#/"auditID":"[^"]*",/#, with: "") }
+        func load(_ name: String, _ events: some Sequence<String>) throws {
+            #expect(whittle("usage", "load", try workspace.write(Self.text(events), to: name), "--db", path).code == 0)
+        }
+        func number(_ query: String) throws -> Int? {
+            Int(try Shell.result(of: "sqlite3 whittle.db '\(query)'", in: workspace.folder.path).output.dropLast())
+        }
+        func requests() throws -> Int? { try number("SELECT sum(count) FROM usage") }
+        let complete = { (events: ArraySlice<String>) in events.count { $0.contains("ResponseComplete") } }
+        try load("copy.log", events[..<100])
+        try load("audit.log", events[..<200])
+        let copy = workspace.file("copy.log")
+        for _ in 0..<2 {
+            #expect(whittle("usage", "load", copy, "--db", path).errors == "\(copy): nothing new\n")
+            let piped = try Shell.result(of: "gzip -c copy.log | $WHITTLE usage load - --db whittle.db", in: workspace.folder.path)
+            #expect(piped.errors == "-: nothing new\n")
+            #expect(try requests() == complete(events[..<200]))
+            // What is known of logs outlives a load of the cluster.
+            #expect(whittle("load", Fixtures.path("demo/cluster"), "-o", path).code == 0)
+        }
+        try load("branch.log", events[..<100] + events[200..<300])
+        #expect(try requests() == complete(events[..<300]))
+        for end in 310..<400 { try load("audit.log", events[..<200] + events[300..<end]) }
+        #expect(try requests() == complete(events[..<399]))
+        #expect(try number("SELECT count(*) FROM earlier_checkpoint GROUP BY checkpoint_id") == 64)
+        try load("copy.log", events[..<200] + events[300..<340])
+        #expect(try requests() == complete(events[..<399]))
+        // In a stream the ends of all states are met, one after the other.
+        _ = try workspace.write(Self.text(events[..<200] + events[300...]), to: "audit.log")
+        _ = try Shell.result(of: "gzip -c audit.log | $WHITTLE usage load - --db whittle.db", in: workspace.folder.path)
+        #expect(try requests() == complete(events[...]))
+    }
+
     @Test("names of logs cannot write on the terminal")
     func namesOnTerminal() throws {
         let workspace = try Workspace()

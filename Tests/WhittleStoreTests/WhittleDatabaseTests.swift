@@ -310,7 +310,8 @@ struct WhittleDatabaseTests {
             try DatabaseQueue(path: file).write { database in
                 try database.execute(
                     sql: """
-                        DROP TABLE event_window;
+                        DROP TABLE event_window; DROP TABLE earlier_checkpoint; DROP TABLE checkpoint;
+                        CREATE TABLE checkpoint (byte_count INTEGER, sha256 TEXT, line_count INTEGER, head TEXT) STRICT;
                         CREATE TABLE event_window (event_window_id INTEGER PRIMARY KEY CHECK (event_window_id = 1), seed INTEGER NOT NULL,
                           previous BLOB NOT NULL, current BLOB NOT NULL) STRICT;
                         PRAGMA user_version = 3

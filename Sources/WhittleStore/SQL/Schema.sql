@@ -1,11 +1,11 @@
--- Whittle database, schema 3. One file = one cluster at one moment (state) + everything seen of it (usage).
+-- Whittle database, schema 5. One file = one cluster at one moment (state) + everything seen of it (usage).
 -- SQLite >= 3.37 (STRICT). All text compares byte by byte (BINARY); nothing is folded, trimmed or normalised.
 -- Conventions: *_id integer key · time = microseconds since 1970-01-01 UTC · flag = 0 or 1 · '' = the API's empty string
 -- (core group, no name, no namespace) · NULL = absent, unknown or any, as the column says.
 -- Places: source_id, line, column = where an object is written, 1-based; NULL = not an object of the input.
 -- In tables with many rows a CHECK names at most two values after IN: for more SQLite builds a list for each row.
 PRAGMA application_id = 0x57484954;                  -- 'WHIT'
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 
 -- ───────────── about the file ─────────────
 CREATE TABLE cluster (                               -- exactly one row
@@ -389,8 +389,16 @@ CREATE TABLE checkpoint (                            -- every audit log that was
   decisions        TEXT NOT NULL DEFAULT '{}',       -- JSON object: decision annotation → count of answered events; '' = none
   spans            TEXT NOT NULL DEFAULT '[]',       -- JSON array of [from, to], minutes since 1970-01-01 UTC: no event is more than 10 minutes from the next
   head             TEXT NOT NULL DEFAULT '',         -- hex SHA-256 of the first 4 KiB, the same however long the log grows; '' = it is shorter, or not known
-  skipped          INTEGER NOT NULL DEFAULT 0        -- records of other logs, and messages that hold none
+  skipped          INTEGER NOT NULL DEFAULT 0,       -- records of other logs, and messages that hold none
+  ended            INTEGER NOT NULL DEFAULT 1        -- flag: the log ended here (0 = a part of it that was kept while more was read, or it is followed)
 ) STRICT;
+CREATE TABLE earlier_checkpoint (                    -- logs of checkpoints as an earlier load found them, so that a copy made then counts once
+  sha256           TEXT PRIMARY KEY,                 -- as in checkpoint
+  checkpoint_id    INTEGER NOT NULL REFERENCES checkpoint DEFERRABLE INITIALLY DEFERRED,  -- what it became; the longest 64 of each are kept
+  byte_count       INTEGER NOT NULL,                 -- as in checkpoint
+  line_count       INTEGER NOT NULL,                 -- as in checkpoint
+  head             TEXT NOT NULL                     -- as in checkpoint
+) STRICT, WITHOUT ROWID;
 CREATE TABLE names_dropped (                         -- verbs on resources that a user used with so many names that none is kept
   identity_id      INTEGER NOT NULL REFERENCES identity,    -- whose usage and implied needs have no names
   atom_id          INTEGER NOT NULL REFERENCES atom,        -- for this verb and resource
