@@ -95,6 +95,11 @@ struct AuditCSV {
         return AuditEnvelope.records(inText: consume object, as: format) ?? bad
     }
 
+    /// Whether the first of several cells, which is not quoted, is no JSON: that has quotes, and a cell with quotes is quoted.
+    func isRow(_ line: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        line.first { $0 == delimiter || $0 == UInt8(ascii: "\"") } == delimiter && columns.count > 1
+    }
+
     /// Whether a record ends with this line: quotes are balanced.
     static func isComplete(_ row: UnsafeBufferPointer<UInt8>) -> Bool {
         row.reduce(into: 0) { count, byte in if byte == UInt8(ascii: "\"") { count &+= 1 } } & 1 == 0

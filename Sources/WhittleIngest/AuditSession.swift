@@ -184,7 +184,7 @@ final class AuditSession {
             if !"{[".utf8.contains(first) || !",[".utf8.contains(before) || !nesting.isInArray { giveUp() }
         }
         if case .idle = state, texts.isInTable, let first = bytes.firstIndex(where: { $0 > 0x20 }), "{[".utf8.contains(bytes[first]),
-            !isCell(at: first, in: bytes)
+            !texts.isRow(bytes[first...]), !isCell(at: first, in: bytes)
         {
             texts.endTable()
         }

@@ -34,6 +34,9 @@ struct AuditTextReader {
         return true
     }
 
+    /// Whether a line that begins like JSON is a row all the same.
+    func isRow(_ line: Slice<UnsafeBufferPointer<UInt8>>) -> Bool { table?.isRow(line) ?? false }
+
     /// What follows is no row, unless a record is not at its end.
     mutating func endTable() {
         if row.isEmpty { table = nil }

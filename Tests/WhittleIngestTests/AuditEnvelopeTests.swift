@@ -846,6 +846,26 @@ struct AuditEnvelopeTests {
         #expect(log.requests == 5 && log.rejects.isEmpty)
     }
 
+    @Test("a row whose first cell begins with a bracket is a row", arguments: [",", ";", "\t"])
+    func bracketRows(_ delimiter: String) throws {
+        let rows = ["{{[z", "[", "{}", "[1", "{", "[]"].enumerated().map { id, cell in
+            cell + delimiter + "\"" + Self.event.replacing("\"a1\"", with: "\"a\(id)\"").replacing("\"", with: "\"\"") + "\""
+        }
+        let log = try fold((["a\(delimiter)message"] + rows).joined(separator: "\n") + "\n").logs[0]
+        #expect(log.requests == rows.count && log.rejects.isEmpty)
+    }
+
+    @Test("a cell of more than 1 MiB is read as a short one, whatever stands between its tokens", arguments: [10, 1 << 21])
+    func longCell(_ size: Int) throws {
+        let padding = String(repeating: "\t\n\r ", count: size / 4)
+        let body = "\"requestObject\":{\"a\":[\(String(repeating: "1,\n", count: size / 6))1]},\"stage\""
+        let event = Self.event.replacing("\"stage\"", with: body).replacing(",\"verb\"", with: ",\(padding)\"verb\"")
+        for text in [event, Self.event.replacing("\"a1\"", with: "\"a2\"") + "\n" + event] {
+            let log = try fold("a,message\n1,\"\(text.replacing("\"", with: "\"\""))\"\n").logs[0]
+            #expect(log.requests == text.matches(of: #/"auditID"/#).count && log.rejects.isEmpty)
+        }
+    }
+
     @Test("CSV: one column with events, and the tables of AKS")
     func csv() throws {
         func cell(_ text: String) -> String { "\"" + text.replacing("\"", with: "\"\"") + "\"" }
