@@ -74,13 +74,21 @@ struct UsageListCommand: ParsableCommand {
         }
         let list = UsageList(usage)
         if output == .jsonl {
-            console.output(list.documents.map { $0.line + "\n" }.joined())
+            var lines = ""
+            for document in list.documents {
+                lines += document.line + "\n"
+                if lines.utf8.count > 1 << 16 {
+                    console.output(lines)
+                    lines = ""
+                }
+            }
+            console.output(lines)
         } else {
             console.output(
                 Output.render(
-                    list.table, .array(list.documents), as: OutputFormat(rawValue: output.rawValue) ?? .table, hasHeader: !noHeaders,
+                    list.table, .array(Array(list.documents)), as: OutputFormat(rawValue: output.rawValue) ?? .table, hasHeader: !noHeaders,
                     isColoured: console.isColoured))
         }
-        if list.documents.isEmpty { throw CommandFailure("no usage of it was seen", code: .no) }
+        if list.isEmpty { throw CommandFailure("no usage of it was seen", code: .no) }
     }
 }

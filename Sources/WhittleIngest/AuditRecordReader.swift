@@ -218,10 +218,13 @@ final class AuditRecordReader {
                 rejectRecord("no-time", "the event has no time", line, text)
                 continue
             }
+            guard let stage = AuditTally.place(ofStage: event.stage) else {
+                rejectRecord("unknown-stage", "the event is of a stage that Kubernetes does not know", line, text)
+                continue
+            }
             if !envelope.isEmpty { envelopes[envelope, default: 0] += 1 }
             let isNew = isChecked || window.insert(eventParts.hash(of: event))
-            tally.add(
-                stage: AuditTally.place(ofStage: event.stage), level: AuditTally.place(ofLevel: event.level), at: time, isRepeated: !isNew)
+            tally.add(stage: stage, level: AuditTally.place(ofLevel: event.level), at: time, isRepeated: !isNew)
             guard isNew else { continue }
             let phase = AuditPhase(stage: event.stage)
             // Before authorization nothing is decided (semantics AUD-2).

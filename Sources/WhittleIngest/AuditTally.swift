@@ -2,7 +2,7 @@ import WhittleModel
 
 /// Counts of the events of one log, whatever they prove.
 struct AuditTally {
-    private static let stages = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic", ""]
+    private static let stages = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"]
     private static let levels = ["Metadata", "Request", "RequestResponse", "None", ""]
     private static let decisions = ["allow", "forbid", ""]
     /// Places of the two answers that an authorizer gives.
@@ -16,7 +16,7 @@ struct AuditTally {
     private var repeated = 0
     private var first = Int64.max
     private var last = Int64.min
-    private var byStage: ContiguousArray<Int> = [0, 0, 0, 0, 0]
+    private var byStage: ContiguousArray<Int> = [0, 0, 0, 0]
     private var byLevel: ContiguousArray<Int> = [0, 0, 0, 0, 0]
     private var byDecision: ContiguousArray<Int> = [0, 0, 0]
     private var minute = Int64.min
@@ -29,6 +29,8 @@ struct AuditTally {
             : stage.isText("RequestReceived") ? 0 : stage.isText("ResponseStarted") ? 1 : stage.isText("Panic") ? 3 : nil
     }
 
+    static func place(ofStage stage: String) -> Int? { stages.firstIndex(of: stage) }
+
     /// `nil` for a level that Kubernetes does not know.
     static func place(ofLevel level: ByteSlice?) -> Int? {
         guard let level else { return 4 }
@@ -39,7 +41,6 @@ struct AuditTally {
 
     static func stage(at place: Int) -> String { stages[place] }
     static func place(ofDecision decision: String?) -> Int { decision == "allow" ? allow : decision == "forbid" ? forbid : 2 }
-    static func place(ofStage stage: String) -> Int { stages.firstIndex(of: stage) ?? 4 }
     static func place(ofLevel level: String) -> Int { levels.firstIndex(of: level) ?? 4 }
 
     /// Counts an event; `isRepeated` for one that was read before.

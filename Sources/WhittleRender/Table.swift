@@ -86,20 +86,28 @@ public enum OutputFormat: String, CaseIterable, Sendable {
 
 /// The only switch over output formats.
 public enum Output {
-    /// Writes an answer that is both a table and a document.
+    /// Writes an answer that is both a table and a document; only the one that is needed is made.
     public static func render(
-        _ table: Table, _ document: JSONValue, as format: OutputFormat, hasHeader: Bool = true, isColoured: Bool = false
+        _ table: @autoclosure () throws -> Table, _ document: @autoclosure () throws -> JSONValue, as format: OutputFormat,
+        hasHeader: Bool = true,
+        isColoured: Bool = false
     )
-        -> String
+        rethrows -> String
     {
         switch format {
-        case .table, .wide:
-            table.rows.isEmpty ? "" : table.aligned(isWide: format == .wide, hasHeader: hasHeader, isColoured: isColoured)
-        case .json: document.indented
-        case .yaml: document.yaml
-        case .csv: table.csv(hasHeader: hasHeader)
-        case .markdown: table.markdown
+        case .table, .wide: try table().alignedIfAny(isWide: format == .wide, hasHeader: hasHeader, isColoured: isColoured)
+        case .json: try document().indented
+        case .yaml: try document().yaml
+        case .csv: try table().csv(hasHeader: hasHeader)
+        case .markdown: try table().markdown
         }
+    }
+}
+
+extension Table {
+    /// Aligned columns; nothing when there is no row.
+    fileprivate func alignedIfAny(isWide: Bool, hasHeader: Bool, isColoured: Bool) -> String {
+        rows.isEmpty ? "" : aligned(isWide: isWide, hasHeader: hasHeader, isColoured: isColoured)
     }
 }
 

@@ -3,28 +3,36 @@ import WhittleStore
 
 /// Rows of a usage query for people and programs.
 public struct UsageList: Sendable {
-    /// One object per row; what does not apply is left out.
-    public var documents: [JSONValue]
-    /// The same as cells.
-    public var table: Table
+    private let names: [String]
+    private let rows: [[SQLValue]]
 
     private static let wide: Set<String> = ["by", "firstSeen", "pods", "namesDropped"]
 
     /// Reads the result of `usage` or of one of its splits.
     public init(_ result: QueryResult) {
-        let names = result.columns.map(Self.camelCase)
-        documents = result.rows.map { row in
+        names = result.columns.map(Self.camelCase)
+        rows = result.rows
+    }
+
+    /// Whether there is no row.
+    public var isEmpty: Bool { rows.isEmpty }
+
+    /// One object per row; what does not apply is left out.
+    public var documents: some Sequence<JSONValue> {
+        rows.lazy.map { row in
             .object(
                 zip(names, row).compactMap { name, value in
                     Self.value(name, value).map { JSONValue.Member(key: name, value: $0) }
                 })
         }
-        table = Table(
+    }
+
+    /// The same as cells.
+    public var table: Table {
+        Table(
             columns: names,
-            rows: documents.map { document in
-                guard case .object(let members) = document else { return [] }
-                return names.map { name in members.first { $0.key == name }.map { Self.cell($0.value) } ?? "" }
-            }, wideColumns: Self.wide)
+            rows: rows.map { row in zip(names, row).map { name, value in Self.value(name, value).map(Self.cell) ?? "" } },
+            wideColumns: Self.wide)
     }
 
     private static func camelCase(_ column: String) -> String {

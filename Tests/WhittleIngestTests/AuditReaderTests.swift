@@ -422,6 +422,17 @@ struct AuditReaderTests {
         #expect(log.rejects == ["no-time": 4] && log.requests == 3)
     }
 
+    @Test("an event of a stage that Kubernetes does not know is rejected", arguments: ["Foo", "", "responsecomplete"])
+    func unknownStages(_ stage: String) throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let bad = Self.event(1).replacing("ResponseComplete", with: stage)
+        let text = "\(bad)\n\(Self.event(2))\n{\"items\":[\(bad),\(Self.event(3))]}\n"
+        let (log, _) = try AuditLogReader().read(try folder.write(text, to: "a.log")) { _ in }
+        #expect(log.rejects == ["unknown-stage": 2])
+        #expect(log.events == 2 && log.requests == 2)
+    }
+
     @Test(
         "an event whose user or request is of another type is rejected, not guessed",
         arguments: [
