@@ -57,7 +57,8 @@ final class BulkWriter: @unchecked Sendable {
     func insert(into table: String, columns: Int) -> BulkStatement {
         let row = "(" + Array(repeating: "?", count: columns).joined(separator: ", ") + ")"
         let batch = 512 / columns
-        return add("INSERT INTO \(table) VALUES ", row: row, batch)
+        // After an error all is rolled back: `OR FAIL` spares SQLite to note how to undo the rows of one statement.
+        return add("INSERT OR FAIL INTO \(table) VALUES ", row: row, batch)
     }
 
     /// Any other statement to give rows to. Of the rows of one block, those of statements made earlier are written first.
