@@ -231,6 +231,12 @@ public enum UsageExportReader {
             }
             (log.rejects, log.envelopes, log.levels) = (try counts("rejects"), try counts("envelopes"), try counts("levels"))
             (log.stages, log.decisions) = (try counts("stages"), try counts("decisions"))
+            for state in value.value("earlier").elements {
+                guard let digest = state.value("digest")?.string, !digest.isEmpty else { throw error("an earlier state has no digest") }
+                let bytes = try number(state, "byteCount")
+                guard bytes >= 0 else { throw error("`byteCount` is no count of bytes") }
+                log.earlier.append(UsageFold.Log.State(digest: digest, byteCount: bytes, lineCount: try count(state, "lineCount")))
+            }
             for span in value.value("spans").elements {
                 let ends = span.elements.compactMap(\.integer)
                 // A span of more than a century is none.

@@ -16,6 +16,8 @@ public struct UsageFold: Sendable {
         public var extendedDigest: String?
         /// Whether it ended behind these bytes, so that others may hold it as it was then.
         public var isEnded = true
+        /// What it was when earlier loads had read it; told by databases and exports only.
+        public var earlier: [State] = []
         /// Microseconds; `nil` no event.
         public var firstEvent: Int64?
         /// Microseconds; `nil` no event.
@@ -77,6 +79,23 @@ public struct UsageFold: Sendable {
 
         /// Creates a description of a log that nothing was read of.
         public init(path: String) { self.path = path }
+
+        /// What a log was before it grew.
+        public struct State: Hashable, Sendable {
+            /// What tells its bytes from others.
+            public var digest: String
+            /// Decompressed bytes.
+            public var byteCount: Int
+            /// Line feeds.
+            public var lineCount: Int
+
+            /// Creates a state.
+            public init(digest: String, byteCount: Int, lineCount: Int) {
+                self.digest = digest
+                self.byteCount = byteCount
+                self.lineCount = lineCount
+            }
+        }
     }
 
     /// Distinct texts without NUL.

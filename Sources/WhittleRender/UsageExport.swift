@@ -76,6 +76,12 @@ public enum UsageExport {
         object(texts([("user", flag.user), ("flag", flag.flag)]) + totals(count))
     }
 
+    private static func state(_ state: UsageFold.Log.State) -> String {
+        object([
+            ("digest", jsonQuoted(state.digest)), ("byteCount", String(state.byteCount)), ("lineCount", String(state.lineCount)),
+        ])
+    }
+
     private static func log(_ log: UsageFold.Log) -> String {
         var spans: [(Int64, Int64)] = []
         for minute in log.minutes.sorted() {
@@ -90,6 +96,8 @@ public enum UsageExport {
                 ("envelopes", object(log.envelopes)), ("levels", object(log.levels)), ("stages", object(log.stages)),
                 ("decisions", object(log.decisions)),
                 ("spans", "[" + spans.map { "[\($0.0),\($0.1)]" }.joined(separator: ",") + "]"),
-            ] + [("firstEvent", log.firstEvent), ("lastEvent", log.lastEvent)].compactMap { name, time in time.map { (name, String($0)) } })
+            ] + (log.earlier.isEmpty ? [] : [("earlier", "[" + log.earlier.map(state).joined(separator: ",") + "]")])
+                + [("firstEvent", log.firstEvent), ("lastEvent", log.lastEvent)].compactMap { name, time in time.map { (name, String($0)) }
+                })
     }
 }

@@ -36,6 +36,7 @@ struct CheckpointWriter {
                 Self.json(row.levels), Self.json(row.stages), Self.json(row.decisions), Self.json(row.spans),
                 log.head, row.counts[7], log.isEnded,
             ])
+        try remember(log.earlier, of: log)
     }
 
     /// Remembers a log as it was before it grew.
@@ -45,6 +46,23 @@ struct CheckpointWriter {
                 INSERT OR REPLACE INTO earlier_checkpoint
                 SELECT sha256, checkpoint_id, byte_count, line_count, head FROM checkpoint WHERE checkpoint_id = ? AND ended
                 """, arguments: [id])
+        try forgetShortest(id)
+    }
+
+    /// Remembers what others remember of a log.
+    private func remember(_ states: [UsageFold.Log.State], of log: UsageFold.Log) throws {
+        guard !states.isEmpty,
+            let id = try Int64.fetchOne(database, sql: "SELECT checkpoint_id FROM checkpoint WHERE sha256 = ?", arguments: [log.digest])
+        else { return }
+        for state in states {
+            try database.execute(
+                sql: "INSERT OR IGNORE INTO earlier_checkpoint VALUES (?, ?, ?, ?, ?)",
+                arguments: [state.digest, id, state.byteCount, state.lineCount, log.head])
+        }
+        try forgetShortest(id)
+    }
+
+    private func forgetShortest(_ id: Int64) throws {
         try database.execute(
             sql: """
                 DELETE FROM earlier_checkpoint WHERE sha256 IN (

@@ -33,8 +33,17 @@ private struct UsageReader {
     mutating func read(_ database: Database) throws {
         try readDays(database, of: try readFacts(database))
         try readOthers(database)
+        var earlier: [Int64: [UsageFold.Log.State]] = [:]
+        for row in try Row.fetchAll(
+            database, sql: "SELECT checkpoint_id, sha256, byte_count, line_count FROM earlier_checkpoint ORDER BY byte_count, sha256")
+        {
+            try earlier[row.at(0), default: []].append(
+                UsageFold.Log.State(digest: row.at(1), byteCount: row.at(2), lineCount: row.at(3)))
+        }
         for row in try Row.fetchAll(database, sql: "SELECT * FROM checkpoint ORDER BY checkpoint_id") {
-            fold.logs.append(try Self.log(row))
+            var log = try Self.log(row)
+            log.earlier = try earlier[row.at("checkpoint_id")] ?? []
+            fold.logs.append(log)
         }
     }
 

@@ -140,6 +140,11 @@ struct UsageTests {
         _ = try workspace.write(Self.text(events[..<200] + events[300...]), to: "audit.log")
         _ = try Shell.result(of: "gzip -c audit.log | $WHITTLE usage load - --db whittle.db", in: workspace.folder.path)
         #expect(try requests() == complete(events[...]))
+        // Whoever merges an export knows them, too.
+        let (merged, export) = (database(workspace, "merged.db"), workspace.file("export.ndjson"))
+        #expect(whittle("usage", "export", "--db", path, "-o", export).code == 0)
+        #expect(whittle("usage", "merge", export, "--db", merged).code == 0)
+        #expect(whittle("usage", "load", workspace.file("copy.log"), "--db", merged).errors == "\(copy): nothing new\n")
     }
 
     @Test("names of logs cannot write on the terminal")
