@@ -89,11 +89,8 @@ public enum Output {
     /// Writes an answer that is both a table and a document; only the one that is needed is made.
     public static func render(
         _ table: @autoclosure () throws -> Table, _ document: @autoclosure () throws -> JSONValue, as format: OutputFormat,
-        hasHeader: Bool = true,
-        isColoured: Bool = false
-    )
-        rethrows -> String
-    {
+        hasHeader: Bool = true, isColoured: Bool = false
+    ) rethrows -> String {
         switch format {
         case .table, .wide: try table().alignedIfAny(isWide: format == .wide, hasHeader: hasHeader, isColoured: isColoured)
         case .json: try document().indented

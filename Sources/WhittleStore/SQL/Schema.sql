@@ -394,7 +394,7 @@ CREATE TABLE checkpoint (                            -- every audit log that was
 ) STRICT;
 CREATE TABLE earlier_checkpoint (                    -- logs of checkpoints as an earlier load found them, so that a copy made then counts once
   sha256           TEXT PRIMARY KEY,                 -- as in checkpoint
-  checkpoint_id    INTEGER NOT NULL REFERENCES checkpoint DEFERRABLE INITIALLY DEFERRED,  -- what it became; the longest 64 of each are kept
+  checkpoint_id    INTEGER NOT NULL,                 -- of what it became, unless that is gone; the longest 64 of each are kept
   byte_count       INTEGER NOT NULL,                 -- as in checkpoint
   line_count       INTEGER NOT NULL,                 -- as in checkpoint
   head             TEXT NOT NULL                     -- as in checkpoint

@@ -2,7 +2,7 @@
 ALTER TABLE checkpoint ADD COLUMN ended INTEGER NOT NULL DEFAULT 1;
 CREATE TABLE earlier_checkpoint (
   sha256           TEXT PRIMARY KEY,
-  checkpoint_id    INTEGER NOT NULL REFERENCES checkpoint DEFERRABLE INITIALLY DEFERRED,
+  checkpoint_id    INTEGER NOT NULL,
   byte_count       INTEGER NOT NULL,
   line_count       INTEGER NOT NULL,
   head             TEXT NOT NULL
