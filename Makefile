@@ -21,7 +21,7 @@ setup:
 
 # Static: the run time and Foundation take half of the start of a process otherwise. What Foundation calls is no matter of ours.
 build: setup
-	@swift build -c release --product whittle --static-swift-stdlib --quiet 2>&1 | { grep -v "use of .mktemp. is dangerous" || true; }
+	@swift build -c release --product whittle --static-swift-stdlib --quiet 2>&1 | { grep -v "use of .mktemp. is dangerous" >&2 || true; }
 
 demo: build
 	@Fixtures/demo/demo.sh
