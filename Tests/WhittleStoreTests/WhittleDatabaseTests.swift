@@ -342,6 +342,24 @@ struct WhittleDatabaseTests {
         }
     }
 
+    @Test("a value that is missing in a damaged file is told, and ends no process", arguments: ["role", "binding"])
+    func damagedState(_ table: String) throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("damaged.db")
+        try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
+        try DatabaseQueue(path: file).writeWithoutTransaction { database in
+            try database.execute(
+                sql: """
+                    PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '') WHERE name = '\(table)'
+                    """)
+        }
+        try DatabaseQueue(path: file).write { try $0.execute(sql: "UPDATE \(table) SET name = NULL") }
+        #expect(throws: StoreError.cannotOpen(path: file, reason: "the file is damaged; load the input again")) {
+            try WhittleDatabase.open(file).authorizer()
+        }
+    }
+
     @Test("rules and atoms are both kept, the empty string apart from NULL")
     func rulesAreKept() throws {
         let folder = try Fixtures.TemporaryFolder()
