@@ -84,7 +84,7 @@ struct DocumentationTests {
                 text += "\n### \(table.output.1)\n\n"
                 if let meaning = table.output.2 { text += "\(meaning.prefix(1).uppercased())\(meaning.dropFirst()).\n\n" }
                 text += "| column | type | |\n|---|---|---|\n"
-            } else if let column = line.firstMatch(of: #/^  ([a-z_]+) +([A-Z]+)( NOT NULL| PRIMARY KEY)?.*?-- (.*)/#) {
+            } else if let column = line.firstMatch(of: #/^  ([a-z0-9_]+) +([A-Z]+)( NOT NULL| PRIMARY KEY)?.*?-- (.*)/#) {
                 let isNullable = column.output.3 == nil
                 text +=
                     "| `\(column.output.1)` | \(column.output.2.lowercased())\(isNullable ? "?" : "") | \(cell(String(column.output.4))) |\n"
