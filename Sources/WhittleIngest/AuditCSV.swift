@@ -3,8 +3,17 @@ import WhittleModel
 /// An export of audit logs as CSV (RFC 4180): the tables of AKS, one column that holds the events as text, or one for each member of an
 /// event, as Kibana writes it.
 struct AuditCSV {
-    /// Columns by their place; `""` is one that tells nothing.
-    private let columns: [String]
+    private struct Column {
+        /// The name as the key of a JSON object; empty for a column that tells nothing.
+        var key: [UInt8]
+        var isTime: Bool
+        /// Whether it is written as a list, or as its values with commas.
+        var isList: Bool
+        /// Whether it tells something though nothing stands there.
+        var countsEmpty: Bool
+    }
+
+    private let columns: [Column]
     /// Whether the columns are the members of events.
     private let isFlat: Bool
     private let delimiter: UInt8
@@ -39,11 +48,14 @@ struct AuditCSV {
             guard isTable || prefix != nil || names.contains(where: { Self.texts.contains($0) }) else { continue }
             let wanted = isTable ? Self.fields.union(Self.categories) : Self.texts.union(Self.categories)
             columns = names.map { name in
-                if let prefix {
-                    name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : ""
-                } else {
-                    wanted.contains(name) ? name : ""
-                }
+                let isTold = prefix.map(name.hasPrefix) ?? wanted.contains(name)
+                let name = name.dropFirst(prefix?.count ?? 0)
+                return Column(
+                    key: isTold && !name.isEmpty ? Array("\(jsonQuoted(String(name))):".utf8) : [],
+                    isTime: prefix == nil ? Self.times.contains(String(name)) : name.hasSuffix("Timestamp"),
+                    isList: prefix != nil && (name == "sourceIPs" || name.hasSuffix(".groups")),
+                    // That there is a column for who was impersonated.
+                    countsEmpty: name == "ImpersonatedUser")
             }
             isFlat = prefix != nil
             self.delimiter = delimiter
@@ -68,31 +80,33 @@ struct AuditCSV {
 
     /// What one record holds; a blank line holds nothing, and a record that is no event, or is cut, one unknown.
     ///
-    /// - Parameter row: with or without its line end, complete in the sense of `isComplete`.
-    func records(row: UnsafeBufferPointer<UInt8>, as format: String? = nil) -> AuditEnvelope.Records {
+    /// - Parameters:
+    ///   - row: with or without its line end, complete in the sense of `isComplete`.
+    ///   - taker: see `AuditEnvelope.records`.
+    func records(
+        row: UnsafeBufferPointer<UInt8>, as format: String? = nil, taker: AuditEnvelope.Taker? = nil
+    ) -> AuditEnvelope.Records {
         guard row.contains(where: { $0 > 0x20 }) else { return AuditEnvelope.Records() }
         let bad = AuditEnvelope.Records(unknown: 1)
         guard firstInvalidUTF8(in: row) == nil, let cells = Self.cells(of: row, delimiter), cells.count == columns.count else { return bad }
         // Most escapes are at most twice as long as what they stand for; memory that is not used costs nothing.
         var object: [UInt8] = []
         object.reserveCapacity(row.count * 2 + AuditEnvelope.padding)
-        // That there is a column for who was impersonated tells something, too.
-        for (column, cell) in zip(columns, cells) where !column.isEmpty && (!cell.range.isEmpty || column == "ImpersonatedUser") {
-            let isTime = isFlat ? column.hasSuffix("Timestamp") : Self.times.contains(column)
-            let isList = isFlat && (column == "sourceIPs" || column.hasSuffix(".groups"))
+        for (column, cell) in zip(columns, cells) where !column.key.isEmpty && (!cell.range.isEmpty || column.countsEmpty) {
             // Kibana's word for nothing.
             if isFlat, cell.range.count == 1, row[cell.range.lowerBound] == UInt8(ascii: "-") { continue }
-            object += "\(object.isEmpty ? "{" : ",")\(jsonQuoted(column)):".utf8
-            if isTime {
+            object.append(object.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
+            object += column.key
+            if column.isTime {
                 object += jsonQuoted(Self.time(cell.text(in: row))).utf8
-            } else if isList {
+            } else if column.isList {
                 object += Self.list(cell.text(in: row)).utf8
             } else {
                 cell.appendJSON(in: row, to: &object)
             }
         }
         object += object.isEmpty ? "{}".utf8 : "}".utf8
-        return AuditEnvelope.records(inText: consume object, as: format) ?? bad
+        return AuditEnvelope.records(inText: consume object, as: format, taker: taker) ?? bad
     }
 
     /// Whether the first of several cells, which is not quoted, is no JSON: that has quotes, and a cell with quotes is quoted.
@@ -142,9 +156,9 @@ struct AuditCSV {
                     object += "\\u00\(hex([byte]))".utf8
                     position += 1
                 } else {
-                    let end =
-                        row[position..<range.upperBound].firstIndex { $0 < 0x20 || $0 == quote || $0 == backslash } ?? range.upperBound
-                    object += row[position..<end]
+                    var end = position + 1
+                    while end < range.upperBound, row[end] >= 0x20, row[end] != quote, row[end] != backslash { end += 1 }
+                    object += UnsafeBufferPointer(rebasing: row[position..<end])
                     position = end
                 }
             }
@@ -195,6 +209,7 @@ struct AuditCSV {
 
     /// The portal writes `3/1/2026, 10:00:00.000 AM`, Kibana `Mar 1, 2026 @ 10:00:00.000`; anything else is left as it is.
     private static func time(_ text: String) -> String {
+        if text.utf8.dropFirst(10).first == UInt8(ascii: "T") { return text }
         let parts = text.split(whereSeparator: { ", @".contains($0) })
         if parts.count == 4, let month = months.firstIndex(where: { $0 == parts[0] }), let day = Int(parts[1]), (1...31).contains(day) {
             return "\(parts[2])-\(month < 9 ? "0" : "")\(month + 1)-\(day < 10 ? "0" : "")\(day)T\(parts[3])Z"

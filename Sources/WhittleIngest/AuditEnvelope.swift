@@ -105,8 +105,8 @@ package struct AuditEnvelope {
     }
 
     /// The same for the text of a value.
-    static func records(inText bytes: consuming [UInt8], as format: String? = nil) -> Records? {
-        var visitor = AuditVisitor(format: format)
+    static func records(inText bytes: consuming [UInt8], as format: String? = nil, taker: Taker? = nil) -> Records? {
+        var visitor = AuditVisitor(format: format, taker: taker)
         return visitor.visit(bytes: consume bytes, "", 0) ? visitor.records : nil
     }
 

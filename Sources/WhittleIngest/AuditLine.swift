@@ -227,11 +227,7 @@ struct AuditLine {
                 position += 1
             }
             let isPadded = position - start > 1 && start.pointee == UInt8(ascii: "0")
-            guard position > start, position < end, !isPadded else { return false }
-            switch position.pointee {
-            case UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: " "): return true
-            default: return false
-            }
+            return position > start && position < end && !isPadded && isBehindScalar(position.pointee)
         }
 
         @inline(__always)

@@ -201,7 +201,14 @@ final class AuditRecordReader {
         return .taken
     }
 
-    func judge(_ records: AuditEnvelope.Records, _ line: Int, _ text: UnsafeBufferPointer<UInt8>) {
+    /// Judges every event in a record of a table.
+    func read(row: UnsafeBufferPointer<UInt8>, of table: AuditCSV, _ line: Int) {
+        isTextKept = false
+        let records = table.records(row: row, as: format) { [self] in take($0, $1, isWrapped: true, isChecked: false) }
+        judge(records, line, row)
+    }
+
+    private func judge(_ records: AuditEnvelope.Records, _ line: Int, _ text: UnsafeBufferPointer<UInt8>) {
         skipped += records.skipped
         for _ in 0..<records.unknown { rejectRecord("not-an-event", "a record is no audit event", line, text) }
         for _ in 0..<records.cutOff { rejectRecord("cut-off", "the event in a record is cut off", line, text) }

@@ -22,23 +22,8 @@ final class AuditSession {
         case dropping
     }
 
-    /// Members that hold records, and the envelope that they tell; `""` = each record tells it.
-    private static let lists = [
-        ("", "items", "list"), ("", "events", "eks"), ("", "logEvents", "eks"), ("", "records", "aks"), ("", "entries", "loki"),
-        ("", "streams", "loki"), ("data", "result", "loki"), ("", "responses", "elastic"), ("hits", "hits", "elastic"),
-        ("", "resourceLogs", "otlp"), ("", "results", ""), ("", "data", ""),
-    ].map { (parent: $0.0, key: $0.1, envelope: $0.2) }
-    /// Members of an element that hold the records themselves; such an element is taken apart when it has not ended, or is damaged.
-    private static let innerLists = [
-        ("", "values", "loki"), ("", "scopeLogs", "otlp"), ("", "logRecords", "otlp"), ("", "records", "aks"), ("", "logEvents", "eks"),
-        ("hits", "hits", "elastic"),
-    ].map { (parent: $0.0, key: $0.1, envelope: $0.2) }
     /// Lists that may be inside each other.
     private static let outerLimit = 3
-    /// What is told of a list that is known to be of another log, or to hold nothing: what is no record in it is passed over.
-    private static let other = "other"
-    /// Bytes in which the elements of a list must begin.
-    private static let headLimit = 1 << 16
     /// Bytes of values on one line that are held until it ends.
     private static let rowLimit = 4 << 20
 
@@ -214,7 +199,9 @@ final class AuditSession {
         if isJSON, !texts.isInTable {
             nesting.advance(over: bytes)
             if endsLine, nesting.depth <= 0 || nesting.isInString { return endValue() }
-            if held.count - bytes.count < Self.headLimit, let list = listStart() { return takeElements(of: list) }
+            if nesting.tellsNewArray(), held.count - bytes.count < ListBeginning.limit, let list = listStart() {
+                return takeElements(of: list)
+            }
             if endsLine, isStrict { return endValue() }
         } else if endsLine {
             state = .idle
@@ -334,41 +321,8 @@ final class AuditSession {
     }
 
     /// Where the elements of the list begin that the value at hand is, as far as it has come.
-    private func listStart(
-        among lists: [(parent: String, key: String, envelope: String)] = AuditSession.lists
-    ) -> (offset: Int, envelope: String, depth: Int)? {
-        held.prefix(Self.headLimit).withUnsafeBufferPointer { bytes in
-            guard var json = try? JSONText(bytes) else { return nil }
-            if json.take(UInt8(ascii: "[")) {
-                let isList = json.peek() == UInt8(ascii: "{") || json.position == json.end
-                return isList ? (json.position, "", 0) : nil
-            }
-            guard json.take(UInt8(ascii: "{")) else { return nil }
-            var isOther = false
-            var parent = ""
-            while let key = try? json.scanString(), json.take(UInt8(ascii: ":")) {
-                let name = UnsafeBufferPointer(rebasing: bytes[key.start..<key.start + key.count])
-                let known = lists.first { name.elementsEqual($0.key.utf8) && $0.parent == parent }
-                if json.peek() == UInt8(ascii: "["), let known {
-                    return (json.position + 1, isOther ? Self.other : known.envelope, parent.isEmpty ? 1 : 2)
-                }
-                if parent.isEmpty, let inner = lists.first(where: { name.elementsEqual($0.parent.utf8) }), json.take(UInt8(ascii: "{")) {
-                    parent = inner.parent
-                    continue
-                }
-                let start = json.position
-                guard (try? json.skipValue()) != nil else { return nil }
-                let value = bytes[start..<json.position]
-                switch String(decoding: name, as: UTF8.self) {
-                // What a subscription sends to see whether it arrives.
-                case "messageType": isOther = isOther || value.elementsEqual("\"CONTROL_MESSAGE\"".utf8)
-                case "logStream", "logStreamName": isOther = isOther || AuditEnvelope.isOther(stream: value.dropFirst().dropLast())
-                default: break
-                }
-                guard json.take(UInt8(ascii: ",")) else { return nil }
-            }
-            return nil
-        }
+    private func listStart(among members: [ListBeginning.Member] = ListBeginning.members) -> ListBeginning? {
+        held.withUnsafeBufferPointer { ListBeginning(of: $0, among: members) }
     }
 
     // MARK: Elements
@@ -388,7 +342,7 @@ final class AuditSession {
     }
 
     /// Takes the elements of the list that the value at hand is.
-    private func takeElements(of list: (offset: Int, envelope: String, depth: Int)) {
+    private func takeElements(of list: ListBeginning) {
         var rest = Array(held[list.offset...])
         let line = heldLine + held[..<list.offset].lineFeedCount
         (held, beginning) = ([], ElementBeginning())
@@ -456,12 +410,16 @@ final class AuditSession {
             takeElement(element)
             return end - start
         }
-        var position = start
-        while position < bytes.count {
-            nesting.advance(bytes[position])
+        // A copy, so that the run time does not look at each byte whether anybody else changes it.
+        var (copy, position, hasEnded) = (nesting, start, false)
+        while position < bytes.count, !hasEnded {
+            copy.advance(bytes[position])
             if bytes[position] == UInt8(ascii: "\n") { line += 1 }
             position += 1
-            guard nesting.depth <= 0, !nesting.isInString else { continue }
+            hasEnded = copy.depth <= 0 && !copy.isInString
+        }
+        nesting = copy
+        if hasEnded {
             if isDroppingElement {
                 isDroppingElement = false
                 return position - start
@@ -474,9 +432,9 @@ final class AuditSession {
             return position - start
         }
         if isDroppingElement { return position - start }
-        let isBeginning = held.count < Self.headLimit
+        let isBeginning = held.count < ListBeginning.limit
         held += bytes[start..<position]
-        if isBeginning, enterInnerList() { return position - start }
+        if nesting.tellsNewArray(), isBeginning, enterInnerList() { return position - start }
         if held.count > lineLimit, !takeSwallowed() {
             reader.reject("too-long", "an element of a list is longer than \(lineLimit >> 20) MiB", heldLine, 1, held)
             (held, gap, isDroppingElement) = ([], 0, true)
@@ -486,7 +444,7 @@ final class AuditSession {
 
     /// Goes on with the list that the element at hand holds, if it does.
     private func enterInnerList() -> Bool {
-        guard outer.count < Self.outerLimit, held.first == UInt8(ascii: "{"), let list = listStart(among: Self.innerLists) else {
+        guard outer.count < Self.outerLimit, held.first == UInt8(ascii: "{"), let list = listStart(among: ListBeginning.innerMembers) else {
             return false
         }
         outer.append(state)
@@ -531,7 +489,7 @@ final class AuditSession {
     private func takeElement(_ element: UnsafeBufferPointer<UInt8>) {
         var envelope = "list"
         if case .list(let name, _) = state { envelope = name }
-        let isOther = envelope == Self.other
+        let isOther = envelope == ListBeginning.other
         reader.readOrSkip(isOther: isOther) {
             let line = heldLine
             if read(element, line, envelope: isOther ? "eks" : envelope) { return beginning.note(element) }

@@ -1,3 +1,4 @@
+import Foundation
 import WhittleModel
 
 /// Objects that exporters write in another shape than the API server, written anew as it does.
@@ -10,23 +11,24 @@ enum AuditShape {
     /// is none of an event.
     ///
     /// Lists of one value are that value, because Elasticsearch writes all `fields` as lists.
-    static func nested(_ value: DocumentValue) -> String? {
-        let name = Array("user.username".utf8)
-        let isName = { (key: UnsafeBufferPointer<UInt8>) in
-            key.suffix(name.count).elementsEqual(name) && (key.count == name.count || key[key.count - name.count - 1] == UInt8(ascii: "."))
-        }
-        guard value.value("user")?.kind != .object, let user = value.members.first(where: { isName($0.key.bytes) })?.key.string else {
-            return nil
-        }
-        let prefix = user.dropLast(name.count)
-        let root = Member()
+    static func nested(_ value: DocumentValue) -> [UInt8]? {
+        let name: StaticString = "user.username"
+        guard value.value("user")?.kind != .object,
+            let user = value.members.lazy.map({ ByteSlice($0.key.bytes) }).first(where: { $0.isText(name) || $0.ends(withName: name) })
+        else { return nil }
+        let prefix = ByteSlice(start: user.start, count: user.count - name.utf8CodeUnitCount)
+        var root = ObjectTree()
         for (key, member) in value.members where !member.isNull {
-            guard let key = key.string, key.hasPrefix(prefix) else { continue }
-            let path = path(key.dropFirst(prefix.count))
+            let key = ByteSlice(key.bytes)
+            guard key.count >= prefix.count, memcmp(key.start, prefix.start, prefix.count) == 0 else { continue }
+            let path = path(ByteSlice(start: key.start + prefix.count, count: key.count - prefix.count))
             if path.count <= depthLimit { root.add(path, member) }
         }
-        guard root.members["stage"] != nil else { return nil }
-        return root.json
+        guard root.hasMember("stage") else { return nil }
+        var object: [UInt8] = []
+        object.reserveCapacity(value.bytes.count + AuditEnvelope.padding)
+        root.append(to: &object)
+        return object
     }
 
     /// The object of a list of keys and values, as OTLP writes it; `nil` when it is none.
@@ -69,59 +71,125 @@ enum AuditShape {
         }
     }
 
-    private static func append(_ value: DocumentValue, to object: inout [UInt8]) {
+    static func append(_ value: DocumentValue, to object: inout [UInt8]) {
         if value.kind == .string { object.append(UInt8(ascii: "\"")) }
         object += value.bytes
         if value.kind == .string { object.append(UInt8(ascii: "\"")) }
     }
 
-    private static func json(_ value: DocumentValue) -> String {
-        let text = String(decoding: value.bytes, as: UTF8.self)
-        return value.kind == .string ? "\"\(text)\"" : text
-    }
-
     /// The names of the objects around a member and its own; those of annotations and of what a user has as extra hold dots themselves.
-    private static func path(_ key: Substring) -> [Substring] {
-        let parts = key.split(separator: ".", omittingEmptySubsequences: false)
-        guard let opening = parts.dropLast().firstIndex(where: { $0 == "annotations" || $0 == "extra" }), opening + 2 < parts.count else {
-            return parts
+    private static func path(_ key: ByteSlice) -> [ByteSlice] {
+        var path: [ByteSlice] = []
+        var rest = key
+        while let dot = memchr(rest.start, Int32(UInt8(ascii: ".")), rest.count) {
+            let count = UnsafeRawPointer(rest.start).distance(to: dot)
+            let name = ByteSlice(start: rest.start, count: count)
+            path.append(name)
+            rest = ByteSlice(start: rest.start + count + 1, count: rest.count - count - 1)
+            guard name.isText("annotations") || name.isText("extra") else { continue }
+            // An element of a list.
+            if name.isText("extra"), let dot = rest.buffer.lastIndex(of: UInt8(ascii: ".")) {
+                let last = ByteSlice(start: rest.start + dot + 1, count: rest.count - dot - 1)
+                if last.number != nil { return path + [ByteSlice(start: rest.start, count: dot), last] }
+            }
+            break
         }
-        var name = parts[(opening + 1)...]
-        var place: [Substring] = []
-        // An element of a list.
-        if parts[opening] == "extra", let last = name.last, Int(last) != nil { place = [name.removeLast()] }
-        return parts[...opening] + [name.joined(separator: ".")[...]] + place
+        return path + [rest]
     }
 
-    /// A member that is written anew.
-    private final class Member {
-        private(set) var members: [Substring: Member] = [:]
-        private var text: String?
+    /// An object that is put together member by member.
+    private struct ObjectTree {
+        private struct Node {
+            var name: ByteSlice
+            var value: DocumentValue?
+            var members: [Int] = []
+        }
 
-        func add(_ path: [Substring], _ value: DocumentValue) {
-            guard let name = path.first else {
-                text = AuditShape.json(value)
-                return
+        /// A member by its name and the object that it is of.
+        private struct Place: Hashable {
+            var parent: Int
+            var name: ByteSlice
+
+            static func == (left: Place, right: Place) -> Bool {
+                left.parent == right.parent && left.name.count == right.name.count
+                    && memcmp(left.name.start, right.name.start, left.name.count) == 0
             }
-            let member = members[name] ?? Member()
-            members[name] = member
+
+            func hash(into hasher: inout Hasher) {
+                hasher.combine(parent)
+                hasher.combine(bytes: UnsafeRawBufferPointer(name.buffer))
+            }
+        }
+
+        private var nodes = [Node(name: ByteSlice(UnsafeBufferPointer(start: nil, count: 0)))]
+        private var places: [Place: Int] = Dictionary(minimumCapacity: 48)
+
+        mutating func add(_ path: [ByteSlice], _ value: DocumentValue) {
+            var node = 0
+            for name in path {
+                let place = Place(parent: node, name: name)
+                if let known = places[place] {
+                    node = known
+                    continue
+                }
+                places[place] = nodes.count
+                nodes[node].members.append(nodes.count)
+                node = nodes.count
+                nodes.append(Node(name: name))
+            }
             var values = value.elements
-            if path.count == 1, let only = values.next(), values.first == nil {
-                member.add([], only)
-            } else {
-                member.add(Array(path.dropFirst()), value)
-            }
+            // Addresses are a list in the event, too.
+            let isList = node > 0 && nodes[node].name.isText("sourceIPs")
+            if !isList, let only = values.next(), values.first == nil { nodes[node].value = only } else { nodes[node].value = value }
         }
 
-        var json: String {
+        func hasMember(_ name: StaticString) -> Bool { nodes[0].members.contains { nodes[$0].name.isText(name) } }
+
+        func append(_ node: Int = 0, to object: inout [UInt8]) {
             // Elasticsearch has some texts once more one level below.
-            if let text { return text }
-            let numbers = members.keys.compactMap { Int($0) }.sorted()
-            if numbers.elementsEqual(0..<members.count) {
-                return "[\(numbers.compactMap { members["\($0)"[...]]?.json }.joined(separator: ","))]"
+            if let value = nodes[node].value { return AuditShape.append(value, to: &object) }
+            let elements = elements(of: node)
+            object.append(elements == nil ? UInt8(ascii: "{") : UInt8(ascii: "["))
+            for (index, member) in (elements ?? nodes[node].members).enumerated() {
+                if index > 0 { object.append(UInt8(ascii: ",")) }
+                if elements == nil {
+                    object.append(UInt8(ascii: "\""))
+                    object += nodes[member].name.buffer
+                    object += "\":".utf8
+                }
+                append(member, to: &object)
             }
-            let all = members.sorted { $0.key < $1.key }.map { "\(jsonQuoted(String($0.key))):\($0.value.json)" }
-            return "{\(all.joined(separator: ","))}"
+            object.append(elements == nil ? UInt8(ascii: "}") : UInt8(ascii: "]"))
         }
+
+        /// The members in the order of their names, when these are 0, 1, …
+        private func elements(of node: Int) -> [Int]? {
+            let members = nodes[node].members
+            var elements = Array(repeating: -1, count: members.count)
+            for member in members {
+                guard let number = nodes[member].name.number, number < members.count, elements[number] < 0 else { return nil }
+                elements[number] = member
+            }
+            return elements
+        }
+    }
+}
+
+extension ByteSlice {
+    /// Whether it is a dot and the text behind something else.
+    fileprivate func ends(withName name: StaticString) -> Bool {
+        let before = count - name.utf8CodeUnitCount
+        return before > 0 && start[before - 1] == UInt8(ascii: ".") && memcmp(start + before, name.utf8Start, count - before) == 0
+    }
+
+    /// The number that it is written as, without needless zeros; `nil` when there is none.
+    fileprivate var number: Int? {
+        guard (1...9).contains(count), count == 1 || start.pointee != UInt8(ascii: "0") else { return nil }
+        var number = 0
+        for byte in buffer {
+            guard byte &- UInt8(ascii: "0") < 10 else { return nil }
+            number = number * 10 + Int(byte - UInt8(ascii: "0"))
+        }
+        return number
     }
 }

@@ -10,19 +10,65 @@ extension AuditEvent {
         "timestamp": "TimeGenerated", "auditID": "AuditId", "level": "Level",
     ]
 
+    /// Whether a row is of these tables.
+    static func isTableRow(_ cell: (StaticString) -> DocumentValue?) -> Bool {
+        cell("Stage")?.kind == .string && (cell("RequestUri") != nil || cell("Verb") != nil)
+    }
+
     /// Reads a row of these tables; `nil` when it is none.
     ///
     /// Columns that hold objects may be written as their text. `PodName` is the pod of the API server, never that of the caller.
     init?(tableRow cell: (StaticString) -> DocumentValue?) {
-        guard cell("Stage")?.kind == .string, cell("RequestUri") != nil || cell("Verb") != nil else { return nil }
+        guard Self.isTableRow(cell) else { return nil }
         var parsed: [ParsedText] = []
         defer { withExtendedLifetime(parsed) {} }
         self.init(field: { key in
             guard let column = Self.columns[key.description], let value = cell(column) else { return nil }
-            // The words that tools write for nothing.
-            if value.isText("None") || value.isText("null") || value.isText("") { return nil }
-            return ParsedText.unpacked(value, &parsed)
+            return Self.isNothing(value) ? nil : ParsedText.unpacked(value, &parsed)
         })
+    }
+
+    /// The words that tools write for nothing.
+    fileprivate static func isNothing(_ value: DocumentValue) -> Bool { value.isText("None") || value.isText("null") || value.isText("") }
+}
+
+extension AuditShape {
+    /// Columns of what tells about usual events, by the names of these members, and whether they hold objects.
+    private static let columns: [(column: StaticString, name: StaticString, isObject: Bool)] = [
+        ("AuditId", "auditID", false), ("Level", "level", false), ("Stage", "stage", false), ("RequestUri", "requestURI", false),
+        ("Verb", "verb", false), ("UserAgent", "userAgent", false), ("RequestReceivedTime", "requestReceivedTimestamp", false),
+        ("User", "user", true), ("ImpersonatedUser", "impersonatedUser", true), ("AuthenticationMetadata", "authenticationMetadata", true),
+        ("SourceIps", "sourceIPs", true), ("ResponseStatus", "responseStatus", true), ("Annotations", "annotations", true),
+        ("RequestObject", "requestObject", true),
+    ]
+
+    /// The event in a row of the tables `AKSAudit` and `AKSAuditAdmin`, as the API server writes it; `nil` when something in it is not as
+    /// it should be, or longer than what is worth a copy.
+    static func event(tableRow cell: (StaticString) -> DocumentValue?) -> [UInt8]? {
+        var event: [UInt8] = []
+        event.reserveCapacity(1 << 11)
+        for (column, name, isObject) in columns {
+            guard let value = cell(column), !value.isNull, !AuditEvent.isNothing(value) else { continue }
+            guard value.bytes.count <= AuditEvent.memberLimit else { return nil }
+            event.append(event.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
+            event.append(UInt8(ascii: "\""))
+            event += UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+            event += "\":".utf8
+            if !isObject || value.kind != .string {
+                append(value, to: &event)
+                continue
+            }
+            // Its text: what is no JSON must not be taken for other members.
+            let start = event.count
+            event += JSONText.unescapedBytes(value.bytes)
+            let isJSON = event.withUnsafeBufferPointer { bytes in
+                guard var json = try? JSONText(bytes, from: start), (try? json.skipValue()) != nil else { return false }
+                return json.position == json.end
+            }
+            if !isJSON { return nil }
+        }
+        event.append(UInt8(ascii: "}"))
+        return event
     }
 }
 

@@ -78,12 +78,12 @@ struct AuditTextReader {
     private mutating func takeRow(_ text: [UInt8], _ line: Int, of table: AuditCSV) {
         let quotes = text.count { $0 == UInt8(ascii: "\"") }
         if !row.isEmpty, quotes.isMultiple(of: 2) {
-            let records = text.withUnsafeBufferPointer { table.records(row: $0, as: format) }
-            if records.hasEvents {
-                // A whole record: the one at hand was cut off.
+            let isWhole = text.withUnsafeBufferPointer { table.records(row: $0, as: format).hasEvents }
+            if isWhole {
+                // The record at hand was cut off.
                 reader.reject("cut-off", "the record is cut off", rowLine, 1, row)
                 (row, rowQuotes) = ([], 0)
-                return text.withUnsafeBufferPointer { reader.judge(records, line, $0) }
+                return text.withUnsafeBufferPointer { reader.read(row: $0, of: table, line) }
             }
         }
         if row.isEmpty { rowLine = line }
@@ -98,7 +98,7 @@ struct AuditTextReader {
         }
         let record = row
         (row, rowQuotes) = ([], 0)
-        record.withUnsafeBufferPointer { reader.judge(table.records(row: $0, as: format), rowLine, $0) }
+        record.withUnsafeBufferPointer { reader.read(row: $0, of: table, rowLine) }
     }
 
     /// Ends the log; the bytes of its last record if that is cut off and may go on, `nil` = there is none.

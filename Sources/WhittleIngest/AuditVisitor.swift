@@ -14,6 +14,8 @@ struct AuditVisitor {
     private var isChecked: Bool
     /// Bytes that may still be unpacked.
     private var budget = 64 << 20
+    /// The bytes at hand if they were made here: their texts are unescaped where they stand, because each is visited once.
+    private var own: UnsafeMutableBufferPointer<UInt8>?
 
     private static let depthLimit = 24
 
@@ -129,7 +131,7 @@ struct AuditVisitor {
         if hasStage, !wasOffered, takes(value.bytes, envelope) { return true }
         let isKnownNew = isChecked
         (wasOffered, isChecked) = (false, false)
-        if let nested = AuditShape.nested(value) { return visit(bytes: Array(nested.utf8), envelope, depth + 1) }
+        if let nested = AuditShape.nested(value) { return visit(bytes: consume nested, envelope, depth + 1) }
         if hasStage, let event = AuditEvent(value), event.isTold {
             add(event, envelope, isChecked: isKnownNew)
             return true
@@ -148,10 +150,7 @@ struct AuditVisitor {
             return true
         }
         let envelope = Self.isAdmin(value) ? "aks-admin" : envelope
-        if let event = AuditEvent(tableRow: { value.value($0) }) {
-            add(event, Self.nameOfRow(in: envelope, hasImpersonatedUser: value["ImpersonatedUser"] != nil))
-            return true
-        }
+        if visit(row: { value.value($0) }, envelope, hasImpersonatedUser: value["ImpersonatedUser"] != nil) { return true }
         if value.value("messageType")?.isText("CONTROL_MESSAGE") ?? false {
             records.skipped += 1
             return true
@@ -299,6 +298,18 @@ struct AuditVisitor {
         name.kind == .string && AuditEnvelope.isOther(stream: name.bytes[...])
     }
 
+    /// A row of the tables `AKSAudit` and `AKSAuditAdmin`; `false` when it is none.
+    private mutating func visit(row cell: (StaticString) -> DocumentValue?, _ envelope: String, hasImpersonatedUser: Bool) -> Bool {
+        guard AuditEvent.isTableRow(cell) else { return false }
+        let envelope = Self.nameOfRow(in: envelope, hasImpersonatedUser: hasImpersonatedUser)
+        if taker != nil, var text = AuditShape.event(tableRow: cell), AuditEnvelope.padded(&text, { takes($0, envelope) }) { return true }
+        let isKnownNew = isChecked
+        (wasOffered, isChecked) = (false, false)
+        guard let event = AuditEvent(tableRow: cell) else { return false }
+        add(event, envelope, isChecked: isKnownNew)
+        return true
+    }
+
     /// The rows of a table of Log Analytics, as its API returns it.
     private mutating func visit(rows: DocumentValue, columns: DocumentValue, _ envelope: String, _ depth: Int) {
         var places: [String: Int] = [:]
@@ -313,9 +324,8 @@ struct AuditVisitor {
             }
             let isAdmin = cell("Category")?.isText("kube-audit-admin") ?? cell("Type").map(Self.isAdminTable) ?? false
             let envelope = isAdmin ? "aks-admin" : envelope
-            if let event = AuditEvent(tableRow: cell) {
-                add(event, Self.nameOfRow(in: envelope, hasImpersonatedUser: places["ImpersonatedUser"] != nil))
-            } else if !((cell("log_s") ?? cell("Records") ?? cell("records")).map { visit($0, envelope, depth + 2) } ?? false) {
+            if visit(row: cell, envelope, hasImpersonatedUser: places["ImpersonatedUser"] != nil) { continue }
+            if !((cell("log_s") ?? cell("Records") ?? cell("records")).map { visit($0, envelope, depth + 2) } ?? false) {
                 if cell("Category")?.string.map(Self.isOther) ?? false { records.skipped += 1 } else { records.unknown += 1 }
             }
         }
@@ -327,9 +337,11 @@ struct AuditVisitor {
         guard value.kind == .string else { return false }
         // Without an escape it is its own text.
         if !value.isEscaped { return visit(padded: value.bytes, envelope, depth) }
-        return JSONText.unescapedBytes(value.bytes, padding: AuditEnvelope.padding).withUnsafeBufferPointer {
-            visit(padded: UnsafeBufferPointer(rebasing: $0.dropLast(AuditEnvelope.padding)), envelope, depth)
+        guard let start = own?.start(of: value.bytes) else {
+            return visit(own: JSONText.unescapedBytes(value.bytes, padding: AuditEnvelope.padding), envelope, depth)
         }
+        let count = JSONText.unescape(value.bytes, into: start)
+        return visit(padded: UnsafeBufferPointer(start: start, count: count), envelope, depth)
     }
 
     /// How base64 of gzip, an object or an array begins.
@@ -337,7 +349,18 @@ struct AuditVisitor {
 
     /// Looks for records in a text: JSON values one after the other, one behind a prefix, or packed.
     mutating func visit(bytes: consuming [UInt8], _ envelope: String, _ depth: Int) -> Bool {
-        AuditEnvelope.padded(&bytes) { visit(padded: $0, envelope, depth) }
+        bytes.append(contentsOf: repeatElement(0, count: AuditEnvelope.padding))
+        return visit(own: consume bytes, envelope, depth)
+    }
+
+    /// - Parameter bytes: padded.
+    private mutating func visit(own bytes: consuming [UInt8], _ envelope: String, _ depth: Int) -> Bool {
+        bytes.withUnsafeMutableBufferPointer { bytes in
+            let outer = own
+            own = bytes
+            defer { own = outer }
+            return visit(padded: UnsafeBufferPointer(rebasing: bytes.dropLast(AuditEnvelope.padding)), envelope, depth)
+        }
     }
 
     private mutating func visit(padded bytes: UnsafeBufferPointer<UInt8>, _ envelope: String, _ depth: Int) -> Bool {
@@ -401,5 +424,16 @@ struct AuditVisitor {
         records.unknown += unknown
         records.cutOff += cutOff
         return true
+    }
+}
+
+extension UnsafeMutableBufferPointer<UInt8> {
+    /// Where some of its bytes stand; `nil` when they are none of its.
+    fileprivate func start(of bytes: UnsafeBufferPointer<UInt8>) -> UnsafeMutablePointer<UInt8>? {
+        guard let base = baseAddress, let start = bytes.baseAddress, UnsafePointer(base) <= start, start < UnsafePointer(base) + count
+        else {
+            return nil
+        }
+        return base + UnsafePointer(base).distance(to: start)
     }
 }

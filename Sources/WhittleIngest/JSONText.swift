@@ -245,7 +245,8 @@ struct JSONText {
         }
     }
 
-    /// The same, written to a place with room for as many bytes: no escape is shorter than what it stands for.
+    /// The same, written to a place with room for as many bytes, which may be where they stand: no escape is shorter than what it
+    /// stands for.
     ///
     /// - Returns: the count of bytes written.
     static func unescape(_ bytes: UnsafeBufferPointer<UInt8>, into start: UnsafeMutablePointer<UInt8>) -> Int {
@@ -255,14 +256,22 @@ struct JSONText {
         while position < bytes.count {
             // Eight bytes at a time up to the next backslash.
             if position + 8 <= bytes.count {
-                let word = UnsafeRawPointer(base + position).loadUnaligned(as: UInt64.self)
-                UnsafeMutableRawPointer(target).storeBytes(of: word, as: UInt64.self)
-                let match = UInt64(littleEndian: word) ^ slash
+                let word = UInt64(littleEndian: UnsafeRawPointer(base + position).loadUnaligned(as: UInt64.self))
+                let match = word ^ slash
                 let found = (match &- 0x0101_0101_0101_0101) & ~match & 0x8080_8080_8080_8080
-                let plain = found == 0 ? 8 : found.trailingZeroBitCount >> 3
+                if found == 0 {
+                    UnsafeMutableRawPointer(target).storeBytes(of: word.littleEndian, as: UInt64.self)
+                    position += 8
+                    target += 8
+                    continue
+                }
+                // What stands behind them may not have been read.
+                let plain = found.trailingZeroBitCount >> 3
+                let mask: UInt64 = (1 << UInt64(plain * 8)) &- 1
+                let old = UInt64(littleEndian: UnsafeRawPointer(target).loadUnaligned(as: UInt64.self))
+                UnsafeMutableRawPointer(target).storeBytes(of: (word & mask | old & ~mask).littleEndian, as: UInt64.self)
                 position += plain
                 target += plain
-                if found == 0 { continue }
             }
             guard base[position] == UInt8(ascii: "\\"), position + 1 < bytes.count else {
                 target.pointee = base[position]

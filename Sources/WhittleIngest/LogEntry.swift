@@ -10,7 +10,7 @@ extension AuditEvent {
         let permissions = payload.value("authorizationInfo").elements
         let name = (payload.value("resourceName") ?? permissions.first?.value("resource"))?.string ?? ""
         self.init()
-        verb = method.split(separator: ".").last.map(String.init) ?? ""
+        verb = Self.parts(method, ".").last ?? ""
         guard let request = Self.request(verb: verb, resourceName: name, method: method) else { return nil }
         objectRef = request
         let operation = entry.value("operation")
@@ -57,10 +57,10 @@ extension AuditEvent {
     /// `GROUP/VERSION[/namespaces/NS]/RESOURCE[/NAME[/SUBRESOURCE]]`, with `core` for the core group; of a method that names no resource,
     /// `io.k8s.VERB`, the path of the URL without its first slash.
     private static func request(verb: String, resourceName: String, method: String) -> Request? {
-        if method.split(separator: ".").dropLast().elementsEqual(["io", "k8s"]) {
+        if method.hasPrefix("io.k8s."), method.utf8.count(where: { $0 == UInt8(ascii: ".") }) == 2 {
             return Request(verb: verb, path: Credentials.masked(resourceName.hasPrefix("/") ? resourceName : "/\(resourceName)"))
         }
-        var parts = resourceName.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        var parts = Self.parts(resourceName, "/")
         var apiGroup = ""
         if parts.count >= 3, isVersion(parts[1]) {
             apiGroup = parts[0] == "core" ? "" : parts[0]
@@ -88,13 +88,18 @@ extension AuditEvent {
         return request
     }
 
+    /// The parts of a text between bytes, which is quicker than between characters.
+    private static func parts(_ text: String, _ separator: Unicode.Scalar) -> [String] {
+        text.utf8.split(separator: UInt8(ascii: separator), omittingEmptySubsequences: false).map { String(Substring($0)) }
+    }
+
     private static func isVersion(_ text: some StringProtocol) -> Bool {
         text.utf8.first == UInt8(ascii: "v") && (text.utf8.dropFirst().first.map { $0 &- UInt8(ascii: "0") < 10 } ?? false)
     }
 
     /// The group in the name of a method, whose words stand in reverse: `io.k8s.authorization.rbac.v1.roles.create`.
     private static func group(ofMethod method: String) -> String? {
-        let words = method.split(separator: ".")
+        let words = parts(method, ".")
         guard let version = words.lastIndex(where: { isVersion($0) }), version > 0 else { return nil }
         let group = words[..<version].reversed().joined(separator: ".")
         let plain = [

@@ -8,10 +8,18 @@ struct Nesting {
     /// Which of the innermost 64 are arrays; the lowest bit is of the innermost.
     private var arrays: UInt64 = 0
 
+    private var hasNewArray = false
+
     init(depth: Int = 0) { self.depth = depth }
 
     /// Whether the innermost bracket that is open is one of an array.
     var isInArray: Bool { arrays & 1 == 1 }
+
+    /// Whether an array has begun, with two brackets around it at most, since this was asked last.
+    mutating func tellsNewArray() -> Bool {
+        defer { hasNewArray = false }
+        return hasNewArray
+    }
 
     mutating func advance(over bytes: UnsafeBufferPointer<UInt8>) {
         for byte in bytes { advance(byte) }
@@ -30,8 +38,10 @@ struct Nesting {
         } else if byte == UInt8(ascii: "\"") {
             isInString = true
         } else if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
+            let isArray = byte == UInt8(ascii: "[")
+            if isArray, depth <= 2 { hasNewArray = true }
             depth += 1
-            arrays = arrays << 1 | (byte == UInt8(ascii: "[") ? 1 : 0)
+            arrays = arrays << 1 | (isArray ? 1 : 0)
         } else if byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") {
             depth -= 1
             arrays >>= 1

@@ -67,6 +67,51 @@ struct AuditFoldTests {
         }
     }
 
+    @Test("events over many lines, on one level, and in the rows of tables prove the same")
+    func shapes() throws {
+        let lines = String(decoding: try Fixtures.contents(Fixtures.path("demo/audit.log")), as: UTF8.self)
+        let general = try fold(escaped(lines))
+        let events = lines.split(separator: "\n").compactMap {
+            (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any]
+        }
+        #expect(general.logs[0].events == events.count)
+        let columns = [
+            "AuditId": "auditID", "Level": "level", "Stage": "stage", "RequestUri": "requestURI", "Verb": "verb", "User": "user",
+            "UserAgent": "userAgent", "ObjectRef": "objectRef", "ResponseStatus": "responseStatus", "SourceIps": "sourceIPs",
+            "RequestReceivedTime": "requestReceivedTimestamp", "Annotations": "annotations", "ImpersonatedUser": "impersonatedUser",
+            "AuthenticationMetadata": "authenticationMetadata", "RequestObject": "requestObject", "ResponseObject": "responseObject",
+        ].sorted { $0.key < $1.key }
+        let rows = events.map { event in columns.map { event[$0.value] } }
+        func row(_ cells: [Any?]) -> [String: Any] {
+            Dictionary(uniqueKeysWithValues: zip(columns, cells).compactMap { column, cell in cell.map { (column.key, $0) } })
+        }
+        let texts = rows.map { $0.map { cell in cell.map { $0 as? String ?? Self.json($0) } } }
+        let header = columns.map(\.key).joined(separator: ",")
+        let table = texts.map { row in row.map { "\"\(($0 ?? "").replacing("\"", with: "\"\""))\"" }.joined(separator: ",") }
+        let forms = [
+            events.map { Self.json($0, .prettyPrinted) }, [Self.json(events, .prettyPrinted)],
+            events.map { Self.json(Dictionary(Self.members($0, "audit")) { $1 }) }, rows.map { Self.json(row($0)) },
+            [Self.json(rows.map(row), .prettyPrinted)], texts.map { Self.json(row($0)) }, [header] + table,
+            ["log_s"] + events.map { "\"\(Self.json($0).replacing("\"", with: "\"\""))\"" },
+        ]
+        for (number, form) in forms.enumerated() {
+            let found = try fold(form.joined(separator: "\n") + "\n")
+            #expect(found.usage == general.usage, "\(number)")
+            #expect(found.implied == general.implied && found.flags == general.flags, "\(number)")
+            #expect(found.logs[0].events == events.count && found.logs[0].rejects.isEmpty, "\(number)")
+        }
+    }
+
+    private static func json(_ value: Any, _ options: JSONSerialization.WritingOptions = []) -> String {
+        String(decoding: (try? JSONSerialization.data(withJSONObject: value, options: options)) ?? Data(), as: UTF8.self)
+    }
+
+    /// The members of an event on one level, by their names with dots.
+    private static func members(_ value: Any, _ name: String) -> [(String, Any)] {
+        guard let object = value as? [String: Any], !object.isEmpty else { return [(name, value)] }
+        return object.flatMap { members($0.value, "\(name).\($0.key)") }
+    }
+
     @Test(
         "what facts depend on is told apart, what they do not depend on is not",
         arguments: [

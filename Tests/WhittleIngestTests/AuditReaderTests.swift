@@ -385,6 +385,22 @@ struct AuditReaderTests {
         #expect(log.requests == 1)
     }
 
+    @Test("each bad row of a table is kept, and once though several records in it are bad")
+    func rows() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        func row(_ text: String) -> String { "1,\"\(text.replacing("\"", with: "\"\""))\"" }
+        let bad = ["{}\n{}", "text", String(Self.event(1).prefix(150))].map(row) + ["1", "1,2,3"]
+        let rows = [row(Self.event(0)), bad[0], bad[1], row(Self.event(2))] + bad[2...] + [row(Self.event(3))]
+        let path = try folder.write("time,message\n" + rows.joined(separator: "\n") + "\n", to: "a.csv")
+        let reader = AuditLogReader()
+        var kept: [String] = []
+        reader.onReject = { text, _ in kept.append(String(decoding: text, as: UTF8.self).trimmingCharacters(in: .newlines)) }
+        let (log, _) = try reader.read(path) { _ in }
+        #expect(log.requests == 3 && log.rejects == ["not-an-event": 5, "cut-off": 1])
+        #expect(kept.filter { !$0.isEmpty } == bad)
+    }
+
     @Test("events are told apart though their clients chose IDs that are the names of users")
     func chosenIDs() throws {
         let folder = try Fixtures.TemporaryFolder()

@@ -31,6 +31,7 @@ extension Bench {
         ])
         try addQuestions(against: oneCore.seconds, add)
         try addCompressed(small, add)
+        try addForms(small, add)
         try addLarge(against: one, add)
     }
 
@@ -97,6 +98,32 @@ extension Bench {
                 Figure(name: "usage load, \(tool): peak memory", value: own.megabytes, unit: "MB", limit: .atMost(150), detail: ""),
             ])
         }
+    }
+
+    /// The same events as clouds and shippers write them: CPU for as many bytes as they have one a line.
+    private func addForms(_ log: String, _ add: ([Figure]) -> Void) throws {
+        for (form, name) in [
+            ("text", "texts in objects"), ("list", "a list"), ("pretty", "an indented list"), ("flat", "members on one level"),
+            ("column", "a column of CSV"), ("table", "AKSAudit as CSV"), ("entry", "LogEntry of GKE"),
+        ] {
+            let path = "\(folder)/audit-\(form).log"
+            _ = try run(["sh", "-c", "python3 \(yardstick("audit_forms.py")) \(log) \(form) > \(path)"])
+            var (own, plain) = (Costs(), Costs())
+            for _ in 0..<rounds {
+                own.all.append(try fold(path, threads: 1, cores: 1))
+                plain.all.append(try fold(log, threads: 1, cores: 1))
+            }
+            let (size, rate) = (try bytes(of: path), plain.cpuSeconds / Double(try bytes(of: log)))
+            add([
+                Figure(
+                    name: "usage load, \(name): against events one a line", value: own.cpuSeconds / Double(size) / rate, unit: "x",
+                    limit: .atMost(8), detail: "\(size >> 20) MiB, \(Int(Double(size) / own.cpuSeconds / 1e6)) MB per second of CPU")
+            ])
+        }
+    }
+
+    private func bytes(of path: String) throws -> Int {
+        try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
     }
 
     private func timesFaster(_ decoder: Double, than own: Double) -> Figure {
