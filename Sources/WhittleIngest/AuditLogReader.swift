@@ -236,13 +236,26 @@ public final class AuditLogReader {
         }
         // The lanes have looked at each line then.
         let takesUsual = AuditEnvelope.accepts("", as: options.format)
-        var next = 0
-        for place in block.unusual {
-            if place.line > next { session.interrupt() }
+        let places = block.unusual
+        var (next, index, runEnd) = (0, 0, 0)
+        while index < places.count {
+            if places[index].line > next { session.interrupt() }
+            // Lines that follow each other.
+            while runEnd <= index || runEnd < places.count && places[runEnd].line == places[runEnd - 1].line + 1 { runEnd += 1 }
+            var start = places[index].range.lowerBound
+            if runEnd - index > 1 {
+                let lines = UnsafeBufferPointer(rebasing: block.bytes[start..<places[runEnd - 1].range.upperBound])
+                start += session.takeWhole(lines, line: source.lineCount + places[index].line + 1)
+                while index < runEnd, places[index].range.upperBound <= start { index += 1 }
+                if index > 0 { next = places[index - 1].line + 1 }
+                if index == runEnd { continue }
+            }
+            let place = places[index]
             next = place.line + 1
+            index += 1
+            let line = UnsafeBufferPointer(rebasing: block.bytes[max(start, place.range.lowerBound)..<place.range.upperBound])
             session.take(
-                UnsafeBufferPointer(rebasing: block.bytes[place.range]), line: source.lineCount + place.line + 1, endsLine: true,
-                isUnusual: takesUsual, isChecked: place.isChecked)
+                line, line: source.lineCount + place.line + 1, endsLine: true, isUnusual: takesUsual, isChecked: place.isChecked)
         }
         if block.lineCount > next { session.interrupt() }
         source.lineCount += block.lineCount

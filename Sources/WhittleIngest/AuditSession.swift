@@ -24,6 +24,8 @@ final class AuditSession {
 
     /// Lists that may be inside each other.
     private static let outerLimit = 3
+    /// Bytes of a value or an element over many lines that is looked for as a whole; longer ones are taken line by line, as are damaged ones.
+    private static let wholeLimit = 1 << 16
     /// Bytes of values on one line that are held until it ends.
     private static let rowLimit = 4 << 20
 
@@ -129,7 +131,7 @@ final class AuditSession {
         case .skipping:
             reader.rejectRest(bytes)
             if endsLine { state = .idle }
-        case .dropping where isAtLineStart && beginsValue(bytes):
+        case .dropping where isAtLineStart && JSONLines.beginsValue(bytes):
             // It was cut off before.
             state = .idle
             takeValue(bytes, line, endsLine: endsLine)
@@ -142,6 +144,66 @@ final class AuditSession {
         }
     }
 
+    /// Takes values over many lines, or elements of the list at hand, that these lines hold the whole of and that are no lists themselves:
+    /// the same as taking line by line, but quicker.
+    ///
+    /// - Parameters:
+    ///   - bytes: whole lines; the buffer goes on for `AuditEnvelope.padding` bytes behind them.
+    ///   - line: the number of the first in the log, 1-based.
+    /// - Returns: the count of bytes that are dealt with; what follows is to be taken line by line.
+    func takeWhole(_ bytes: UnsafeBufferPointer<UInt8>, line: Int) -> Int {
+        guard held.isEmpty, !isDroppingElement, !reader.isInParts, !isAtStart else { return 0 }
+        switch state {
+        case .list(let envelope, _) where envelope != ListBeginning.other: return takeWholeElements(bytes, line, envelope: envelope)
+        case .idle where !isResumed && !texts.isInTable: return takeWholeValues(bytes, line)
+        default: return 0
+        }
+    }
+
+    private func takeWholeElements(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, envelope: String) -> Int {
+        var (line, position, taken) = (line, 0, 0)
+        while position < bytes.count, !reader.isInParts {
+            let byte = bytes[position]
+            if byte <= 0x20 || byte == UInt8(ascii: ",") {
+                if byte == UInt8(ascii: "\n") { line += 1 }
+                position += 1
+                continue
+            }
+            let rest = UnsafeBufferPointer(rebasing: bytes[position...].prefix(Self.wholeLimit))
+            guard let end = JSONLines.containerEnd(in: rest, from: 0) else { break }
+            let element = UnsafeBufferPointer(rebasing: rest[..<end])
+            guard ListBeginning(of: element, among: ListBeginning.innerMembers) == nil else { break }
+            (heldLine, isChecked, countedBeforeParts) = (line, false, -1)
+            guard read(element, line, envelope: envelope) else { break }
+            beginning.note(element)
+            gap = 0
+            line += element.lineFeedCount
+            position += end
+            taken = position
+        }
+        return taken
+    }
+
+    private func takeWholeValues(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int) -> Int {
+        var (line, taken) = (line, 0)
+        while taken < bytes.count, bytes[taken] == UInt8(ascii: "{"), !reader.isInParts {
+            let rest = UnsafeBufferPointer(rebasing: bytes[taken...].prefix(Self.wholeLimit))
+            let lines = UnsafeBufferPointer(rebasing: rest[..<JSONLines.endOfValue(in: rest)])
+            guard let end = JSONLines.containerEnd(in: lines, from: 0), let lineEnd = lines[end...].firstIndex(of: UInt8(ascii: "\n"))
+            else { break }
+            let value = UnsafeBufferPointer(rebasing: lines[..<end])
+            let feeds = value.lineFeedCount
+            guard feeds > 0, lines[end..<lineEnd].allSatisfy({ $0 <= 0x20 || $0 == UInt8(ascii: ",") }),
+                ListBeginning(of: value, among: ListBeginning.members) == nil
+            else { break }
+            (heldLine, isChecked, countedBeforeParts) = (line, false, -1)
+            guard read(value, line) else { break }
+            line += feeds + 1
+            taken += lineEnd + 1
+        }
+        return taken
+    }
+
     /// Whether the rest of a list begins there whose first part an earlier load has read; nobody knows how many are around it.
     private func goOn(before next: UInt8) -> Bool {
         guard ",]}".utf8.contains(next) else { return false }
@@ -150,30 +212,18 @@ final class AuditSession {
         return true
     }
 
-    /// Whether the object or array that begins there is the first of several cells.
-    private func isCell(at start: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard let end = containerEnd(in: bytes, from: start), end < bytes.count else { return false }
-        return bytes[end] == UInt8(ascii: ",") && bytes[(end + 1)...].contains { $0 > 0x20 }
-    }
-
-    private func isKey(at start: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard var json = try? JSONText(bytes, from: start), (try? json.scanString()) != nil else { return false }
-        return json.peek() == UInt8(ascii: ":")
-    }
-
     private func takeValue(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, endsLine: Bool) {
-        // Lines inside a value are indented, or begin with a key or a bracket that closes; others begin something else.
-        // So does an element of an inner list, when a list waits for one.
-        if case .open = state, held.last == UInt8(ascii: "\n"), let first = bytes.first, first > 0x20, !"\"]},".utf8.contains(first) {
+        // What begins something else ends the value, but an element of an inner list for which a list waits.
+        if case .open = state, held.last == UInt8(ascii: "\n"), !JSONLines.mayBeInside(bytes), let first = bytes.first {
             let before = held.last { $0 > 0x20 } ?? 0
             if !"{[".utf8.contains(first) || !",[".utf8.contains(before) || !nesting.isInArray { giveUp() }
         }
         if case .idle = state, texts.isInTable, let first = bytes.firstIndex(where: { $0 > 0x20 }), "{[".utf8.contains(bytes[first]),
-            !texts.isRow(bytes[first...]), !isCell(at: first, in: bytes)
+            !texts.isRow(bytes[first...]), !JSONLines.isCell(at: first, in: bytes)
         {
             texts.endTable()
         }
-        if case .idle = state, endsLine, !texts.isInTable, let end = containerEnd(in: bytes, from: 0),
+        if case .idle = state, endsLine, !texts.isInTable, let end = JSONLines.containerEnd(in: bytes, from: 0),
             // A comma is what stands behind an element of a list that was taken apart.
             bytes[end...].allSatisfy({ $0 <= 0x20 || $0 == UInt8(ascii: ",") })
         {
@@ -195,7 +245,7 @@ final class AuditSession {
         }
         held += bytes
         if isChecked { checkedLines.insert(line) }
-        let isJSON = Self.beginsLikeJSON(held)
+        let isJSON = JSONLines.beginsLikeJSON(held)
         if isJSON, !texts.isInTable {
             nesting.advance(over: bytes)
             if endsLine, nesting.depth <= 0 || nesting.isInString { return endValue() }
@@ -213,17 +263,11 @@ final class AuditSession {
         guard held.count > lineLimit else { return }
         let lines = held.split(separator: UInt8(ascii: "\n"))
         let isOfManyLines = lines.count > 1 || endsLine
-        if isOfManyLines, lines.dropFirst().contains(where: { $0.withUnsafeBufferPointer(beginsValue) }) { return giveUp() }
+        if isOfManyLines, lines.dropFirst().contains(where: { $0.withUnsafeBufferPointer(JSONLines.beginsValue) }) { return giveUp() }
         let what = isOfManyLines ? "value" : "line"
         reader.reject("too-long", "the \(what) is longer than \(lineLimit >> 20) MiB", heldLine, 1, held)
         held = []
         state = isOfManyLines ? (isJSON ? .dropping : .idle) : .skipping
-    }
-
-    private static func beginsLikeJSON(_ text: [UInt8]) -> Bool {
-        // An escape sets the colour of a prefix, by a bracket.
-        let first = text.first { $0 > 0x20 || $0 == 0x1B }
-        return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
     }
 
     /// The value at hand ends here, or never.
@@ -251,7 +295,7 @@ final class AuditSession {
         var text = held
         var (position, line) = (0, heldLine)
         AuditEnvelope.padded(&text) { bytes in
-            while let end = containerEnd(in: bytes, from: position) {
+            while let end = JSONLines.containerEnd(in: bytes, from: position) {
                 let value = UnsafeBufferPointer(rebasing: bytes[position..<end])
                 if !read(value, line) { reader.rejectUnreadable(Array(value), line) }
                 let next = bytes[end...].firstIndex { $0 > 0x20 } ?? bytes.count
@@ -264,14 +308,6 @@ final class AuditSession {
         nesting = Nesting()
         held.withUnsafeBufferPointer { nesting.advance(over: $0) }
         if held.isEmpty { state = .idle }
-    }
-
-    /// The place behind the object or array that begins there; `nil` when none does, or it goes on behind the bytes.
-    private func containerEnd(in bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
-        guard let base = bytes.baseAddress, start < bytes.count,
-            bytes[start] == UInt8(ascii: "{") || bytes[start] == UInt8(ascii: "[")
-        else { return nil }
-        return scan_container_end(base + start + 1, base + bytes.count).map { base.distance(to: $0) }
     }
 
     /// The value does not end: the line that began it was cut off, and those behind it stand for themselves.
@@ -291,7 +327,7 @@ final class AuditSession {
             return reader.readOrReject(first, line, "", isUnusual: true)
         }
         let texts = lines[1].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        guard texts.contains(where: { isValue($0) || $0.withUnsafeBufferPointer(beginsValue) }) else {
+        guard texts.contains(where: { JSONLines.isValue($0) || $0.withUnsafeBufferPointer(JSONLines.beginsValue) }) else {
             return reader.rejectUnreadable(text, line)
         }
         reader.readOrReject(Array(lines[0]), line, "", isUnusual: true)
@@ -305,19 +341,6 @@ final class AuditSession {
             AuditEnvelope.padded(&line) { take($0, line: number, endsLine: true, isChecked: checked.contains(number)) }
         }
         isStrict = wasStrict
-    }
-
-    /// Whether the text is a whole JSON object or what a shipper puts before one.
-    private func isValue(_ text: ArraySlice<UInt8>) -> Bool {
-        text.withUnsafeBufferPointer { bytes in
-            guard let brace = bytes.firstIndex(of: UInt8(ascii: "{")), var json = try? JSONText(bytes, from: brace) else { return false }
-            return (try? json.skipValue()) != nil && json.peek() == 0
-        }
-    }
-
-    /// Whether the text begins a value of its own: what is inside another over many lines is indented, or its brace stands alone.
-    private func beginsValue(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
-        text.first == UInt8(ascii: "{") && text.dropFirst().contains { $0 > 0x20 }
     }
 
     /// Where the elements of the list begin that the value at hand is, as far as it has come.
@@ -365,7 +388,7 @@ final class AuditSession {
                     nesting = Nesting(depth: depth)
                 case UInt8(ascii: ","): break
                 case ...0x20: if byte == UInt8(ascii: "\n") { line += 1 }
-                case UInt8(ascii: "\"") where isResumed && isKey(at: position, in: bytes):
+                case UInt8(ascii: "\"") where isResumed && JSONLines.isKey(at: position, in: bytes):
                     (state, nesting) = (.closing, Nesting(depth: 1))
                     continue
                 case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
@@ -403,7 +426,7 @@ final class AuditSession {
 
     /// Takes the bytes of the element at hand; their count.
     private func hold(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int, _ line: inout Int) -> Int {
-        if held.isEmpty, !isDroppingElement, let end = containerEnd(in: bytes, from: start) {
+        if held.isEmpty, !isDroppingElement, let end = JSONLines.containerEnd(in: bytes, from: start) {
             let element = UnsafeBufferPointer(rebasing: bytes[start..<end])
             line += element.lineFeedCount
             gap = 0
@@ -544,7 +567,7 @@ final class AuditSession {
             return 0
         case .open:
             var text = held
-            let isJSON = Self.beginsLikeJSON(text)
+            let isJSON = JSONLines.beginsLikeJSON(text)
             state = .idle
             held = []
             if isJSON, !texts.isInTable {

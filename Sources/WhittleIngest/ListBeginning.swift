@@ -62,6 +62,7 @@ struct ListBeginning {
             let start = json.position
             guard (try? json.skipValue()) != nil else { return nil }
             let value = bytes[start..<json.position]
+            if name.isText("kind"), value.elementsEqual("\"Event\"".utf8) { return nil }
             if name.isText("messageType") {
                 // What a subscription sends to see whether it arrives.
                 isOther = isOther || value.elementsEqual("\"CONTROL_MESSAGE\"".utf8)

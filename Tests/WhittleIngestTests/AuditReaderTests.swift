@@ -385,6 +385,31 @@ struct AuditReaderTests {
         #expect(log.requests == 1)
     }
 
+    @Test("indented events, one by one and in a list, count over the borders of blocks; a damaged one is told at its line")
+    func indented() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let shape = Self.event(0).replacing("\":{", with: "\":{\n    ").replacing(",\"", with: ",\n  \"").replacing(
+            "}}", with: "\n    }\n}")
+        let events = (0..<1_500).map { shape.replacing("id-0", with: "id-\($0)") }
+        let (feeds, damaged) = (shape.utf8.count { $0 == 0x0A }, 1_200)
+        for (opening, separator, closing) in [("", "\n", "\n"), ("[\n", ",\n", "\n]\n"), ("{\"items\": [\n", "\n,\n\n", "\n]}\n")] {
+            for word in ["\"verb\"", "\"verb"] {
+                let all = events[..<damaged] + [events[damaged].replacing("\"verb\"", with: word)] + events[(damaged + 1)...]
+                let reader = AuditLogReader()
+                let (log, _) = try reader.read(try folder.write(opening + all.joined(separator: separator) + closing, to: "a.log")) { _ in }
+                let isWhole = word.hasSuffix("\"")
+                // Between values, each line of the damaged one stands for itself.
+                #expect(log.requests == events.count - (isWhole ? 0 : 1))
+                #expect(isWhole ? log.rejected == 0 : opening.isEmpty ? log.rejected > 0 : log.rejected == 1)
+                let between = separator.utf8.count { $0 == 0x0A }
+                let line = opening.utf8.count { $0 == 0x0A } + 1 + damaged * (feeds + between)
+                let told = (reader.take()?.diagnostics ?? []).compactMap(\.location?.line)
+                #expect(told.isEmpty == isWhole && told.allSatisfy { (line...line + feeds).contains($0) })
+            }
+        }
+    }
+
     @Test("each bad row of a table is kept, and once though several records in it are bad")
     func rows() throws {
         let folder = try Fixtures.TemporaryFolder()
