@@ -57,12 +57,26 @@ final class AuditBlock: @unchecked Sendable {
 
 /// A line that is not the usual event.
 struct UnusualLine {
-    /// Where it stands in the block, with its line end.
-    var range: Range<Int>
-    /// Lines of the block before it.
-    var line: Int
+    // Of lines of one byte a block has half a million.
+    private let start: UInt32
+    private let end: UInt32
+    private let number: UInt32
     /// Whether it is known to be no repetition.
-    var isChecked = false
+    let isChecked: Bool
+
+    /// - Parameters:
+    ///   - range: where it stands in the block, with its line end.
+    ///   - line: lines of the block before it.
+    init(range: Range<Int>, line: Int, isChecked: Bool = false) {
+        (start, end, number) = (UInt32(range.lowerBound), UInt32(range.upperBound), UInt32(line))
+        self.isChecked = isChecked
+    }
+
+    /// Where it stands in the block, with its line end.
+    var range: Range<Int> { Int(start)..<Int(end) }
+
+    /// Lines of the block before it.
+    var line: Int { Int(number) }
 }
 
 /// A usual event of a block.

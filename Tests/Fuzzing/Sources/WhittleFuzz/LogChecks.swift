@@ -23,7 +23,9 @@ enum LogChecks {
         precondition(reading.usage.values.reduce(0) { $0 + $1.count } <= log.requests + log.undecided, "every fact is of a request")
         precondition(reading.diagnostics <= log.rejected)
         precondition(reading.unfinished >= 0)
-        guard !bytes.starts(with: [0x1F, 0x8B]), !bytes.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) else { return reading }
+        // Compressed logs and those in UTF-16 are counted as what they stand for.
+        let starts: [[UInt8]] = [[0x1F, 0x8B], [0x28, 0xB5, 0x2F, 0xFD], [0xFF, 0xFE], [0xFE, 0xFF]]
+        guard !starts.contains(where: { bytes.starts(with: $0) }) else { return reading }
         precondition(log.byteCount + reading.unfinished == bytes.count, "every byte is dealt with or waits")
         precondition(log.lineCount == bytes.prefix(log.byteCount).count { $0 == UInt8(ascii: "\n") }, "lines are counted")
         return reading
