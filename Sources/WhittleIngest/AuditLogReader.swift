@@ -240,10 +240,12 @@ public final class AuditLogReader {
         var (next, index, runEnd) = (0, 0, 0)
         while index < places.count {
             if places[index].line > next { session.interrupt() }
-            // Lines that follow each other.
-            while runEnd <= index || runEnd < places.count && places[runEnd].line == places[runEnd - 1].line + 1 { runEnd += 1 }
+            // Lines that follow each other, but for events that are known to be new, which must not be taken for others.
+            while runEnd <= index
+                || runEnd < places.count && places[runEnd].line == places[runEnd - 1].line + 1 && !places[runEnd].isChecked
+            { runEnd += 1 }
             var start = places[index].range.lowerBound
-            if runEnd - index > 1 {
+            if runEnd - index > 1, !places[index].isChecked {
                 let lines = UnsafeBufferPointer(rebasing: block.bytes[start..<places[runEnd - 1].range.upperBound])
                 start += session.takeWhole(lines, line: source.lineCount + places[index].line + 1)
                 while index < runEnd, places[index].range.upperBound <= start { index += 1 }

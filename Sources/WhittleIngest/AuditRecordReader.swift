@@ -24,6 +24,8 @@ final class AuditRecordReader {
     /// Whether the text at hand was written to the rejects: it may hold many bad records.
     private var isTextKept = false
     private var hasReportedLegacy = false
+    /// Whether the window holds the event of the text read last since then, so that a second look would take it for a repetition.
+    private(set) var isNoted = false
     /// What a container runtime has split of a line so far, by stream.
     private var parts: [String: [UInt8]] = [:]
     /// The bytes of the last of these parts.
@@ -109,7 +111,7 @@ final class AuditRecordReader {
         _ text: UnsafeBufferPointer<UInt8>, _ line: Int, isLast: Bool = false, envelope outer: String = "", isUnusual: Bool = false,
         isChecked: Bool = false
     ) -> Bool {
-        isTextKept = false
+        (isTextKept, isNoted) = (false, false)
         // A record separator (RFC 7464) is no part of the value behind it.
         let text = text.first == 0x1E ? UnsafeBufferPointer(rebasing: text.dropFirst()) : text
         var isKnownNew: Bool?
@@ -118,7 +120,9 @@ final class AuditRecordReader {
         } else if AuditEnvelope.accepts(outer, as: format) {
             switch take(text, outer, isWrapped: false, isChecked: isChecked) {
             case .taken: return true
-            case .left(let isChecked): isKnownNew = isChecked
+            case .left(let isChecked):
+                isKnownNew = isChecked
+                isNoted = isChecked
             }
         }
         guard let base = text.baseAddress else { return true }

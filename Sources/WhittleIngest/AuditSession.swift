@@ -54,6 +54,8 @@ final class AuditSession {
     /// What is known of the line at hand.
     private var isUnusual = false
     private var isChecked = false
+    /// The line of a value that could not be taken as a whole, but was noted as an event that is new.
+    private var notedLine: Int?
     /// Lines of the value at hand that are events which are known to be new, should they turn out to stand for themselves.
     private var checkedLines: Set<Int> = []
     private var texts: AuditTextReader
@@ -172,9 +174,12 @@ final class AuditSession {
             let rest = UnsafeBufferPointer(rebasing: bytes[position...].prefix(Self.wholeLimit))
             guard let end = JSONLines.containerEnd(in: rest, from: 0) else { break }
             let element = UnsafeBufferPointer(rebasing: rest[..<end])
-            guard ListBeginning(of: element, among: ListBeginning.innerMembers) == nil else { break }
+            guard line != notedLine, ListBeginning(of: element, among: ListBeginning.innerMembers) == nil else { break }
             (heldLine, isChecked, countedBeforeParts) = (line, false, -1)
-            guard read(element, line, envelope: envelope) else { break }
+            guard read(element, line, envelope: envelope) else {
+                if reader.isNoted { notedLine = line }
+                break
+            }
             beginning.note(element)
             gap = 0
             line += element.lineFeedCount
@@ -193,11 +198,14 @@ final class AuditSession {
             else { break }
             let value = UnsafeBufferPointer(rebasing: lines[..<end])
             let feeds = value.lineFeedCount
-            guard feeds > 0, lines[end..<lineEnd].allSatisfy({ $0 <= 0x20 || $0 == UInt8(ascii: ",") }),
+            guard line != notedLine, feeds > 0, lines[end..<lineEnd].allSatisfy({ $0 <= 0x20 || $0 == UInt8(ascii: ",") }),
                 ListBeginning(of: value, among: ListBeginning.members) == nil
             else { break }
             (heldLine, isChecked, countedBeforeParts) = (line, false, -1)
-            guard read(value, line) else { break }
+            guard read(value, line) else {
+                if reader.isNoted { notedLine = line }
+                break
+            }
             line += feeds + 1
             taken += lineEnd + 1
         }
@@ -528,8 +536,10 @@ final class AuditSession {
     private func read(
         _ text: UnsafeBufferPointer<UInt8>, _ line: Int, isLast: Bool = false, envelope: String = "", isUnusual: Bool = false
     ) -> Bool {
-        defer { isChecked = false }
-        return reader.read(text, line, isLast: isLast, envelope: envelope, isUnusual: isUnusual, isChecked: isChecked)
+        defer { (isChecked, notedLine) = (false, nil) }
+        let isNoted = notedLine == line
+        return reader.read(
+            text, line, isLast: isLast, envelope: envelope, isUnusual: isUnusual || isNoted, isChecked: isChecked || isNoted)
     }
 
     // MARK: The end
@@ -541,7 +551,7 @@ final class AuditSession {
         let unfinished = finishValue(waiting: limit)
         let waiting = texts.finish(waiting: limit) ?? unfinished
         (held, state, outer, isAtStart, isResumed) = ([], .idle, [], true, false)
-        (isDroppingElement, isAtLineStart) = (false, true)
+        (isDroppingElement, isAtLineStart, notedLine) = (false, true, nil)
         guard reader.isInParts else { return waiting }
         if canWaitForParts(limit) {
             reader.dropParts()

@@ -102,6 +102,20 @@ struct AuditFoldTests {
         }
     }
 
+    @Test("the last element of a list counts once, though it stands on a line of its own as if it were none")
+    func lastElements() throws {
+        let lines = String(decoding: try Fixtures.contents(Fixtures.path("demo/audit.log")), as: UTF8.self)
+        // What a new binding is called only the general reader can tell.
+        let binding = Self.event(2, uri: "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings", verb: "create").dropLast()
+        for event in [binding] + Set(lines.split(separator: "\n").suffix(100)) {
+            let alone = try fold(event + "\n").logs[0]
+            for opening in ["[", "{\"items\":["] {
+                let list = try fold("\(opening)\n\(Self.event(1).dropLast()),\n\(event)\n]\(opening.first == "{" ? "}" : "")\n").logs[0]
+                #expect(list.requests == alone.requests + 1 && list.repeated == 0 && list.rejects.isEmpty, "\(event)")
+            }
+        }
+    }
+
     private static func json(_ value: Any, _ options: JSONSerialization.WritingOptions = []) -> String {
         String(decoding: (try? JSONSerialization.data(withJSONObject: value, options: options)) ?? Data(), as: UTF8.self)
     }
