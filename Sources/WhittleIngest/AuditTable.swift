@@ -26,6 +26,13 @@ extension AuditEvent {
             guard let column = Self.columns[key.description], let value = cell(column) else { return nil }
             return Self.isNothing(value) ? nil : ParsedText.unpacked(value, &parsed)
         })
+        // A query may have made a name of a user; half an object is none.
+        let users: [(column: StaticString, member: String)] = [("User", "user"), ("ImpersonatedUser", "impersonatedUser")]
+        mistyped =
+            users.first { column, _ in
+                guard let value = cell(column), value.bytes.first == UInt8(ascii: "{") else { return false }
+                return ParsedText.unpacked(value, &parsed).kind == .string
+            }?.member
     }
 
     /// The words that tools write for nothing.

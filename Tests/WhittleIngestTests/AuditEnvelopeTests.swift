@@ -866,6 +866,20 @@ struct AuditEnvelopeTests {
         }
     }
 
+    @Test("half an object in the column of a user is no name")
+    func halfUser() throws {
+        let row = try #require(JSONSerialization.jsonObject(with: Data(Self.tableRowOfTexts.utf8)) as? [String: String])
+        for (column, text, requests) in [
+            ("User", "{\"username\":\"ali", 0), ("ImpersonatedUser", "{\"username\":\"bob\"", 0), ("User", "alice", 1),
+            ("ImpersonatedUser", "", 1),
+        ] {
+            let changed = row.merging([column: text]) { $1 }
+            let record = String(decoding: try JSONSerialization.data(withJSONObject: changed), as: UTF8.self)
+            let log = try fold(record + "\n").logs[0]
+            #expect(log.requests == requests && log.rejects == (requests == 0 ? ["wrong-type": 1] : [:]), "\(column) \(text)")
+        }
+    }
+
     @Test("CSV: one column with events, and the tables of AKS")
     func csv() throws {
         func cell(_ text: String) -> String { "\"" + text.replacing("\"", with: "\"\"") + "\"" }
