@@ -59,7 +59,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]
         ),
-        .executableTarget(name: "whittle", dependencies: ["WhittleCommands"]),
+        .executableTarget(name: "whittle", dependencies: ["WhittleCommands", "CScan"]),
         .target(name: "WhittleTestSupport", dependencies: ["WhittleModel", "WhittleIngest"], path: "Tests/WhittleTestSupport"),
         .testTarget(name: "WhittleModelTests", dependencies: ["WhittleTestSupport", "WhittleModel"]),
         .testTarget(name: "WhittleIngestTests", dependencies: ["WhittleTestSupport", "WhittleModel", "WhittleIngest", "WhittleRender"]),

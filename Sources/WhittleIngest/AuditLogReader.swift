@@ -1,4 +1,3 @@
-import CScan
 import Foundation
 import WhittleModel
 
@@ -72,7 +71,6 @@ public final class AuditLogReader {
         self.options = options
         self.known = KnownLogs(known)
         self.window = window.map { SharedWindow($0) }
-        tune_memory()
     }
 
     /// Folds one log that is known to nobody, at once.

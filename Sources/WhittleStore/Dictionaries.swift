@@ -37,7 +37,7 @@ final class Dictionaries {
         insertNamespace = writer.statement("INSERT INTO namespace (namespace_id, name, declared, labels) VALUES (?, ?, 0, '{}')")
         insertIdentity = writer.insert(into: "identity", columns: 3)
         insertName = writer.insert(into: "object_name", columns: 2)
-        insertAtom = writer.statement("INSERT INTO atom (atom_id, verb, api_group, resource, url) VALUES (?, ?, ?, ?, ?)")
+        insertAtom = writer.insert(into: "atom (atom_id, verb, api_group, resource, url)", columns: 5)
         // No atom has these parts: the place 0 is taken.
         atoms.append(AtomKey(verb: -1, apiGroup: -1, target: -1))
         guard let fold else {

@@ -96,7 +96,7 @@ final class FactWriter {
         ids = ContiguousArray(repeating: TextIDs(), count: fold.texts.count)
         // Nobody.
         ids[0].user = 0
-        insertCaller = writer.statement("INSERT INTO caller (caller_id, namespace, pod, pod_uid, address) VALUES (?, ?, ?, ?, ?)")
+        insertCaller = writer.insert(into: "caller (caller_id, namespace, pod, pod_uid, address)", columns: 5)
         insertAgent = writer.insert(into: "agent", columns: 2)
         insertReason = writer.insert(into: "reason", columns: 5)
         insertUsage = writer.insert(into: "usage", columns: 15)

@@ -1,6 +1,8 @@
+import CScan
 import Foundation
 import WhittleCommands
 
+tune_memory()
 Interruption.keepStandardStreams()
 Interruption.handle()
 exit(WhittleCommand.run(Array(CommandLine.arguments.dropFirst())))

@@ -67,6 +67,7 @@ static inline int scan_contains(const uint8_t *_Nonnull p, size_t count, const u
 }
 
 /// Keeps large blocks apart, so that their memory goes back to the system as soon as they are freed, and the rest for the next who asks.
+/// To be called before there is a second thread: the arena of one that was there stays in use.
 void tune_memory(void);
 
 /// Mixes eight bytes into a hash.
