@@ -18,16 +18,10 @@ struct AuditCSV {
     private let isFlat: Bool
     private let delimiter: UInt8
 
-    /// Columns with whole events, those of the tables of AKS, and those that tell which log a record is of.
+    /// Columns with whole events, and those that tell which log a record is of.
     private static let texts: Set<String> = [
         "log_s", "log", "properties", "@message", "message", "_raw", "line", "event", "body", "textPayload",
     ]
-    private static let fields: Set<String> = [
-        "Stage", "Verb", "RequestUri", "User", "ImpersonatedUser", "AuthenticationMetadata", "SourceIps", "UserAgent", "ObjectRef",
-        "ResponseStatus", "Annotations", "RequestObject", "ResponseObject", "RequestReceivedTime", "StageReceivedTime", "TimeGenerated",
-        "AuditId", "Level",
-    ]
-    private static let times: Set<String> = ["RequestReceivedTime", "StageReceivedTime", "TimeGenerated"]
     private static let categories: Set<String> = ["category", "Category", "Type", "TableName", "@logStream", "logStreamName"]
 
     /// Reads the first line; `nil` when it names no column of an audit log.
@@ -46,13 +40,13 @@ struct AuditCSV {
             let isTable = names.contains("Stage") && (names.contains("RequestUri") || names.contains("Verb"))
             let prefix = isTable ? nil : Self.prefix(ofMembers: names)
             guard isTable || prefix != nil || names.contains(where: { Self.texts.contains($0) }) else { continue }
-            let wanted = isTable ? Self.fields.union(Self.categories) : Self.texts.union(Self.categories)
+            let wanted = isTable ? TableColumn.names.union(Self.categories) : Self.texts.union(Self.categories)
             columns = names.map { name in
                 let isTold = prefix.map(name.hasPrefix) ?? wanted.contains(name)
                 let name = name.dropFirst(prefix?.count ?? 0)
                 return Column(
                     key: isTold && !name.isEmpty ? Array("\(jsonQuoted(String(name))):".utf8) : [],
-                    isTime: prefix == nil ? Self.times.contains(String(name)) : name.hasSuffix("Timestamp"),
+                    isTime: prefix == nil ? TableColumn.times.contains(String(name)) : name.hasSuffix("Timestamp"),
                     isList: prefix != nil && (name == "sourceIPs" || name.hasSuffix(".groups")),
                     // That there is a column for who was impersonated.
                     countsEmpty: name == "ImpersonatedUser")

@@ -120,7 +120,8 @@ struct AuditEvent {
         var roleRef: (kind: String, name: String)?
     }
 
-    private static let objects: Set<String> = [
+    /// Members that hold objects or lists.
+    static let objects: Set<String> = [
         "user", "impersonatedUser", "authenticationMetadata", "sourceIPs", "objectRef", "responseStatus", "requestObject", "responseObject",
         "annotations",
     ]

@@ -1,29 +1,50 @@
 import WhittleModel
 
-extension AuditEvent {
-    /// Columns of the tables `AKSAudit` and `AKSAuditAdmin` of Log Analytics, by the field of an event that they hold.
-    private static let columns: [String: StaticString] = [
-        "stage": "Stage", "verb": "Verb", "requestURI": "RequestUri", "user": "User", "impersonatedUser": "ImpersonatedUser",
-        "authenticationMetadata": "AuthenticationMetadata", "sourceIPs": "SourceIps", "userAgent": "UserAgent", "objectRef": "ObjectRef",
-        "responseStatus": "ResponseStatus", "annotations": "Annotations", "requestObject": "RequestObject",
-        "responseObject": "ResponseObject", "requestReceivedTimestamp": "RequestReceivedTime", "stageTimestamp": "StageReceivedTime",
-        "timestamp": "TimeGenerated", "auditID": "AuditId", "level": "Level",
-    ]
+/// A column of the tables `AKSAudit` and `AKSAuditAdmin` of Log Analytics.
+struct TableColumn {
+    let name: StaticString
+    /// The member of an event that it holds.
+    let member: StaticString
+    /// Whether it tells about usual events.
+    var isUsual = true
 
+    private static let all = [
+        TableColumn(name: "AuditId", member: "auditID"), TableColumn(name: "Level", member: "level"),
+        TableColumn(name: "Stage", member: "stage"), TableColumn(name: "RequestUri", member: "requestURI"),
+        TableColumn(name: "Verb", member: "verb"), TableColumn(name: "UserAgent", member: "userAgent"),
+        TableColumn(name: "RequestReceivedTime", member: "requestReceivedTimestamp"), TableColumn(name: "User", member: "user"),
+        TableColumn(name: "ImpersonatedUser", member: "impersonatedUser"),
+        TableColumn(name: "AuthenticationMetadata", member: "authenticationMetadata"),
+        TableColumn(name: "SourceIps", member: "sourceIPs"), TableColumn(name: "ResponseStatus", member: "responseStatus"),
+        TableColumn(name: "Annotations", member: "annotations"), TableColumn(name: "RequestObject", member: "requestObject"),
+        TableColumn(name: "ResponseObject", member: "responseObject", isUsual: false),
+        TableColumn(name: "ObjectRef", member: "objectRef", isUsual: false),
+        TableColumn(name: "StageReceivedTime", member: "stageTimestamp", isUsual: false),
+        TableColumn(name: "TimeGenerated", member: "timestamp", isUsual: false),
+    ]
+    /// All names, and those of columns of times.
+    static let names = Set(all.map(\.name.description))
+    static let times = Set(all.filter { $0.member.description.lowercased().hasSuffix("timestamp") }.map(\.name.description))
+    fileprivate static let byMember = Dictionary(uniqueKeysWithValues: all.map { ($0.member.description, $0.name) })
+    fileprivate static let usual = all.filter(\.isUsual).map {
+        ($0.name, $0.member, isObject: AuditEvent.objects.contains($0.member.description))
+    }
+}
+
+extension AuditEvent {
     /// Whether a row is of these tables.
     static func isTableRow(_ cell: (StaticString) -> DocumentValue?) -> Bool {
         cell("Stage")?.kind == .string && (cell("RequestUri") != nil || cell("Verb") != nil)
     }
 
-    /// Reads a row of these tables; `nil` when it is none.
+    /// Reads what `isTableRow` says is a row of these tables; `nil` when its stage is none.
     ///
     /// Columns that hold objects may be written as their text. `PodName` is the pod of the API server, never that of the caller.
     init?(tableRow cell: (StaticString) -> DocumentValue?) {
-        guard Self.isTableRow(cell) else { return nil }
         var parsed: [ParsedText] = []
         defer { withExtendedLifetime(parsed) {} }
         self.init(field: { key in
-            guard let column = Self.columns[key.description], let value = cell(column) else { return nil }
+            guard let column = TableColumn.byMember[key.description], let value = cell(column) else { return nil }
             return Self.isNothing(value) ? nil : ParsedText.unpacked(value, &parsed)
         })
         // A query may have made a name of a user; half an object is none.
@@ -40,26 +61,17 @@ extension AuditEvent {
 }
 
 extension AuditShape {
-    /// Columns of what tells about usual events, by the names of these members, and whether they hold objects.
-    private static let columns: [(column: StaticString, name: StaticString, isObject: Bool)] = [
-        ("AuditId", "auditID", false), ("Level", "level", false), ("Stage", "stage", false), ("RequestUri", "requestURI", false),
-        ("Verb", "verb", false), ("UserAgent", "userAgent", false), ("RequestReceivedTime", "requestReceivedTimestamp", false),
-        ("User", "user", true), ("ImpersonatedUser", "impersonatedUser", true), ("AuthenticationMetadata", "authenticationMetadata", true),
-        ("SourceIps", "sourceIPs", true), ("ResponseStatus", "responseStatus", true), ("Annotations", "annotations", true),
-        ("RequestObject", "requestObject", true),
-    ]
-
     /// The event in a row of the tables `AKSAudit` and `AKSAuditAdmin`, as the API server writes it; `nil` when something in it is not as
     /// it should be, or longer than what is worth a copy.
     static func event(tableRow cell: (StaticString) -> DocumentValue?) -> [UInt8]? {
         var event: [UInt8] = []
         event.reserveCapacity(1 << 11)
-        for (column, name, isObject) in columns {
+        for (column, member, isObject) in TableColumn.usual {
             guard let value = cell(column), !value.isNull, !AuditEvent.isNothing(value) else { continue }
             guard value.bytes.count <= AuditEvent.memberLimit else { return nil }
             event.append(event.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
             event.append(UInt8(ascii: "\""))
-            event += UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+            event += UnsafeBufferPointer(start: member.utf8Start, count: member.utf8CodeUnitCount)
             event += "\":".utf8
             if !isObject || value.kind != .string {
                 append(value, to: &event)
