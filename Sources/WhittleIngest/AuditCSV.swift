@@ -20,33 +20,34 @@ struct AuditCSV {
 
     /// Columns with whole events, and those that tell which log a record is of.
     private static let texts: Set<String> = [
-        "log_s", "log", "properties", "@message", "message", "_raw", "line", "event", "body", "textPayload",
+        "log_s", "log", "properties", "@message", "message", "_raw", "line", "event", "body", "textPayload", "content",
     ]
+    /// The same, where there are other columns as well.
+    private static let textsBesideOthers = texts.union(["data", "json", "msg", "payload", "raw", "text", "value"])
+    private static let headerLimit = 1 << 14
     private static let categories: Set<String> = ["category", "Category", "Type", "TableName", "@logStream", "logStreamName"]
 
     /// Reads the first line; `nil` when it names no column of an audit log.
     init?(headerLine line: UnsafeBufferPointer<UInt8>) {
         let bytes = line.starts(with: [0xEF, 0xBB, 0xBF]) ? UnsafeBufferPointer(rebasing: line[3...]) : line
-        guard let first = bytes.first, first != UInt8(ascii: "{"), first != UInt8(ascii: "["), bytes.count < 16_384 else { return nil }
-        for delimiter in [UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "\t")] {
-            guard let cells = Self.cells(of: bytes, delimiter), !cells.isEmpty else { continue }
-            let names = cells.map { Self.name($0.text(in: bytes)) }
+        guard let first = bytes.first, first != UInt8(ascii: "{"), first != UInt8(ascii: "["), bytes.count < Self.headerLimit else {
+            return nil
+        }
+        for delimiter in Self.delimiters {
             // One column alone must hold the events.
-            guard names.count > 1 || Self.texts.contains(names[0]) else { continue }
-            // A header is a row of names.
-            guard names.allSatisfy({ $0.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "{") && $0 != UInt8(ascii: "=") } }) else {
-                continue
-            }
+            guard let names = Self.names(of: bytes, delimiter), names.count > 1 || Self.texts.contains(names[0]) else { continue }
             let isTable = names.contains("Stage") && (names.contains("RequestUri") || names.contains("Verb"))
             let prefix = isTable ? nil : Self.prefix(ofMembers: names)
-            guard isTable || prefix != nil || names.contains(where: { Self.texts.contains($0) }) else { continue }
-            let wanted = isTable ? TableColumn.names.union(Self.categories) : Self.texts.union(Self.categories)
+            guard isTable || prefix != nil || names.contains(where: { Self.textsBesideOthers.contains($0) }) else { continue }
+            let wanted = isTable ? TableColumn.names.union(Self.categories) : Self.textsBesideOthers.union(Self.categories)
             columns = names.map { name in
-                let isTold = prefix.map(name.hasPrefix) ?? wanted.contains(name)
-                let name = name.dropFirst(prefix?.count ?? 0)
+                // When a record was stored, which stands beside the members.
+                let isStoreTime = prefix != nil && name == "@timestamp"
+                let isTold = isStoreTime || prefix.map(name.hasPrefix) ?? wanted.contains(name)
+                let name = isStoreTime ? name[...] : name.dropFirst(prefix?.count ?? 0)
                 return Column(
                     key: isTold && !name.isEmpty ? Array("\(jsonQuoted(String(name))):".utf8) : [],
-                    isTime: prefix == nil ? TableColumn.times.contains(String(name)) : name.hasSuffix("Timestamp"),
+                    isTime: isStoreTime || (prefix == nil ? TableColumn.times.contains(String(name)) : name.hasSuffix("Timestamp")),
                     isList: prefix != nil && (name == "sourceIPs" || name.hasSuffix(".groups")),
                     // That there is a column for who was impersonated.
                     countsEmpty: name == "ImpersonatedUser")
@@ -58,18 +59,35 @@ struct AuditCSV {
         return nil
     }
 
+    private static let delimiters = [UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "\t")]
+
+    /// The names in a header, which is a row of them; `nil` when it is none.
+    private static func names(of line: UnsafeBufferPointer<UInt8>, _ delimiter: UInt8) -> [String]? {
+        guard let cells = cells(of: line, delimiter), !cells.isEmpty else { return nil }
+        let names = cells.map { name($0.text(in: line)) }
+        let isHeader = names.allSatisfy { $0.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "{") && $0 != UInt8(ascii: "=") } }
+        return isHeader ? names : nil
+    }
+
+    /// Whether a line looks like a header, whatever its columns are.
+    static func mayBeHeader(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        line.count < headerLimit && delimiters.contains { names(of: line, $0)?.count ?? 0 > 1 }
+    }
+
     /// What stands before the names of the members of an event, maybe nothing; `nil` when columns are none.
     private static func prefix(ofMembers names: [String]) -> Substring? {
-        guard let user = names.first(where: { $0 == "user.username" || $0.hasSuffix(".user.username") }) else { return nil }
-        let prefix = user.dropLast("user.username".count)
+        if names.contains("stage"), names.contains("user"), names.contains("requestURI") || names.contains("verb") { return "" }
+        // Datadog writes `@user.username`.
+        let users = names.lazy.filter { $0.hasSuffix("user.username") }.map { $0.dropLast("user.username".count) }
+        guard let prefix = users.first(where: { $0.isEmpty || $0 == "@" || $0.hasSuffix(".") }) else { return nil }
         return names.contains("\(prefix)stage") ? prefix : nil
     }
 
-    /// The portal writes `TimeGenerated [UTC]`.
+    /// The portal writes `TimeGenerated [UTC]`, Splunk `sourceIPs{}`.
     private static func name(_ text: String) -> String {
-        let name = text.hasSuffix(" [UTC]") ? String(text.dropLast(6)) : text
-        if name == "Properties" || name == "Message" || name == "Line" { return name.lowercased() }
-        return name
+        let name = text.hasSuffix(" [UTC]") ? String(text.dropLast(6)) : text.hasSuffix("{}") ? String(text.dropLast(2)) : text
+        let lower = name.lowercased()
+        return textsBesideOthers.contains(lower) ? lower : name
     }
 
     /// What one record holds; a blank line holds nothing, and a record that is no event, or is cut, one unknown.
@@ -91,7 +109,9 @@ struct AuditCSV {
             if isFlat, cell.range.count == 1, row[cell.range.lowerBound] == UInt8(ascii: "-") { continue }
             object.append(object.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
             object += column.key
-            if column.isTime {
+            if isFlat, let text = cell.jsonString(in: row) {
+                object += text.utf8
+            } else if column.isTime {
                 object += jsonQuoted(Self.time(cell.text(in: row))).utf8
             } else if column.isList {
                 object += Self.list(cell.text(in: row)).utf8
@@ -121,6 +141,17 @@ struct AuditCSV {
         func text(in row: UnsafeBufferPointer<UInt8>) -> String {
             let text = String(decoding: row[range], as: UTF8.self)
             return isQuoted ? text.replacing("\"\"", with: "\"") : text
+        }
+
+        /// The cell where it is a JSON string, as Datadog writes texts.
+        func jsonString(in row: UnsafeBufferPointer<UInt8>) -> String? {
+            guard isQuoted, row[range].starts(with: "\"\"".utf8) else { return nil }
+            let text = text(in: row)
+            let isString = Array(text.utf8).withUnsafeBufferPointer { bytes in
+                guard var json = try? JSONText(bytes), (try? json.skipValue()) != nil else { return false }
+                return json.position == json.end
+            }
+            return isString ? text : nil
         }
 
         private static let escapes: [UInt8: UInt8] = [0x0A: UInt8(ascii: "n"), 0x0D: UInt8(ascii: "r"), 0x09: UInt8(ascii: "t")]

@@ -152,7 +152,7 @@ package struct AuditEnvelope {
         let begins = { (brace: Int) in
             line[(brace + 1)...].prefix(prefixLimit).first { $0 > 0x20 } == UInt8(ascii: "\"")
                 && " \t:=]>|\u{1E}".utf8.contains(line[brace - 1])
-                || endsInColour(head[..<brace]) || brace == 3 && line.starts(with: [0xEF, 0xBB, 0xBF])
+                || endsInColour(head[..<brace]) || head[..<brace].suffix(3).elementsEqual([0xEF, 0xBB, 0xBF])
         }
         guard braces.first != 0, let brace = braces.first(where: begins) else { return nil }
         let before = line[..<brace].drop { $0 <= 0x20 }

@@ -256,8 +256,14 @@ extension DocumentValue {
         return flat.contains("_slash_") ? flat.replacing("_slash_", with: "_") : flat
     }
 
-    /// The texts of a list of them; one that stands alone is a list of one.
-    var texts: [String] { string.map { [$0] } ?? elements.compactMap(\.string) }
+    /// The texts of a list of them, which may be written as a text itself; one that stands alone is a list of one.
+    var texts: [String] {
+        guard let text = string else { return elements.compactMap(\.string) }
+        var parsed: [ParsedText] = []
+        defer { withExtendedLifetime(parsed) {} }
+        let list = ParsedText.unpacked(self, &parsed)
+        return list.kind == .array ? list.elements.compactMap(\.string) : [text]
+    }
 
     /// A whole number, also where it is written as text or as `2e2`.
     var number: Int? {

@@ -294,12 +294,20 @@ final class AuditRecordReader {
         rejects[reason, default: 0] += 1
         onReject?(text, false)
         guard shown < Self.rejectsShown else { return }
-        // What `gcloud` writes unasked.
-        let isYAML = text.starts(with: "---\n".utf8) || text.elementsEqual("---".utf8)
         diagnostics.append(
             Diagnostic(
                 .error, id: "invalid-audit-line", "\(message) (\(reason))", at: SourceLocation(file: path, line: line, column: column),
-                help: isYAML ? "YAML is not read; let the tool write JSON, for example with --format=json" : "other lines were read"))
+                help: Self.help(for: text, isFirst: line == 1)))
+    }
+
+    private static func help(for text: UnsafeBufferPointer<UInt8>, isFirst: Bool) -> String {
+        // What `gcloud` writes unasked.
+        if text.starts(with: "---\n".utf8) || text.elementsEqual("---".utf8) {
+            return "YAML is not read; let the tool write JSON, for example with --format=json"
+        }
+        return isFirst && AuditCSV.mayBeHeader(text)
+            ? "of CSV one column must hold the events, with a name such as `message` or `log`, or each a member: `stage`, `user`, `verb`, …"
+            : "other lines were read"
     }
 
     /// Keeps more of the text that was rejected last.

@@ -6,6 +6,7 @@ import WhittleModel
 /// Texts stay as they are, escapes included.
 enum AuditShape {
     private static let depthLimit = 16
+    private static let timestamp: StaticString = "timestamp"
 
     /// The object of a record whose members stand on one level, such as `user.username`, also behind a common prefix; `nil` when it
     /// is none of an event.
@@ -19,12 +20,16 @@ enum AuditShape {
         let prefix = ByteSlice(start: user.start, count: user.count - name.utf8CodeUnitCount)
         var root = ObjectTree()
         for (key, member) in value.members where !member.isNull {
-            let key = ByteSlice(key.bytes)
+            let key = ByteSlice(key.bytes).withoutListMark
             guard key.count >= prefix.count, memcmp(key.start, prefix.start, prefix.count) == 0 else { continue }
             let path = path(ByteSlice(start: key.start + prefix.count, count: key.count - prefix.count))
             if path.count <= depthLimit { root.add(path, member) }
         }
         guard root.hasMember("stage") else { return nil }
+        // When it was stored, if nobody asked for more.
+        if !root.hasMember("requestReceivedTimestamp"), !root.hasMember("stageTimestamp"), let time = value.value("@timestamp") {
+            root.add([ByteSlice(start: timestamp.utf8Start, count: timestamp.utf8CodeUnitCount)], time)
+        }
         var object: [UInt8] = []
         object.reserveCapacity(value.bytes.count + AuditEnvelope.padding)
         root.append(to: &object)
@@ -37,6 +42,19 @@ enum AuditShape {
         // It says everything in fewer words.
         object.reserveCapacity(list.bytes.count + AuditEnvelope.padding)
         return append(keysAndValues: list, to: &object) ? object : nil
+    }
+
+    /// The object of names, which are texts, and their values.
+    static func object(_ fields: [(key: DocumentValue, value: DocumentValue?)]) -> [UInt8] {
+        var object = [UInt8(ascii: "{")]
+        for (key, value) in fields where key.kind == .string {
+            if object.count > 1 { object.append(UInt8(ascii: ",")) }
+            append(key, to: &object)
+            object.append(UInt8(ascii: ":"))
+            if let value { append(value, to: &object) } else { object += "null".utf8 }
+        }
+        object.append(UInt8(ascii: "}"))
+        return object
     }
 
     private static func append(keysAndValues list: DocumentValue, to object: inout [UInt8]) -> Bool {
@@ -180,6 +198,12 @@ extension ByteSlice {
     fileprivate func ends(withName name: StaticString) -> Bool {
         let before = count - name.utf8CodeUnitCount
         return before > 0 && start[before - 1] == UInt8(ascii: ".") && memcmp(start + before, name.utf8Start, count - before) == 0
+    }
+
+    /// Without what Splunk writes behind the name of a list.
+    fileprivate var withoutListMark: ByteSlice {
+        let isMarked = count > 2 && start[count - 2] == UInt8(ascii: "{") && start[count - 1] == UInt8(ascii: "}")
+        return isMarked ? ByteSlice(start: start, count: count - 2) : self
     }
 
     /// The number that it is written as, without needless zeros; `nil` when there is none.

@@ -27,17 +27,20 @@ struct AuditVisitor {
         ("Records", "eks", true), ("receivedMessages", "pubsub", true), ("hits", "elastic", true), ("streams", "loki", true),
         ("tables", "aks", true), ("responses", "elastic", true), ("entries", "loki", true), ("resourceLogs", "otlp", true),
         ("scopeLogs", "otlp", true), ("logRecords", "otlp", true), ("logs", "text", true), ("Tables", "aks", true),
+        ("messages", "text", true), ("Messages", "text", true), ("matches", "text", true), ("Results", "text", true),
         ("properties", "aks", false), ("_source", "elastic", false), ("fields", "elastic", false), ("kubernetes", "elastic", false),
-        ("audit", "elastic", false),
+        ("audit", "elastic", false), ("azure", "elastic", false), ("platformlogs", "elastic", false),
         ("json", "filebeat", false), ("kubernetes_audit", "filebeat", false), ("attributes", "datadog", false), ("data", "loki", false),
         ("result", "splunk", false), ("values", "loki", false), ("awslogs", "eks", false), ("kinesis", "eks", false),
         ("Data", "eks", false),
         ("log_processed", "fluent-bit", false), ("log", "fluent-bit", false), ("message", "message", false), ("MESSAGE", "journald", false),
-        ("log_s", "aks", false),
+        ("log_s", "aks", false), ("LogMessage", "aks", false),
         ("line", "loki", false), ("_raw", "splunk", false), ("event", "splunk", false), ("@message", "eks", false),
         ("value", "kafka", false), ("payload", "kafka", false), ("body", "text", false), ("stringValue", "otlp", false),
         ("bytesValue", "otlp", false),
         ("jsonPayload", "fluent-bit", false), ("textPayload", "text", false), ("content", "text", false), ("detail", "text", false),
+        ("details", "text", false), ("native_api_server_event", "text", false), ("nativeApiServerEvent", "text", false),
+        ("json_payload", "text", false), ("Response", "text", false), ("map", "text", false),
     ]
 
     private static let ranks = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
@@ -92,7 +95,10 @@ struct AuditVisitor {
             let field = { (name: StaticString) in
                 elements.first { $0.value("field")?.isText(name) ?? false }?.value("value")
             }
-            guard let message = field("@message") else { return false }
+            guard let message = field("@message") else {
+                let fields = elements.compactMap { element in element.value("field").map { (key: $0, value: element.value("value")) } }
+                return visit(bytes: AuditShape.object(fields), envelope.isEmpty ? "eks" : envelope, depth + 1)
+            }
             let visitMessage = { (visitor: inout AuditVisitor) in visitor.visit(message, envelope.isEmpty ? "eks" : envelope, depth + 1) }
             return field("@logStream").map(Self.isOtherStream) ?? false ? visit(other: visitMessage) : visitMessage(&self)
         }
@@ -141,7 +147,7 @@ struct AuditVisitor {
         }
         if let payload = value.value("protoPayload") ?? value.value("protopayload_auditlog") {
             // Google Cloud writes what is done to clusters, and to all else, into the same logs.
-            if let service = payload.value("serviceName"), service.kind == .string, !service.isText("k8s.io") {
+            if let service = payload.value("serviceName"), service.kind == .string, !Self.isKubernetes(service) {
                 records.skipped += 1
                 return true
             }
@@ -155,8 +161,8 @@ struct AuditVisitor {
             records.skipped += 1
             return true
         }
-        if let columns = value.value("columns") ?? value.value("Columns"), let rows = value.value("rows") ?? value.value("Rows"),
-            columns.kind == .array, rows.kind == .array
+        if let columns = value.value("columns") ?? value.value("Columns"),
+            let rows = value.value("rows") ?? value.value("Rows") ?? value.value("values"), columns.kind == .array, rows.kind == .array
         {
             visit(rows: rows, columns: columns, envelope.isEmpty ? "aks" : envelope, depth)
             return true
@@ -164,7 +170,8 @@ struct AuditVisitor {
         if let list = value.value("kvlistValue"), let object = AuditShape.object(keysAndValues: list) {
             return visit(bytes: consume object, envelope, depth + 1)
         }
-        if Self.isBulkAction(value) { return true }
+        // What stands before each document that is sent to Elasticsearch, and behind the last that comes from Splunk.
+        if Self.isBulkAction(value) || value.value("lastrow") != nil && value.value("result") == nil { return true }
         let visitMembers = { (visitor: inout AuditVisitor) in visitor.visit(membersOf: value, envelope, depth) }
         return Self.isOtherLog(value) ? visit(other: visitMembers) : visitMembers(&self)
     }
@@ -272,6 +279,11 @@ struct AuditVisitor {
             && target.members.allSatisfy { key, _ in key.string.map { $0.hasPrefix("_") || $0 == "require_alias" } ?? false }
     }
 
+    /// Whether an entry of Google Cloud is of an API server, in their cloud or elsewhere.
+    private static func isKubernetes(_ service: DocumentValue) -> Bool {
+        service.isText("k8s.io") || service.isText("anthosgke.googleapis.com")
+    }
+
     /// The tables `AKSAudit` and `AKSAuditAdmin` have no column for who was impersonated, unless a query has made one.
     private static func nameOfRow(in envelope: String, hasImpersonatedUser: Bool) -> String {
         if envelope == "aks-admin" { return envelope }
@@ -310,11 +322,12 @@ struct AuditVisitor {
         return true
     }
 
-    /// The rows of a table of Log Analytics, as its API returns it.
+    /// The rows of a table, as the APIs of Log Analytics and Elasticsearch return it.
     private mutating func visit(rows: DocumentValue, columns: DocumentValue, _ envelope: String, _ depth: Int) {
         var places: [String: Int] = [:]
-        for (place, column) in columns.elements.enumerated() {
-            if let name = (column.value("name") ?? column.value("ColumnName"))?.string ?? column.string { places[name] = place }
+        let names = columns.elements.map { $0.value("name") ?? $0.value("ColumnName") ?? $0 }
+        for (place, name) in names.enumerated() {
+            if let name = name.string { places[name] = place }
         }
         for row in rows.elements {
             let cells = Array(row.elements)
@@ -325,9 +338,8 @@ struct AuditVisitor {
             let isAdmin = cell("Category")?.isText("kube-audit-admin") ?? cell("Type").map(Self.isAdminTable) ?? false
             let envelope = isAdmin ? "aks-admin" : envelope
             if visit(row: cell, envelope, hasImpersonatedUser: places["ImpersonatedUser"] != nil) { continue }
-            if !((cell("log_s") ?? cell("Records") ?? cell("records")).map { visit($0, envelope, depth + 2) } ?? false) {
-                if cell("Category")?.string.map(Self.isOther) ?? false { records.skipped += 1 } else { records.unknown += 1 }
-            }
+            let fields = zip(names, cells).map { (key: $0, value: Optional($1)) }
+            if !visit(bytes: AuditShape.object(fields), envelope, depth + 2) { records.unknown += 1 }
         }
     }
 

@@ -4,7 +4,7 @@ extension AuditEvent {
     /// Reads a LogEntry of GKE; `nil` when it names nothing that was asked for.
     ///
     /// The record tells neither the groups nor the pod of the caller, and codes are those of gRPC. BigQuery holds the same under names
-    /// in which all that is no letter or digit is `_`.
+    /// in which all that is no letter or digit is `_`, Elasticsearch some of it under the names of the API server.
     init?(logEntry entry: DocumentValue, _ payload: DocumentValue) {
         guard let method = payload.value("methodName")?.string else { return nil }
         let permissions = payload.value("authorizationInfo").elements
@@ -22,9 +22,10 @@ extension AuditEvent {
         caller.account = ServiceAccountName.split(caller.user.name)
         caller.peer = AuditEvent.Caller.address(payload.value("requestMetadata")?.value("callerIp")?.string)
         userAgent = payload.value("requestMetadata")?.value("callerSuppliedUserAgent")?.string ?? ""
-        receivedAt = (entry.value("timestamp") ?? entry.value("receiveTimestamp"))?.string.flatMap { Timestamp.microseconds($0) }
+        let times: [StaticString] = ["timestamp", "stageTimestamp", "receiveTimestamp", "requestReceivedTimestamp"]
+        receivedAt = times.compactMap { entry.value($0)?.string.flatMap { Timestamp.microseconds($0) } }.first
         let status = payload.value("status")
-        let statusCode = status?.value("code")?.number ?? 0
+        let statusCode = (status?.value("code") ?? entry.value("responseStatus")?.value("code"))?.number ?? 0
         code = Self.httpCode(ofStatus: statusCode)
         if code == 403 { message = status?.value("message")?.string ?? "" }
         var parsed: [ParsedText] = []
@@ -33,7 +34,7 @@ extension AuditEvent {
             let answer = payload.value("response") ?? payload.value("responseJson")
             readBody(ParsedText.unpacked(body, &parsed), response: answer.map { ParsedText.unpacked($0, &parsed) })
         }
-        let labels = entry.value("labels")
+        let labels = entry.value("labels") ?? entry.value("annotations")
         let told = labels?.dotted("authorization.k8s.io/reason")?.string
         (reason, tellsReason) = (told ?? "", told != nil)
         let isGranted = permissions.first == nil || permissions.allSatisfy { $0.value("granted")?.bool ?? false }

@@ -72,7 +72,56 @@ struct AuditEnvelopeTests {
         )
         .replacing(#","code":200"#, with: "")
 
+    /// The members of the event on one level, with their values as JSON.
+    private static let flat: [(name: String, value: String)] = {
+        func members(_ value: Any, _ name: String) -> [(String, String)] {
+            if let object = value as? [String: Any] {
+                return object.sorted { $0.key < $1.key }.flatMap { members($1, name.isEmpty ? $0 : "\(name).\($0)") }
+            }
+            let options: JSONSerialization.WritingOptions = [.fragmentsAllowed, .withoutEscapingSlashes]
+            let text = try? JSONSerialization.data(withJSONObject: value, options: options)
+            return [(name, String(decoding: text ?? Data(), as: UTF8.self))]
+        }
+        return members((try? JSONSerialization.jsonObject(with: Data(event.utf8))) ?? "", "")
+    }()
+
+    /// An object of these, with the name and value of each as told.
+    private static func flatObject(_ member: (String, String) -> String) -> String { "{" + flat.map(member).joined(separator: ",") + "}" }
+    /// As Splunk names lists, and VictoriaLogs writes them.
+    private static let withMarks = flatObject { "\"\($0)\($1.hasPrefix("[") ? "{}" : "")\":\($1)" }
+    private static let withListsAsTexts = flatObject { "\"\($0)\":\($1.hasPrefix("[") ? quote($1) : $1)" }
+    private static let listsAsTexts = event.replacing(#"["scaler-1"]"#, with: quote(#"["scaler-1"]"#)).replacing(
+        #"["p1"]"#, with: quote(#"["p1"]"#))
+
     static let envelopes = [
+        Envelope(testDescription: "", text: withMarks),
+        Envelope(testDescription: "", text: withListsAsTexts),
+        Envelope(testDescription: "", text: listsAsTexts),
+        Envelope(
+            testDescription: "", text: withListsAsTexts.replacing("requestReceivedTimestamp", with: "@timestamp")),
+        Envelope(
+            testDescription: "eks",
+            text: #"{"results":[["#
+                + flat.map { #"{"field":"\#($0)","value":\#($1.hasPrefix("\"") ? $1 : quote($1))}"# }.joined(separator: ",")
+                + "]]}"),
+        Envelope(
+            testDescription: "aks",
+            text: #"{"columns":["# + flat.map { #"{"name":"\#($0.name)","type":"keyword"}"# }.joined(separator: ",") + #"],"values":[["#
+                + flat.map(\.value).joined(separator: ",") + "]]}"),
+        Envelope(
+            testDescription: "splunk", text: #"{"preview":false,"result":\#(withMarks)}"# + "\n" + #"{"preview":false,"lastrow":true}"#),
+        Envelope(testDescription: "prefixed", text: "<14>1 2026-03-01T10:00:00Z host k 1 ID7 - \u{FEFF}\(event)"),
+        Envelope(testDescription: "elastic", text: #"{"azure":{"platformlogs":{"category":"kube-audit","properties":{"log":\#(event)}}}}"#),
+        Envelope(
+            testDescription: "elastic", text: #"{"azure":{"platformlogs":{"category":"kube-audit","properties":{"log":\#(quoted)}}}}"#),
+        Envelope(testDescription: "aks", text: #"{"ContainerName":"kube-apiserver","LogMessage":\#(event)}"#),
+        Envelope(testDescription: "text", text: #"{"event_id":"1","details":{"native_api_server_event":\#(event)}}"#),
+        Envelope(testDescription: "text", text: #"{"json_payload":{"details":{"nativeApiServerEvent":\#(event)}}}"#),
+        Envelope(testDescription: "text", text: #"{"Response":{"ListOver":true,"Results":[{"TopicId":"t","LogJson":\#(quoted)}]}}"#),
+        Envelope(testDescription: "text", text: #"{"messages":[{"message":{"source":"n","message":\#(quoted)},"index":"i"}]}"#),
+        Envelope(testDescription: "text", text: #"{"messages":[{"map":{"_raw":\#(quoted)}}]}"#),
+        Envelope(testDescription: "text", text: #"{"matches":[{"_time":"2026","data":\#(event)}]}"#),
+        Envelope(testDescription: "text", text: #"{"Messages":[{"MessageId":"1","Body":\#(quoted)}]}"#),
         Envelope(testDescription: "", text: event),
         Envelope(testDescription: "list", text: #"{"kind":"EventList","metadata":{},"items":[\#(event),\#(event)]}"#, events: 2),
         Envelope(
@@ -779,6 +828,18 @@ struct AuditEnvelopeTests {
             #expect(found.events.map(\.auditID) == ["o1"])
             #expect(found.events.map(\.request?.name) == ["a"])
         }
+        // As Elasticsearch renames it, and of an API server elsewhere.
+        let renamed = entry.replacing(#""timestamp":"#, with: #""stageTimestamp":"#).replacing(
+            #""protoPayload":"#,
+            with: #""annotations":{"authorization_k8s_io/decision":"forbid"},"responseStatus":{"code":7},"protoPayload":"#)
+        let found = AuditEnvelope.contents(of: #"{"_source":{"kubernetes":{"audit":\#(renamed)}}}"#)
+        #expect(found.events.map(\.envelope) == ["gke"] && found.events.map(\.receivedAt) == [1_772_359_200_000_000])
+        #expect(found.events.map(\.decision) == ["forbid"] && found.events.map(\.code) == [403])
+        let services = ["anthosgke.googleapis.com": 1, "container.googleapis.com": 0]
+        for (service, count) in services {
+            let served = entry.replacing(#""methodName":"#, with: #""serviceName":"\#(service)","methodName":"#)
+            #expect(AuditEnvelope.contents(of: served).events.count == count)
+        }
         let begun = entry.replacing(#","last":true"#, with: "")
         #expect(AuditEnvelope.contents(of: begun).events.map(\.stage) == ["ResponseStarted"])
         for name in ["", "a/b", "core/v1/", "namespaces/shop"] {
@@ -899,6 +960,26 @@ struct AuditEnvelopeTests {
         try expectEvent("time,category,properties\n1,kube-audit,\(cell(#"{"log":\#(Self.quoted)}"#))\n", "aks")
         try expectEvent("@timestamp,@message\n2026,\(log)\n", "eks")
         try expectEvent("_time,_raw\n2026,\(cell(Self.event.replacing(",\"verb\"", with: ",\n\"verb\"")))\n", "splunk")
+        try expectEvent("_time,sourceIPs{},\"user.groups{}\",_raw\n2026,,,\(log)\n", "splunk")
+        try expectEvent("Date,Host,Content\n2026,n,\(log)\n", "text")
+        try expectEvent("content\n\(log)\n", "text")
+        try expectEvent("offset,value\n7,\(log)\n", "kafka")
+        // A column for each member: whole values, their parts, and JSON for every one of these.
+        let names = ["auditID", "stage", "level", "verb", "requestURI", "user", "userAgent", "objectRef", "responseStatus", "annotations"]
+        let values = (names + ["requestReceivedTimestamp"]).map { name in
+            let text = Self.member(name)
+            return cell(text.hasPrefix("\"") ? String(text.dropFirst().dropLast()) : text)
+        }
+        try expectEvent("\(names.joined(separator: ",")),requestReceivedTimestamp\n\(values.joined(separator: ","))\n", "")
+        let members = Self.flat.map(\.name)
+        let texts = Self.flat.map {
+            cell($0.value.hasPrefix("\"") ? String((try? JSONDecoder().decode(String.self, from: Data($0.value.utf8))) ?? "") : $0.value)
+        }
+        try expectEvent("\(members.map { "\($0){}" }.joined(separator: ","))\n\(texts.joined(separator: ","))\n", "")
+        let quoted = Self.flat.map { cell($0.value) }.joined(separator: ",")
+        try expectEvent("Date,\(members.map { "@\($0)" }.joined(separator: ",")),Message\n2026,\(quoted),\"\"\n", "")
+        let stored = members.map { $0 == "requestReceivedTimestamp" ? "@timestamp" : "kubernetes.audit.\($0)" }.joined(separator: ",")
+        try expectEvent("\(stored)\n\(texts.joined(separator: ","))\n", "")
         let header = Self.columns.map(\.0).joined(separator: ",")
         let row = Self.columns.map { _, name in
             let text = Self.member(name)
@@ -909,7 +990,7 @@ struct AuditEnvelopeTests {
         try expectEvent("\(header),Type\n\(row),AKSAuditAdmin\n", "aks-admin")
         let portal = row.replacing("2026-03-01T10:00:00.000001Z", with: "\"3/1/2026, 10:00:00.000001 AM\"")
         try expectEvent("\(header.replacing("RequestReceivedTime", with: "RequestReceivedTime [UTC]"))\n\(portal)\n", "aks-table")
-        for text in ["", "text", Self.event, "a,b,c", "{\"log\":1,\"a\":2}", "\"log_s,x", "key=1,log"] {
+        for text in ["", "text", "value", "user,stage", Self.event, "a,b,c", "{\"log\":1,\"a\":2}", "\"log_s,x", "key=1,log"] {
             #expect(AuditEnvelope.contents(ofCSV: text) == nil)
         }
     }
