@@ -2,7 +2,9 @@ import CScan
 import Foundation
 import WhittleCommands
 
-tune_memory()
+let arguments = Array(CommandLine.arguments.dropFirst())
+// Before there is another thread. Manifests are read quicker with memory of each thread's own.
+if arguments.first == "usage" { tune_memory() }
 Interruption.keepStandardStreams()
 Interruption.handle()
-exit(WhittleCommand.run(Array(CommandLine.arguments.dropFirst())))
+exit(WhittleCommand.run(arguments))
