@@ -1,3 +1,4 @@
+import Foundation
 import WhittleModel
 
 /// An export of audit logs as CSV (RFC 4180): the tables of AKS, one column that holds the events as text, or one for each member of an
@@ -16,11 +17,14 @@ struct AuditCSV {
     private let columns: [Column]
     /// Whether the columns are the members of events.
     private let isFlat: Bool
+    /// Whether they are those of the tables of AKS.
+    private let isTable: Bool
     private let delimiter: UInt8
 
     /// Columns with whole events, and those that tell which log a record is of.
     private static let texts: Set<String> = [
-        "log_s", "log", "properties", "@message", "message", "_raw", "line", "event", "body", "textPayload", "content",
+        "log_s", "log", "properties", "@message", "message", "_raw", "line", "event", "body", "textPayload", "content", "_source",
+        "RawEvent",
     ]
     /// The same, where there are other columns as well.
     private static let textsBesideOthers = texts.union(["data", "json", "msg", "payload", "raw", "text", "value"])
@@ -48,11 +52,12 @@ struct AuditCSV {
                 return Column(
                     key: isTold && !name.isEmpty ? Array("\(jsonQuoted(String(name))):".utf8) : [],
                     isTime: isStoreTime || (prefix == nil ? TableColumn.times.contains(String(name)) : name.hasSuffix("Timestamp")),
-                    isList: prefix != nil && (name == "sourceIPs" || name.hasSuffix(".groups")),
+                    isList: prefix != nil && (name == "sourceIPs" || name.hasSuffix(".groups") || name.contains(".extra.")),
                     // That there is a column for who was impersonated.
                     countsEmpty: name == "ImpersonatedUser")
             }
             isFlat = prefix != nil
+            self.isTable = isTable
             self.delimiter = delimiter
             return
         }
@@ -64,9 +69,15 @@ struct AuditCSV {
     /// The names in a header, which is a row of them; `nil` when it is none.
     private static func names(of line: UnsafeBufferPointer<UInt8>, _ delimiter: UInt8) -> [String]? {
         guard let cells = cells(of: line, delimiter), !cells.isEmpty else { return nil }
-        let names = cells.map { name($0.text(in: line)) }
-        let isHeader = names.allSatisfy { $0.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "{") && $0 != UInt8(ascii: "=") } }
-        return isHeader ? names : nil
+        // What is quoted may be any name; other lines have such signs as well.
+        let isHeader = cells.allSatisfy { cell in
+            let text = line[cell.range]
+            return text.allSatisfy { $0 >= 0x20 }
+                && (cell.isQuoted
+                    || !text.contains(UInt8(ascii: "="))
+                        && text.split(separator: UInt8(ascii: "{")).dropFirst().allSatisfy { $0.first == UInt8(ascii: "}") })
+        }
+        return isHeader ? cells.map { name($0.text(in: line)) } : nil
     }
 
     /// Whether a line looks like a header, whatever its columns are.
@@ -85,6 +96,7 @@ struct AuditCSV {
 
     /// The portal writes `TimeGenerated [UTC]`, Splunk `sourceIPs{}`.
     private static func name(_ text: String) -> String {
+        let text = text.trimmingCharacters(in: .whitespaces)
         let name = text.hasSuffix(" [UTC]") ? String(text.dropLast(6)) : text.hasSuffix("{}") ? String(text.dropLast(2)) : text
         let lower = name.lowercased()
         return textsBesideOthers.contains(lower) ? lower : name
@@ -100,13 +112,12 @@ struct AuditCSV {
     ) -> AuditEnvelope.Records {
         guard row.contains(where: { $0 > 0x20 }) else { return AuditEnvelope.Records() }
         let bad = AuditEnvelope.Records(unknown: 1)
-        guard firstInvalidUTF8(in: row) == nil, let cells = Self.cells(of: row, delimiter), cells.count == columns.count else { return bad }
+        guard firstInvalidUTF8(in: row) == nil, let cells = Self.cells(of: row, delimiter), isComplete(cells) else { return bad }
         // Most escapes are at most twice as long as what they stand for; memory that is not used costs nothing.
         var object: [UInt8] = []
         object.reserveCapacity(row.count * 2 + AuditEnvelope.padding)
         for (column, cell) in zip(columns, cells) where !column.key.isEmpty && (!cell.range.isEmpty || column.countsEmpty) {
-            // Kibana's word for nothing.
-            if isFlat, cell.range.count == 1, row[cell.range.lowerBound] == UInt8(ascii: "-") { continue }
+            if isFlat, cell.isNothing(in: row) { continue }
             object.append(object.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
             object += column.key
             if isFlat, let text = cell.jsonString(in: row) {
@@ -121,6 +132,12 @@ struct AuditCSV {
         }
         object += object.isEmpty ? "{}".utf8 : "}".utf8
         return AuditEnvelope.records(inText: consume object, as: format, taker: taker) ?? bad
+    }
+
+    /// Whether there are as many cells as columns. Excel leaves empty ones at the end out: where a column holds whole events, nothing is
+    /// lost with them.
+    private func isComplete(_ cells: [Cell]) -> Bool {
+        cells.count == columns.count || cells.count < columns.count && !isFlat && !isTable && cells.count > 1
     }
 
     /// Whether the first of several cells, which is not quoted, is no JSON: that has quotes, and a cell with quotes is quoted.
@@ -141,6 +158,12 @@ struct AuditCSV {
         func text(in row: UnsafeBufferPointer<UInt8>) -> String {
             let text = String(decoding: row[range], as: UTF8.self)
             return isQuoted ? text.replacing("\"\"", with: "\"") : text
+        }
+
+        /// Whether a word for nothing stands there.
+        func isNothing(in row: UnsafeBufferPointer<UInt8>) -> Bool {
+            let text = ByteSlice(UnsafeBufferPointer(rebasing: row[range]))
+            return text.count <= 7 && AuditEvent.wordsForNothing.contains { text.isText($0) }
         }
 
         /// The cell where it is a JSON string, as Datadog writes texts.
@@ -221,13 +244,18 @@ struct AuditCSV {
         }
     }
 
-    /// A list as JSON, which Kibana writes as such or with commas.
+    /// A list as JSON. Kibana writes it as such or with commas, others with brackets (`[a, b]`, `['a', 'b']`, `{a,b}`).
     private static func list(_ text: String) -> String {
-        let isJSON = Array(text.utf8).withUnsafeBufferPointer { bytes in
-            guard bytes.first == UInt8(ascii: "["), var json = try? JSONText(bytes), (try? json.skipValue()) != nil else { return false }
-            return json.position == json.end
-        }
-        return isJSON ? text : jsonArray(text.split(separator: ",").map { String($0.drop { $0 == " " }) })
+        let isJSON =
+            text.first == "["
+            && Array(text.utf8).withUnsafeBufferPointer { bytes in
+                guard let base = bytes.baseAddress, var json = try? JSONText(bytes) else { return false }
+                return (try? json.parseValue(into: DocumentTree(file: "", base: base))) != nil && json.position == json.end
+            }
+        if isJSON { return text }
+        let isBracketed = text.hasPrefix("[") && text.hasSuffix("]") || text.hasPrefix("{") && text.hasSuffix("}")
+        let elements = (isBracketed ? text.dropFirst().dropLast() : text[...]).split(separator: ",")
+        return jsonArray(elements.map { $0.trimmingCharacters(in: CharacterSet(charactersIn: " '\"")) })
     }
 
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

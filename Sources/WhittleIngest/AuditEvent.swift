@@ -66,7 +66,7 @@ struct AuditEvent {
                 pod = (name, extra.dotted("authentication.kubernetes.io/pod-uid")?.texts.first ?? "")
             }
             // Nobody's name is that of nobody.
-            if let impersonated, !Self.info(impersonated).name.isEmpty {
+            if let impersonated, !AuditEvent.isNothing(impersonated), !Self.info(impersonated).name.isEmpty {
                 impersonatedUser = Self.info(impersonated)
                 impersonatedUID = impersonated.value("uid")?.string ?? ""
                 for (key, values) in impersonated.value("extra").members {
@@ -140,7 +140,9 @@ struct AuditEvent {
         let wanted: [(StaticString, DocumentTree.Kind)] = [
             ("verb", .string), ("requestURI", .string), ("user", .object), ("impersonatedUser", .object),
         ]
-        func isWrong(_ value: DocumentValue?, _ kind: DocumentTree.Kind) -> Bool { value.map { !$0.isNull && $0.kind != kind } ?? false }
+        func isWrong(_ value: DocumentValue?, _ kind: DocumentTree.Kind) -> Bool {
+            value.map { !$0.isNull && $0.kind != kind && !(kind == .object && Self.isNothing($0)) } ?? false
+        }
         mistyped = wanted.first { key, kind in isWrong(field(key), kind) }?.0.description
         if let name = field("impersonatedUser")?.value("username"), name.kind != .string { mistyped = "impersonatedUser" }
         // It counts only where no URI tells what was asked for.

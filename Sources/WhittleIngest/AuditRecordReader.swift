@@ -307,7 +307,7 @@ final class AuditRecordReader {
         }
         return isFirst && AuditCSV.mayBeHeader(text)
             ? "of CSV one column must hold the events, with a name such as `message` or `log`, or each a member: `stage`, `user`, `verb`, …"
-            : "other lines were read"
+            : "the other lines are judged for themselves"
     }
 
     /// Keeps more of the text that was rejected last.

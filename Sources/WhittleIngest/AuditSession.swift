@@ -120,7 +120,8 @@ final class AuditSession {
             }
             if let first = bytes.first(where: { $0 > 0x20 }) {
                 isAtStart = false
-                isResumed = goOn(before: first)
+                // The name of the first column may be empty.
+                isResumed = AuditCSV(headerLine: bytes) == nil && goOn(before: first)
             }
         } else if isResumed, case .idle = state, let first = bytes.first(where: { $0 > 0x20 }) {
             isResumed = goOn(before: first)

@@ -19,7 +19,7 @@ enum AuditShape {
         else { return nil }
         let prefix = ByteSlice(start: user.start, count: user.count - name.utf8CodeUnitCount)
         var root = ObjectTree()
-        for (key, member) in value.members where !member.isNull {
+        for (key, member) in value.members where !member.isNull && !AuditEvent.isNothing(member) {
             let key = ByteSlice(key.bytes).withoutListMark
             guard key.count >= prefix.count, memcmp(key.start, prefix.start, prefix.count) == 0 else { continue }
             let path = path(ByteSlice(start: key.start + prefix.count, count: key.count - prefix.count))
@@ -200,10 +200,12 @@ extension ByteSlice {
         return before > 0 && start[before - 1] == UInt8(ascii: ".") && memcmp(start + before, name.utf8Start, count - before) == 0
     }
 
-    /// Without what Splunk writes behind the name of a list.
+    /// Without what Splunk writes behind the name of a list, and others behind that of its first element.
     fileprivate var withoutListMark: ByteSlice {
-        let isMarked = count > 2 && start[count - 2] == UInt8(ascii: "{") && start[count - 1] == UInt8(ascii: "}")
-        return isMarked ? ByteSlice(start: start, count: count - 2) : self
+        let rest = count - 2
+        if rest > 0, start[rest] == UInt8(ascii: "{"), start[rest + 1] == UInt8(ascii: "}") { return ByteSlice(start: start, count: rest) }
+        let isFirst = rest > 1 && memcmp(start + rest - 1, "[0]", 3) == 0
+        return isFirst ? ByteSlice(start: start, count: rest - 1) : self
     }
 
     /// The number that it is written as, without needless zeros; `nil` when there is none.

@@ -56,8 +56,14 @@ extension AuditEvent {
             }?.member
     }
 
-    /// The words that tools write for nothing.
-    fileprivate static func isNothing(_ value: DocumentValue) -> Bool { value.isText("None") || value.isText("null") || value.isText("") }
+    /// The words that tools write for nothing, as they stand in CSV; in JSON the backslash is escaped.
+    static let wordsForNothing: [StaticString] = [
+        "", "-", "null", "NULL", "Null", "None", "nil", "NaN", "nan", "N/A", "n/a", "(null)", "<null>", "(empty)", "\\N", "\\\\N",
+    ]
+
+    static func isNothing(_ value: DocumentValue) -> Bool {
+        value.kind == .string && value.bytes.count <= 7 && wordsForNothing.contains { value.isText($0) }
+    }
 }
 
 extension AuditShape {

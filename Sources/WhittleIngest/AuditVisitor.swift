@@ -29,7 +29,9 @@ struct AuditVisitor {
         ("scopeLogs", "otlp", true), ("logRecords", "otlp", true), ("logs", "text", true), ("Tables", "aks", true),
         ("messages", "text", true), ("Messages", "text", true), ("matches", "text", true), ("Results", "text", true),
         ("properties", "aks", false), ("_source", "elastic", false), ("fields", "elastic", false), ("kubernetes", "elastic", false),
-        ("audit", "elastic", false), ("azure", "elastic", false), ("platformlogs", "elastic", false),
+        ("audit", "elastic", false), ("azure", "elastic", false), ("platformlogs", "elastic", false), ("aws", "elastic", false),
+        ("eks", "elastic", false), ("cloudwatch", "elastic", false), ("structured", "text", false), ("k8s_audit", "text", false),
+        ("kube_audit", "text", false), ("parsed", "text", false), ("record", "text", false),
         ("json", "filebeat", false), ("kubernetes_audit", "filebeat", false), ("attributes", "datadog", false), ("data", "loki", false),
         ("result", "splunk", false), ("values", "loki", false), ("awslogs", "eks", false), ("kinesis", "eks", false),
         ("Data", "eks", false),
@@ -129,10 +131,11 @@ struct AuditVisitor {
 
     private mutating func visit(object value: DocumentValue, _ envelope: String, _ depth: Int) -> Bool {
         if value.isFolded { return visit(folded: value, envelope, depth) }
-        // Splunk writes the fields that it extracted beside the whole event.
+        // Splunk writes the fields that it extracted beside the whole event, Sentinel always.
         if let raw = value.value("_raw"), raw.kind == .string, value.value("stage") != nil {
             return visit(text: raw, envelope.isEmpty ? "splunk" : envelope, depth)
         }
+        if let raw = value.value("RawEvent"), raw.kind == .string { return visit(text: raw, envelope.isEmpty ? "eks" : envelope, depth) }
         let hasStage = value.value("stage") != nil
         if hasStage, !wasOffered, takes(value.bytes, envelope) { return true }
         let isKnownNew = isChecked
@@ -161,8 +164,9 @@ struct AuditVisitor {
             records.skipped += 1
             return true
         }
-        if let columns = value.value("columns") ?? value.value("Columns"),
-            let rows = value.value("rows") ?? value.value("Rows") ?? value.value("values"), columns.kind == .array, rows.kind == .array
+        if let columns = value.value("columns") ?? value.value("Columns") ?? value.value("schema"),
+            let rows = value.value("rows") ?? value.value("Rows") ?? value.value("values") ?? value.value("datarows"),
+            columns.kind == .array, rows.kind == .array
         {
             visit(rows: rows, columns: columns, envelope.isEmpty ? "aks" : envelope, depth)
             return true

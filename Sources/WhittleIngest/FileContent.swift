@@ -2,7 +2,7 @@ import Foundation
 
 /// What a file is that nobody can read as text, told by how it begins.
 package enum FileContent: CaseIterable {
-    case database, xz, bzip2, lz4, zip, sevenZip, tar
+    case database, xz, bzip2, lz4, zip, sevenZip, tar, parquet, avro
 
     /// The bytes that are looked at.
     private static let size = 512
@@ -34,6 +34,8 @@ package enum FileContent: CaseIterable {
         case .zip: [0x50, 0x4B, 0x03, 0x04]
         case .sevenZip: [0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C]
         case .tar: Array("ustar".utf8)
+        case .parquet: Array("PAR1".utf8)
+        case .avro: [0x4F, 0x62, 0x6A, 0x01]
         }
     }
 
@@ -49,6 +51,8 @@ package enum FileContent: CaseIterable {
         case .zip: "a zip archive is not read; unpack it first"
         case .sevenZip: "a 7z archive is not read; unpack it first"
         case .tar: "a tar archive is not read; unpack it first"
+        case .parquet: "Parquet is not read; write it as JSON lines first, for example with `duckdb`"
+        case .avro: "Avro is not read; write it as JSON lines first, for example with `avro-tools tojson`"
         }
     }
 }

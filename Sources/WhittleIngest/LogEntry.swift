@@ -16,7 +16,7 @@ extension AuditEvent {
         let operation = entry.value("operation")
         auditID = (operation?.value("id") ?? entry.value("insertId"))?.string ?? ""
         // Of a request that takes long the begin is a record of its own.
-        let isOpen = operation?.value("first")?.bool ?? false && !(operation?.value("last")?.bool ?? false)
+        let isOpen = operation?.value("first")?.isTrue ?? false && !(operation?.value("last")?.isTrue ?? false)
         stage = isOpen ? "ResponseStarted" : "ResponseComplete"
         caller.user = UserInfo(name: payload.value("authenticationInfo")?.value("principalEmail")?.string ?? "", groups: [])
         caller.account = ServiceAccountName.split(caller.user.name)
@@ -37,7 +37,7 @@ extension AuditEvent {
         let labels = entry.value("labels") ?? entry.value("annotations")
         let told = labels?.dotted("authorization.k8s.io/reason")?.string
         (reason, tellsReason) = (told ?? "", told != nil)
-        let isGranted = permissions.first == nil || permissions.allSatisfy { $0.value("granted")?.bool ?? false }
+        let isGranted = permissions.first == nil || permissions.allSatisfy { $0.value("granted")?.isTrue ?? false }
         if let label = labels?.dotted("authorization.k8s.io/decision")?.string {
             decision = label
         } else if statusCode == 7 || !isGranted {
@@ -108,4 +108,9 @@ extension AuditEvent {
         ]
         return group.hasSuffix(".k8s.io") ? plain[String(group.dropLast(".k8s.io".count))] ?? group : group
     }
+}
+
+extension DocumentValue {
+    /// Whether it is true, which BigQuery's tool writes as a text.
+    fileprivate var isTrue: Bool { bool ?? isText("true") }
 }

@@ -1,4 +1,4 @@
-/// RFC 3339 times as the API writes them, and as tools write them anew: with a space before the time of day, ` UTC` or nothing behind it.
+/// RFC 3339 times as the API writes them, and as tools write them anew: with a space before the time of day, ` UTC`, `+0000` or nothing behind it.
 package enum Timestamp {
     /// Microseconds since 1970-01-01 UTC of `2026-11-23T06:34:42.700297Z`; `nil` when it is no such text.
     package static func microseconds(_ text: String) -> Int64? {
@@ -36,11 +36,12 @@ package enum Timestamp {
         var offset: Int64 = 0
         let zone = UnsafeBufferPointer(rebasing: bytes[position...])
         switch zone.first ?? UInt8(ascii: " ") {
-        case UInt8(ascii: " "): guard bytes[10] == UInt8(ascii: " "), zone.isEmpty || zone.elementsEqual(" UTC".utf8) else { return nil }
+        case UInt8(ascii: " "): guard zone.isEmpty || zone.elementsEqual(" UTC".utf8) else { return nil }
         case UInt8(ascii: "Z"), UInt8(ascii: "z"): guard position + 1 == bytes.count else { return nil }
         case UInt8(ascii: "+"), UInt8(ascii: "-"):
-            guard position + 6 == bytes.count, let hours = number(position + 1..<position + 3),
-                let minutes = number(position + 4..<position + 6)
+            let colon = position + 3 < bytes.count && bytes[position + 3] == UInt8(ascii: ":") ? 1 : 0
+            guard position + 5 + colon == bytes.count, let hours = number(position + 1..<position + 3),
+                let minutes = number(position + 3 + colon..<position + 5 + colon)
             else { return nil }
             offset = (hours * 60 + minutes) * 60 * (bytes[position] == UInt8(ascii: "-") ? -1 : 1)
         default: return nil

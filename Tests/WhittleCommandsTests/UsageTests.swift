@@ -619,11 +619,13 @@ struct UsageTests {
         #expect(loaded.code == 0)
         #expect(loaded.errors.contains("w.db: not read: an SQLite database"))
         #expect(!loaded.errors.contains("unreadable ("))
-        for (name, bytes) in [("a.xz", [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00, 0x01]), ("a.bz2", Array("BZh91AY".utf8))] {
+        for (name, bytes) in [
+            ("a.xz", [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00, 0x01]), ("a.bz2", Array("BZh91AY".utf8)), ("a.parquet", Array("PAR1".utf8)),
+        ] {
             try Data(bytes).write(to: URL(fileURLWithPath: workspace.file(name)))
             let unread = whittle("usage", "load", workspace.file(name), "--db", path)
             #expect(unread.code == 2)
-            #expect(unread.errors.contains("is not read; decompress it first"))
+            #expect(unread.errors.contains("is not read; "))
         }
         #expect(whittle("usage", "list", "deploy/cart", "--db", path).code == 64)
     }

@@ -90,6 +90,9 @@ struct AuditEnvelopeTests {
     /// As Splunk names lists, and VictoriaLogs writes them.
     private static let withMarks = flatObject { "\"\($0)\($1.hasPrefix("[") ? "{}" : "")\":\($1)" }
     private static let withListsAsTexts = flatObject { "\"\($0)\":\($1.hasPrefix("[") ? quote($1) : $1)" }
+    private static let withIndexes = flatObject {
+        $1.hasPrefix("[") ? "\"\($0)[0]\":\($1.dropFirst().dropLast())" : "\"\($0)\":\($1)"
+    }
     private static let listsAsTexts = event.replacing(#"["scaler-1"]"#, with: quote(#"["scaler-1"]"#)).replacing(
         #"["p1"]"#, with: quote(#"["p1"]"#))
 
@@ -97,6 +100,20 @@ struct AuditEnvelopeTests {
         Envelope(testDescription: "", text: withMarks),
         Envelope(testDescription: "", text: withListsAsTexts),
         Envelope(testDescription: "", text: listsAsTexts),
+        Envelope(testDescription: "", text: withIndexes),
+        Envelope(
+            testDescription: "", text: withMarks.replacing("{\"", with: "{\"impersonatedUser.username\":\"NULL\",\"", maxReplacements: 1)),
+        Envelope(testDescription: "", text: event.replacing(",\"userAgent\"", with: ",\"impersonatedUser\":\"\",\"userAgent\"")),
+        Envelope(testDescription: "", text: event.replacing(",\"userAgent\"", with: ",\"impersonatedUser\":\"null\",\"userAgent\"")),
+        Envelope(testDescription: "", text: event.replacing("000001Z", with: "000001")),
+        Envelope(testDescription: "", text: event.replacing("T10:00:00.000001Z", with: "T12:00:00.000001+0200")),
+        Envelope(
+            testDescription: "aks",
+            text: #"{"schema":["# + flat.map { #"{"name":"\#($0.name)","type":"text"}"# }.joined(separator: ",") + #"],"datarows":[["#
+                + flat.map(\.value).joined(separator: ",") + #"]],"total":1}"#),
+        Envelope(testDescription: "elastic", text: #"{"_source":{"aws":{"eks":{"audit":\#(event)}}}}"#),
+        Envelope(testDescription: "eks", text: #"{"Stage":"ResponseComplete","Verb":"patch","User":"{}","RawEvent":\#(quoted)}"#),
+        Envelope(testDescription: "text", text: #"{"@timestamp":"2026","message":"","structured":\#(event),"log_type":"audit"}"#),
         Envelope(
             testDescription: "", text: withListsAsTexts.replacing("requestReceivedTimestamp", with: "@timestamp")),
         Envelope(
@@ -797,6 +814,7 @@ struct AuditEnvelopeTests {
             (#""authorizationInfo":[{"granted":true},{"permission":"x"}],"status":{}"#, "", "forbid", 200),
             (#""authorizationInfo":[{"granted":true}],"status":{"code":7,"message":"no"}"#, "", "forbid", 403),
             (#""authorizationInfo":[{"granted":true}],"status":{"code":5}"#, "", "allow", 404),
+            (#""authorizationInfo":[{"granted":"true"}],"status":{}"#, "", "allow", 200),
             (#""status":{"code":6}"#, "", "allow", 409), (#""status":{"code":10}"#, "", "allow", 409),
             (#""status":{"code":7}"#, "", "forbid", 403), (#""status":{"code":16}"#, "", "", 401), (#""status":{}"#, "", "allow", 200),
             (
@@ -963,6 +981,9 @@ struct AuditEnvelopeTests {
         try expectEvent("_time,sourceIPs{},\"user.groups{}\",_raw\n2026,,,\(log)\n", "splunk")
         try expectEvent("Date,Host,Content\n2026,n,\(log)\n", "text")
         try expectEvent("content\n\(log)\n", "text")
+        try expectEvent(
+            "Log group, message ,\"k:{\"\"a\"\"=\"\"b\"\"}\",containers{}.image\n1,\(log),,\n2,x\n", "message", unknown: 1)
+        try expectEvent(",message,tags\n0,\(log)\n", "message")
         try expectEvent("offset,value\n7,\(log)\n", "kafka")
         // A column for each member: whole values, their parts, and JSON for every one of these.
         let names = ["auditID", "stage", "level", "verb", "requestURI", "user", "userAgent", "objectRef", "responseStatus", "annotations"]
@@ -972,6 +993,15 @@ struct AuditEnvelopeTests {
         }
         try expectEvent("\(names.joined(separator: ",")),requestReceivedTimestamp\n\(values.joined(separator: ","))\n", "")
         let members = Self.flat.map(\.name)
+        // Words for nothing, and lists as other tools write them.
+        for (word, open, close, quote) in [("null", "[", "]", "'"), ("\\N", "{", "}", ""), ("(null)", "", "", ""), ("-", "[", "]", "")] {
+            let cells = Self.flat.map { name, value in
+                let text = (try? JSONDecoder().decode(String.self, from: Data(value.utf8))) ?? value
+                return cell(value.hasPrefix("[") ? open + quote + value.dropFirst(2).dropLast(2) + quote + close : text)
+            }
+            try expectEvent(
+                "\(members.joined(separator: ",")),impersonatedUser.username\n\(cells.joined(separator: ",")),\(word)\n", "")
+        }
         let texts = Self.flat.map {
             cell($0.value.hasPrefix("\"") ? String((try? JSONDecoder().decode(String.self, from: Data($0.value.utf8))) ?? "") : $0.value)
         }
