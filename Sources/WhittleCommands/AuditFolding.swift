@@ -86,6 +86,10 @@ final class AuditFolding {
         let console = Console.current
         if total.events > 0 {
             for line in CoverageText.lines(total, logs: logCount) { console.error("  \(line)\n") }
+            let judged = total.requests + total.undecided + total.ignored + total.repeated
+            if judged == 0, !hasKnown, total.rejects["no-user"] != nil || total.rejects["no-attributes"] != nil {
+                throw CommandFailure("no event tells who asked for what")
+            }
         } else if logCount == 0, !hasKnown, !failures.isEmpty {
             throw CommandFailure("no log could be read")
         } else if logCount > 0, !hasKnown {

@@ -368,6 +368,10 @@ struct UsageTests {
         }
         let result = whittle("usage", "load", try workspace.write(other, to: "other.log"), "--db", path)
         #expect(result.code == 2 && result.errors.contains("1 of other logs") && result.errors.contains("holds no audit events"))
+        let nameless = try workspace.write(
+            (Self.events(1, seed: 1).last ?? "").replacing(#/"username":"[^"]*"/#, with: #""username":"""#) + "\n", to: "nameless.log")
+        let unjudged = whittle("usage", "load", nameless, "--db", database(workspace, "nameless.db"))
+        #expect(unjudged.code == 2 && unjudged.errors.contains("no event tells who asked for what"))
         let log = try workspace.write(Self.text(Self.events(3, seed: 1)), to: "a.log")
         #expect(whittle("usage", "load", log, "--db", path).code == 0)
         let again = whittle("usage", "load", log, workspace.file("none.log"), "--db", path)
