@@ -86,8 +86,8 @@ final class AuditFolding {
         let console = Console.current
         if total.events > 0 {
             for line in CoverageText.lines(total, logs: logCount) { console.error("  \(line)\n") }
-            let judged = total.requests + total.undecided + total.ignored + total.repeated
-            if judged == 0, !hasKnown, total.rejects["no-user"] != nil || total.rejects["no-attributes"] != nil {
+            let useless = (total.rejects["no-user"] ?? 0) + (total.rejects["no-attributes"] ?? 0)
+            if useless >= total.events, !hasKnown {
                 throw CommandFailure("no event tells who asked for what")
             }
         } else if logCount == 0, !hasKnown, !failures.isEmpty {

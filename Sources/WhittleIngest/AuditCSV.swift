@@ -19,31 +19,39 @@ struct AuditCSV {
     private let isFlat: Bool
     /// Whether they are those of the tables of AKS.
     private let isTable: Bool
+    /// Whether their names alone tell that this is a table, and no other line of text.
+    let isCertain: Bool
+    /// Whether texts are written as JSON.
+    private let quotesTexts: Bool
     private let delimiter: UInt8
 
     /// Columns with whole events, and those that tell which log a record is of.
     private static let texts: Set<String> = [
-        "log_s", "log", "properties", "@message", "message", "_raw", "line", "event", "body", "textPayload", "content", "_source",
-        "RawEvent",
+        "log_s", "log", "properties", "@message", "message", "_raw", "line", "event", "body", "textPayload", "_source", "RawEvent",
     ]
-    /// The same, where there are other columns as well.
-    private static let textsBesideOthers = texts.union(["data", "json", "msg", "payload", "raw", "text", "value"])
+    /// The same in the first line of a log.
+    private static let firstTexts = texts.union(["content", "data", "json", "msg", "payload", "raw", "text", "value"])
     private static let headerLimit = 1 << 14
     private static let categories: Set<String> = ["category", "Category", "Type", "TableName", "@logStream", "logStreamName"]
 
-    /// Reads the first line; `nil` when it names no column of an audit log.
-    init?(headerLine line: UnsafeBufferPointer<UInt8>) {
+    /// Reads a header; `nil` when it names no column of an audit log.
+    ///
+    /// - Parameter isFirst: whether it is the first line of a log, where names may be anything; others may be text with commas.
+    init?(headerLine line: UnsafeBufferPointer<UInt8>, isFirst: Bool) {
         let bytes = line.starts(with: [0xEF, 0xBB, 0xBF]) ? UnsafeBufferPointer(rebasing: line[3...]) : line
         guard let first = bytes.first, first != UInt8(ascii: "{"), first != UInt8(ascii: "["), bytes.count < Self.headerLimit else {
             return nil
         }
         for delimiter in Self.delimiters {
+            guard let (names, arePlain) = Self.names(of: bytes, delimiter), arePlain || isFirst else { continue }
             // One column alone must hold the events.
-            guard let names = Self.names(of: bytes, delimiter), names.count > 1 || Self.texts.contains(names[0]) else { continue }
+            guard names.count > 1 || Self.texts.contains(names[0]) || isFirst && names[0] == "content" else { continue }
             let isTable = names.contains("Stage") && (names.contains("RequestUri") || names.contains("Verb"))
             let prefix = isTable ? nil : Self.prefix(ofMembers: names)
-            guard isTable || prefix != nil || names.contains(where: { Self.textsBesideOthers.contains($0) }) else { continue }
-            let wanted = isTable ? TableColumn.names.union(Self.categories) : Self.textsBesideOthers.union(Self.categories)
+            let isKnown = isTable || prefix != nil || names.contains(where: Self.texts.contains)
+            guard isKnown || isFirst && names.contains(where: Self.firstTexts.contains) else { continue }
+            // Beside a column that is known to hold events, others hold something else.
+            let wanted = (isTable ? TableColumn.names : isKnown ? Self.texts : Self.firstTexts).union(Self.categories)
             columns = names.map { name in
                 // When a record was stored, which stands beside the members.
                 let isStoreTime = prefix != nil && name == "@timestamp"
@@ -52,42 +60,55 @@ struct AuditCSV {
                 return Column(
                     key: isTold && !name.isEmpty ? Array("\(jsonQuoted(String(name))):".utf8) : [],
                     isTime: isStoreTime || (prefix == nil ? TableColumn.times.contains(String(name)) : name.hasSuffix("Timestamp")),
-                    isList: prefix != nil && (name == "sourceIPs" || name.hasSuffix(".groups") || name.contains(".extra.")),
+                    isList: prefix != nil && (name == "sourceIPs" || name.hasSuffix(".groups") || Self.isListInExtra(name)),
                     // That there is a column for who was impersonated.
                     countsEmpty: name == "ImpersonatedUser")
             }
             isFlat = prefix != nil
             self.isTable = isTable
+            isCertain = isKnown && arePlain
+            // Datadog does.
+            quotesTexts = prefix == "@"
             self.delimiter = delimiter
             return
         }
         return nil
     }
 
+    /// Whether a column is a whole list of `user.extra`, and no element of one (`…/pod-name.0`, `…/pod-name[0]`).
+    private static func isListInExtra(_ name: Substring) -> Bool {
+        name.contains(".extra.") && !(name.last.map { $0 == "]" || $0.isNumber } ?? false)
+    }
+
     private static let delimiters = [UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "\t")]
 
-    /// The names in a header, which is a row of them; `nil` when it is none.
-    private static func names(of line: UnsafeBufferPointer<UInt8>, _ delimiter: UInt8) -> [String]? {
+    /// The names in a row of them, and whether they are such as programs have; `nil` when they are none.
+    private static func names(of line: UnsafeBufferPointer<UInt8>, _ delimiter: UInt8) -> (names: [String], arePlain: Bool)? {
         guard let cells = cells(of: line, delimiter), !cells.isEmpty else { return nil }
-        // What is quoted may be any name; other lines have such signs as well.
-        let isHeader = cells.allSatisfy { cell in
+        var arePlain = true
+        for cell in cells {
             let text = line[cell.range]
-            return text.allSatisfy { $0 >= 0x20 }
-                && (cell.isQuoted
-                    || !text.contains(UInt8(ascii: "="))
-                        && text.split(separator: UInt8(ascii: "{")).dropFirst().allSatisfy { $0.first == UInt8(ascii: "}") })
+            // Splunk names lists with both braces.
+            let hasBrace = text.indices.contains { index in
+                text[index] == UInt8(ascii: "{") && (index + 1 == text.endIndex || text[index + 1] != UInt8(ascii: "}"))
+            }
+            // What is quoted may be any name.
+            guard text.allSatisfy({ $0 >= 0x20 }), cell.isQuoted || !hasBrace && !text.contains(UInt8(ascii: "=")) else { return nil }
+            arePlain = arePlain && !hasBrace && !text.contains { $0 == 0x20 || $0 == UInt8(ascii: "=") }
         }
-        return isHeader ? cells.map { name($0.text(in: line)) } : nil
+        return (cells.map { name($0.text(in: line)) }, arePlain)
     }
 
     /// Whether a line looks like a header, whatever its columns are.
     static func mayBeHeader(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
-        line.count < headerLimit && delimiters.contains { names(of: line, $0)?.count ?? 0 > 1 }
+        line.count < headerLimit && delimiters.contains { names(of: line, $0)?.names.count ?? 0 > 1 }
     }
 
     /// What stands before the names of the members of an event, maybe nothing; `nil` when columns are none.
     private static func prefix(ofMembers names: [String]) -> Substring? {
-        if names.contains("stage"), names.contains("user"), names.contains("requestURI") || names.contains("verb") { return "" }
+        let hasMembers = names.contains("stage") && names.contains("user") && (names.contains("requestURI") || names.contains("verb"))
+        // What is beside the whole event tells less.
+        if hasMembers, !names.contains(where: texts.contains) { return "" }
         // Datadog writes `@user.username`.
         let users = names.lazy.filter { $0.hasSuffix("user.username") }.map { $0.dropLast("user.username".count) }
         guard let prefix = users.first(where: { $0.isEmpty || $0 == "@" || $0.hasSuffix(".") }) else { return nil }
@@ -99,7 +120,7 @@ struct AuditCSV {
         let text = text.trimmingCharacters(in: .whitespaces)
         let name = text.hasSuffix(" [UTC]") ? String(text.dropLast(6)) : text.hasSuffix("{}") ? String(text.dropLast(2)) : text
         let lower = name.lowercased()
-        return textsBesideOthers.contains(lower) ? lower : name
+        return firstTexts.contains(lower) ? lower : name
     }
 
     /// What one record holds; a blank line holds nothing, and a record that is no event, or is cut, one unknown.
@@ -117,10 +138,11 @@ struct AuditCSV {
         var object: [UInt8] = []
         object.reserveCapacity(row.count * 2 + AuditEnvelope.padding)
         for (column, cell) in zip(columns, cells) where !column.key.isEmpty && (!cell.range.isEmpty || column.countsEmpty) {
-            if isFlat, cell.isNothing(in: row) { continue }
+            // Other words for nothing are told from names where those beside them are known.
+            if isFlat, cell.isDash(in: row) || column.isList && cell.isNothing(in: row) { continue }
             object.append(object.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
             object += column.key
-            if isFlat, let text = cell.jsonString(in: row) {
+            if quotesTexts, let text = cell.jsonString(in: row) {
                 object += text.utf8
             } else if column.isTime {
                 object += jsonQuoted(Self.time(cell.text(in: row))).utf8
@@ -159,6 +181,9 @@ struct AuditCSV {
             let text = String(decoding: row[range], as: UTF8.self)
             return isQuoted ? text.replacing("\"\"", with: "\"") : text
         }
+
+        /// Whether Kibana's word for nothing stands there.
+        func isDash(in row: UnsafeBufferPointer<UInt8>) -> Bool { range.count == 1 && row[range.lowerBound] == UInt8(ascii: "-") }
 
         /// Whether a word for nothing stands there.
         func isNothing(in row: UnsafeBufferPointer<UInt8>) -> Bool {
@@ -249,7 +274,9 @@ struct AuditCSV {
         let isJSON =
             text.first == "["
             && Array(text.utf8).withUnsafeBufferPointer { bytes in
-                guard let base = bytes.baseAddress, var json = try? JSONText(bytes) else { return false }
+                guard let base = bytes.baseAddress, bytes.count <= AuditEvent.memberLimit, var json = try? JSONText(bytes) else {
+                    return false
+                }
                 return (try? json.parseValue(into: DocumentTree(file: "", base: base))) != nil && json.position == json.end
             }
         if isJSON { return text }

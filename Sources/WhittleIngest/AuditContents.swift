@@ -58,7 +58,7 @@ extension AuditEnvelope {
             if let csv {
                 contents.add(record.withUnsafeBufferPointer { csv.records(row: $0, as: format) })
             } else {
-                csv = record.withUnsafeBufferPointer { AuditCSV(headerLine: $0) }
+                csv = record.withUnsafeBufferPointer { AuditCSV(headerLine: $0, isFirst: true) }
                 guard csv != nil else { return nil }
             }
             record = []

@@ -141,9 +141,11 @@ struct AuditEvent {
             ("verb", .string), ("requestURI", .string), ("user", .object), ("impersonatedUser", .object),
         ]
         func isWrong(_ value: DocumentValue?, _ kind: DocumentTree.Kind) -> Bool {
-            value.map { !$0.isNull && $0.kind != kind && !(kind == .object && Self.isNothing($0)) } ?? false
+            value.map { !$0.isNull && $0.kind != kind } ?? false
         }
         mistyped = wanted.first { key, kind in isWrong(field(key), kind) }?.0.description
+        // Nobody, as some write it.
+        if mistyped == "impersonatedUser", field("impersonatedUser").map(Self.isNothing) ?? false { mistyped = nil }
         if let name = field("impersonatedUser")?.value("username"), name.kind != .string { mistyped = "impersonatedUser" }
         // It counts only where no URI tells what was asked for.
         guard requestURI.isEmpty, let reference = field("objectRef") else { return }

@@ -75,7 +75,7 @@ final class AuditSession {
     /// - Parameter firstLine: of a log whose beginning an earlier load has read; it may name the columns of a table.
     func begin(_ path: String, firstLine: [UInt8]?, onReject: RejectHandler?) {
         reader.begin(path, onReject: onReject)
-        if isAtStart, let firstLine, texts.beginTable(firstLine) { isAtStart = false }
+        if isAtStart, let firstLine, texts.resumeTable(firstLine) { isAtStart = false }
     }
 
     /// Whether every byte so far is dealt with.
@@ -121,7 +121,7 @@ final class AuditSession {
             if let first = bytes.first(where: { $0 > 0x20 }) {
                 isAtStart = false
                 // The name of the first column may be empty.
-                isResumed = AuditCSV(headerLine: bytes) == nil && goOn(before: first)
+                isResumed = AuditCSV(headerLine: bytes, isFirst: true) == nil && goOn(before: first)
             }
         } else if isResumed, case .idle = state, let first = bytes.first(where: { $0 > 0x20 }) {
             isResumed = goOn(before: first)

@@ -19,11 +19,11 @@ enum AuditShape {
         else { return nil }
         let prefix = ByteSlice(start: user.start, count: user.count - name.utf8CodeUnitCount)
         var root = ObjectTree()
-        for (key, member) in value.members where !member.isNull && !AuditEvent.isNothing(member) {
-            let key = ByteSlice(key.bytes).withoutListMark
+        for (key, member) in value.members where !member.isNull {
+            let (key, index) = ByteSlice(key.bytes).withoutListMark
             guard key.count >= prefix.count, memcmp(key.start, prefix.start, prefix.count) == 0 else { continue }
-            let path = path(ByteSlice(start: key.start + prefix.count, count: key.count - prefix.count))
-            if path.count <= depthLimit { root.add(path, member) }
+            let path = path(ByteSlice(start: key.start + prefix.count, count: key.count - prefix.count)) + (index.map { [$0] } ?? [])
+            if path.count <= depthLimit, !isNothing(member, at: path, in: value) { root.add(path, member) }
         }
         guard root.hasMember("stage") else { return nil }
         // When it was stored, if nobody asked for more.
@@ -34,6 +34,21 @@ enum AuditShape {
         object.reserveCapacity(value.bytes.count + AuditEnvelope.padding)
         root.append(to: &object)
         return object
+    }
+
+    /// Whether a word for nothing stands at a path, and no name that may be one.
+    private static func isNothing(_ member: DocumentValue, at path: [ByteSlice], in value: DocumentValue) -> Bool {
+        guard AuditEvent.isNothing(member) else { return false }
+        guard path.count == 2, !member.bytes.isEmpty else { return true }
+        if path[0].isText("objectRef"), path[1].isText("name") || path[1].isText("namespace") {
+            // Names have small letters.
+            return !member.bytes.allSatisfy { $0 &- UInt8(ascii: "a") < 26 }
+        }
+        // Who is impersonated has groups.
+        return !path[0].isText("impersonatedUser")
+            || !value.members.contains { key, member in
+                ByteSlice(key.bytes).contains("impersonatedUser.groups") && !member.isNull && !AuditEvent.isNothing(member)
+            }
     }
 
     /// The object of a list of keys and values, as OTLP writes it; `nil` when it is none.
@@ -156,8 +171,9 @@ enum AuditShape {
                 nodes.append(Node(name: name))
             }
             var values = value.elements
-            // Addresses are a list in the event, too.
-            let isList = node > 0 && nodes[node].name.isText("sourceIPs")
+            // These are lists in the event, too.
+            let isList =
+                path.last.map { $0.isText("sourceIPs") || $0.isText("groups") } ?? false || path.dropLast().contains { $0.isText("extra") }
             if !isList, let only = values.next(), values.first == nil { nodes[node].value = only } else { nodes[node].value = value }
         }
 
@@ -200,12 +216,17 @@ extension ByteSlice {
         return before > 0 && start[before - 1] == UInt8(ascii: ".") && memcmp(start + before, name.utf8Start, count - before) == 0
     }
 
-    /// Without what Splunk writes behind the name of a list, and others behind that of its first element.
-    fileprivate var withoutListMark: ByteSlice {
-        let rest = count - 2
-        if rest > 0, start[rest] == UInt8(ascii: "{"), start[rest + 1] == UInt8(ascii: "}") { return ByteSlice(start: start, count: rest) }
-        let isFirst = rest > 1 && memcmp(start + rest - 1, "[0]", 3) == 0
-        return isFirst ? ByteSlice(start: start, count: rest - 1) : self
+    /// Without what Splunk writes behind the name of a list (`{}`), and the place that others write behind those of its elements (`[0]`).
+    fileprivate var withoutListMark: (name: ByteSlice, index: ByteSlice?) {
+        guard count > 2 else { return (self, nil) }
+        if start[count - 2] == UInt8(ascii: "{"), start[count - 1] == UInt8(ascii: "}") {
+            return (ByteSlice(start: start, count: count - 2), nil)
+        }
+        guard start[count - 1] == UInt8(ascii: "]"), let bracket = buffer.lastIndex(of: UInt8(ascii: "[")), bracket > 0 else {
+            return (self, nil)
+        }
+        let index = ByteSlice(start: start + bracket + 1, count: count - bracket - 2)
+        return index.number == nil ? (self, nil) : (ByteSlice(start: start, count: bracket), index)
     }
 
     /// The number that it is written as, without needless zeros; `nil` when there is none.

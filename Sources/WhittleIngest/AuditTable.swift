@@ -56,9 +56,11 @@ extension AuditEvent {
             }?.member
     }
 
-    /// The words that tools write for nothing, as they stand in CSV; in JSON the backslash is escaped.
+    /// The words that tools write for nothing, as they stand in CSV and, escaped, in JSON.
     static let wordsForNothing: [StaticString] = [
         "", "-", "null", "NULL", "Null", "None", "nil", "NaN", "nan", "N/A", "n/a", "(null)", "<null>", "(empty)", "\\N", "\\\\N",
+        "\"\"\"\"",
+        "\\\"\\\"",
     ]
 
     static func isNothing(_ value: DocumentValue) -> Bool {

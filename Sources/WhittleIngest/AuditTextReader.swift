@@ -9,6 +9,8 @@ struct AuditTextReader {
     private let lineLimit: Int
     private let format: String?
     private var table: AuditCSV?
+    /// The header of a table of which no row was read yet, if that must prove that it is one; empty for one that an earlier load has read.
+    private var header: [UInt8]?
     /// A record of the table that goes on in the next line.
     private var row: [UInt8] = []
     private var rowLine = 0
@@ -28,10 +30,25 @@ struct AuditTextReader {
     var heldCount: Int { row.count }
 
     /// Whether a line names the columns of a table; the lines that follow are its rows then.
-    mutating func beginTable(_ line: [UInt8]) -> Bool {
-        guard let table = line.withUnsafeBufferPointer({ AuditCSV(headerLine: $0) }) else { return false }
+    private mutating func beginTable(_ text: [UInt8], _ line: Int) -> Bool {
+        guard let table = text.withUnsafeBufferPointer({ AuditCSV(headerLine: $0, isFirst: line == 1) }) else { return false }
         self.table = table
+        header = table.isCertain ? nil : text
         return true
+    }
+
+    /// The same for the first line of a log of which an earlier load has read more than that.
+    mutating func resumeTable(_ text: [UInt8]) -> Bool {
+        guard beginTable(text, 1) else { return false }
+        if header != nil { header = [] }
+        return true
+    }
+
+    /// What looked like the first line of a table is none.
+    private mutating func giveUpHeader() {
+        guard let text = header else { return }
+        (table, header) = (nil, nil)
+        if !text.isEmpty { reader.rejectUnreadable(text, 1) }
     }
 
     /// Whether a line that begins like JSON is a row all the same.
@@ -39,6 +56,7 @@ struct AuditTextReader {
 
     /// What follows is no row, unless a record is not at its end.
     mutating func endTable() {
+        giveUpHeader()
         if row.isEmpty { table = nil }
     }
 
@@ -69,13 +87,21 @@ struct AuditTextReader {
             }
             return
         }
-        if beginTable(text) { return }
+        if beginTable(text, line) { return }
         if text.withUnsafeBufferPointer({ AuditEnvelope.isLegacy($0) }) { return reader.rejectLegacy(text, line) }
         reader.rejectUnreadable(text, line)
     }
 
     /// Takes a line of a table; a record may go on over many of them.
     private mutating func takeRow(_ text: [UInt8], _ line: Int, of table: AuditCSV) {
+        if header != nil, text.contains(where: { $0 > 0x20 }) {
+            let found = text.withUnsafeBufferPointer { table.records(row: $0, as: format) }
+            guard found.hasEvents || found.skipped > 0 else {
+                giveUpHeader()
+                return take(text, line)
+            }
+            header = nil
+        }
         let quotes = text.count { $0 == UInt8(ascii: "\"") }
         if !row.isEmpty, quotes.isMultiple(of: 2) {
             let isWhole = text.withUnsafeBufferPointer { table.records(row: $0, as: format).hasEvents }
@@ -105,6 +131,7 @@ struct AuditTextReader {
     ///
     /// - Parameter limit: bytes that can wait for the log to go on; what is longer is dealt with.
     mutating func finish(waiting limit: Int) -> Int? {
+        giveUpHeader()
         defer { (table, row, rowQuotes) = (nil, [], 0) }
         guard !row.isEmpty else { return nil }
         if row.count <= limit { return row.count }

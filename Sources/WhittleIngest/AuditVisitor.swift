@@ -17,6 +17,9 @@ struct AuditVisitor {
     /// The bytes at hand if they were made here: their texts are unescaped where they stand, because each is visited once.
     private var own: UnsafeMutableBufferPointer<UInt8>?
 
+    /// Whether a text of any name may be an event: in a row of a table only columns are that are known to hold some.
+    private var takesAnyText = true
+
     private static let depthLimit = 24
 
     /// Members that hold records, in the order in which they are looked at.
@@ -99,7 +102,7 @@ struct AuditVisitor {
             }
             guard let message = field("@message") else {
                 let fields = elements.compactMap { element in element.value("field").map { (key: $0, value: element.value("value")) } }
-                return visit(bytes: AuditShape.object(fields), envelope.isEmpty ? "eks" : envelope, depth + 1)
+                return visit(row: fields, envelope.isEmpty ? "eks" : envelope, depth + 1)
             }
             let visitMessage = { (visitor: inout AuditVisitor) in visitor.visit(message, envelope.isEmpty ? "eks" : envelope, depth + 1) }
             return field("@logStream").map(Self.isOtherStream) ?? false ? visit(other: visitMessage) : visitMessage(&self)
@@ -135,7 +138,9 @@ struct AuditVisitor {
         if let raw = value.value("_raw"), raw.kind == .string, value.value("stage") != nil {
             return visit(text: raw, envelope.isEmpty ? "splunk" : envelope, depth)
         }
-        if let raw = value.value("RawEvent"), raw.kind == .string { return visit(text: raw, envelope.isEmpty ? "eks" : envelope, depth) }
+        if let raw = value.value("RawEvent"), raw.kind == .string, raw.bytes.first == UInt8(ascii: "{") {
+            return visit(text: raw, envelope.isEmpty ? "eks" : envelope, depth)
+        }
         let hasStage = value.value("stage") != nil
         if hasStage, !wasOffered, takes(value.bytes, envelope) { return true }
         let isKnownNew = isChecked
@@ -175,7 +180,9 @@ struct AuditVisitor {
             return visit(bytes: consume object, envelope, depth + 1)
         }
         // What stands before each document that is sent to Elasticsearch, and behind the last that comes from Splunk.
-        if Self.isBulkAction(value) || value.value("lastrow") != nil && value.value("result") == nil { return true }
+        if Self.isBulkAction(value) || value.value("lastrow") != nil && value.value("result") == nil && value.value("_raw") == nil {
+            return true
+        }
         let visitMembers = { (visitor: inout AuditVisitor) in visitor.visit(membersOf: value, envelope, depth) }
         return Self.isOtherLog(value) ? visit(other: visitMembers) : visitMembers(&self)
     }
@@ -220,7 +227,7 @@ struct AuditVisitor {
             if found.hasEvents { break }
         }
         if !(best?.hasEvents ?? false) {
-            for text in texts where text.bytes.first == UInt8(ascii: "{") {
+            for text in texts where takesAnyText && text.bytes.first == UInt8(ascii: "{") {
                 guard let found = attempt({ $0.visit(text, envelope.isEmpty ? "text" : envelope, depth + 1) }), found.hasEvents else {
                     continue
                 }
@@ -326,6 +333,14 @@ struct AuditVisitor {
         return true
     }
 
+    /// A row of any table.
+    private mutating func visit(row fields: [(key: DocumentValue, value: DocumentValue?)], _ envelope: String, _ depth: Int) -> Bool {
+        let tookAnyText = takesAnyText
+        takesAnyText = false
+        defer { takesAnyText = tookAnyText }
+        return visit(bytes: AuditShape.object(fields), envelope, depth)
+    }
+
     /// The rows of a table, as the APIs of Log Analytics and Elasticsearch return it.
     private mutating func visit(rows: DocumentValue, columns: DocumentValue, _ envelope: String, _ depth: Int) {
         var places: [String: Int] = [:]
@@ -343,7 +358,7 @@ struct AuditVisitor {
             let envelope = isAdmin ? "aks-admin" : envelope
             if visit(row: cell, envelope, hasImpersonatedUser: places["ImpersonatedUser"] != nil) { continue }
             let fields = zip(names, cells).map { (key: $0, value: Optional($1)) }
-            if !visit(bytes: AuditShape.object(fields), envelope, depth + 2) { records.unknown += 1 }
+            if !visit(row: fields, envelope, depth + 2) { records.unknown += 1 }
         }
     }
 

@@ -33,7 +33,7 @@ struct LogDigest: ~Copyable {
             self.bytes = bytes
             head = ofBeginning(bytes)
             let line = Array(bytes.prefix { $0 != UInt8(ascii: "\n") })
-            isTable = line.withUnsafeBufferPointer { AuditCSV(headerLine: $0) } != nil
+            isTable = line.withUnsafeBufferPointer { AuditCSV(headerLine: $0, isFirst: true) } != nil
         }
 
         /// Of a regular file.

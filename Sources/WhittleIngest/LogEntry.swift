@@ -25,7 +25,9 @@ extension AuditEvent {
         let times: [StaticString] = ["timestamp", "stageTimestamp", "receiveTimestamp", "requestReceivedTimestamp"]
         receivedAt = times.compactMap { entry.value($0)?.string.flatMap { Timestamp.microseconds($0) } }.first
         let status = payload.value("status")
-        let statusCode = (status?.value("code") ?? entry.value("responseStatus")?.value("code"))?.number ?? 0
+        // There are 17 codes of gRPC.
+        let moved = entry.value("responseStatus")?.value("code")?.number.flatMap { (0...16).contains($0) ? $0 : nil }
+        let statusCode = status?.value("code")?.number ?? moved ?? 0
         code = Self.httpCode(ofStatus: statusCode)
         if code == 403 { message = status?.value("message")?.string ?? "" }
         var parsed: [ParsedText] = []

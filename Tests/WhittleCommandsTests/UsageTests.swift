@@ -624,7 +624,7 @@ struct UsageTests {
         #expect(loaded.errors.contains("w.db: not read: an SQLite database"))
         #expect(!loaded.errors.contains("unreadable ("))
         for (name, bytes) in [
-            ("a.xz", [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00, 0x01]), ("a.bz2", Array("BZh91AY".utf8)), ("a.parquet", Array("PAR1".utf8)),
+            ("a.xz", [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00, 0x01]), ("a.bz2", Array("BZh91AY".utf8)), ("a.parquet", Array("PAR1\u{15}".utf8)),
         ] {
             try Data(bytes).write(to: URL(fileURLWithPath: workspace.file(name)))
             let unread = whittle("usage", "load", workspace.file(name), "--db", path)

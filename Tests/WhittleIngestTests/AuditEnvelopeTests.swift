@@ -959,6 +959,47 @@ struct AuditEnvelopeTests {
         }
     }
 
+    @Test(
+        "a line of text with commas is no header, wherever it stands",
+        arguments: [
+            "W1123 a.go:10] invalid key, value, or operator", "listening; data; ok", "x,value", "content", "a, message", "k:{,log,raw",
+        ])
+    func prose(_ line: String) throws {
+        let events = (0..<4).map { Self.event.replacing("\"a1\"", with: "\"a\($0)\"") }
+        let prefixed = events.map { "Nov 23 06:34:42 host audit: \($0)" }
+        let noise = "read \" of a pipe"
+        #expect(try fold(([line] + prefixed).joined(separator: "\n") + "\n").logs[0].requests == 4)
+        let inside = [prefixed[0], line, noise] + prefixed[1...]
+        let log = try fold(inside.joined(separator: "\n") + "\n").logs[0]
+        #expect(log.requests == 4 && log.rejected == 2)
+    }
+
+    @Test("what stands beside the columns that hold events is no event, and no name is made of another")
+    func columnsBeside() throws {
+        func cell(_ text: String) -> String { "\"" + text.replacing("\"", with: "\"\"") + "\"" }
+        let beside = "TimeGenerated,stage,user,verb,log_s\n2026,x,me,get,\(cell(Self.event))\n"
+        #expect(try fold(beside).logs[0].requests == 1)
+        #expect(try fold("time,message,value\n2026,hello,\(cell(Self.event))\n").logs[0].requests == 0)
+        let agent = #"{"columns":[{"name":"Category"},{"name":"userAgent_s"}],"rows":[["kube-audit",\#(Self.quoted)]]}"#
+        let field = #"{"results":[[{"field":"userAgent","value":\#(Self.quoted)}]]}"#
+        for text in [agent, field] { #expect(try fold(text + "\n").logs[0].requests == 0) }
+        let head =
+            #"{"auditID":"x","stage":"ResponseComplete","verb":"get","responseStatus.code":200,"requestReceivedTimestamp":"2026-03-01T10:00:00Z","annotations.authorization.k8s.io/decision":"allow","user.username":"system:serviceaccount:d:a""#
+        let addresses = #","requestURI":"/api/v1/pods","sourceIPs[0]":"6.6.6.6","sourceIPs[1]":"10.0.0.1"}"#
+        #expect(try fold(head + addresses + "\n").usage.keys.map(\.address) == ["10.0.0.1"])
+        let impersonating = #","requestURI":"/api/v1/pods","impersonatedUser.username":"nil","impersonatedUser.groups":["[\"g\",\"h\"]"]}"#
+        let impersonated = try fold(head + impersonating + "\n")
+        #expect(impersonated.usage.keys.map(\.user) == ["nil"])
+        #expect(impersonated.implied.keys.contains { $0.request.name == #"["g","h"]"# })
+        let named = #","objectRef.resource":"secrets","objectRef.name":"nil","objectRef.namespace":"null"}"#
+        #expect(try fold(head + named + "\n").usage.keys.map(\.request.name) == ["nil"])
+        let user = try fold(
+            "stage,requestURI,verb,user.username,requestReceivedTimestamp\nResponseComplete,/x,get,\(cell("\"u\"")),2026-03-01T10:00:00Z\n")
+        #expect(user.usage.keys.map(\.user) == ["\"u\""])
+        let wrong = Self.event.replacing(#/"user":{.*?}},/#, with: #""user":"-","#)
+        #expect(try fold(wrong + "\n").logs[0].rejects == ["wrong-type": 1])
+    }
+
     @Test("CSV: one column with events, and the tables of AKS")
     func csv() throws {
         func cell(_ text: String) -> String { "\"" + text.replacing("\"", with: "\"\"") + "\"" }
