@@ -99,6 +99,11 @@ struct AuditCSV {
         return (cells.map { name($0.text(in: line)) }, arePlain)
     }
 
+    /// Whether a line is what spreadsheets and PowerShell write before a header: the delimiter, or what the rows are.
+    static func isBeforeHeader(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        line.starts(with: "#TYPE ".utf8) || line.starts(with: "sep=".utf8) && line.dropFirst(5).allSatisfy { $0 <= 0x20 }
+    }
+
     /// Whether a line looks like a header, whatever its columns are.
     static func mayBeHeader(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
         line.count < headerLimit && delimiters.contains { names(of: line, $0)?.names.count ?? 0 > 1 }
@@ -109,6 +114,8 @@ struct AuditCSV {
         let hasMembers = names.contains("stage") && names.contains("user") && (names.contains("requestURI") || names.contains("verb"))
         // What is beside the whole event tells less.
         if hasMembers, !names.contains(where: texts.contains) { return "" }
+        // What Google Cloud's pages offer.
+        if AuditShape.entryMethods.contains(where: { names.contains($0.name.description) }) { return "" }
         // Datadog writes `@user.username`.
         let users = names.lazy.filter { $0.hasSuffix("user.username") }.map { $0.dropLast("user.username".count) }
         guard let prefix = users.first(where: { $0.isEmpty || $0 == "@" || $0.hasSuffix(".") }) else { return nil }

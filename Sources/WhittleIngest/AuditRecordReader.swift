@@ -131,7 +131,9 @@ final class AuditRecordReader {
         defer { withExtendedLifetime(tree) {} }
         let taker = { [self] in take($0, $1, isWrapped: true, isChecked: false) }
         var known = 0
-        while json.peek() != 0 || json.position < json.end {
+        // As between the elements of a list. Of half an object the rest would not be values.
+        var hasCommas = false
+        while json.moveToNextValue(hasCommas: hasCommas) {
             let start = json.position
             guard (try? AuditEnvelope.parse(&json, into: tree)) != nil else {
                 if tree.isFull(AuditEnvelope.valueLimit) {
@@ -152,10 +154,11 @@ final class AuditRecordReader {
                 continue
             }
             known += 1
+            if known == 1 { hasCommas = json.hasCommas() }
             if known == 1, isLast || UnsafeBufferPointer(rebasing: text.dropLast()).lineFeedCount > 0 {
                 // All of them can be read, or none is judged.
                 var rest = json
-                while rest.peek() != 0 || rest.position < rest.end { guard (try? rest.skipValue()) != nil else { return false } }
+                while rest.moveToNextValue(hasCommas: hasCommas) { guard (try? rest.skipValue()) != nil else { return false } }
             }
             // What Docker has split goes on, even if this part by itself looks like an event.
             if !parts.isEmpty, let (part, stream, isPartial) = AuditEnvelope.logPart(of: tree.root),

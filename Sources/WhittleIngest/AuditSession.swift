@@ -121,7 +121,8 @@ final class AuditSession {
             if let first = bytes.first(where: { $0 > 0x20 }) {
                 isAtStart = false
                 // The name of the first column may be empty.
-                isResumed = AuditCSV(headerLine: bytes, isFirst: true) == nil && goOn(before: first)
+                let isHeader = first == UInt8(ascii: ",") && AuditCSV(headerLine: bytes, isFirst: true) != nil
+                isResumed = !isHeader && goOn(before: first)
             }
         } else if isResumed, case .idle = state, let first = bytes.first(where: { $0 > 0x20 }) {
             isResumed = goOn(before: first)

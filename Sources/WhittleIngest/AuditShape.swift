@@ -13,19 +13,15 @@ enum AuditShape {
     ///
     /// Lists of one value are that value, because Elasticsearch writes all `fields` as lists.
     static func nested(_ value: DocumentValue) -> [UInt8]? {
-        let name: StaticString = "user.username"
-        guard value.value("user")?.kind != .object,
-            let user = value.members.lazy.map({ ByteSlice($0.key.bytes) }).first(where: { $0.isText(name) || $0.ends(withName: name) })
-        else { return nil }
-        let prefix = ByteSlice(start: user.start, count: user.count - name.utf8CodeUnitCount)
+        guard value.value("user")?.kind != .object, let prefix = prefix(ofMembersOf: value) else { return nil }
         var root = ObjectTree()
         for (key, member) in value.members where !member.isNull {
-            let (key, index) = ByteSlice(key.bytes).withoutListMark
+            let key = ByteSlice(key.bytes)
             guard key.count >= prefix.count, memcmp(key.start, prefix.start, prefix.count) == 0 else { continue }
-            let path = path(ByteSlice(start: key.start + prefix.count, count: key.count - prefix.count)) + (index.map { [$0] } ?? [])
+            let path = path(ByteSlice(start: key.start + prefix.count, count: key.count - prefix.count))
             if path.count <= depthLimit, !isNothing(member, at: path, in: value) { root.add(path, member) }
         }
-        guard root.hasMember("stage") else { return nil }
+        guard root.hasMember("stage") || entryMethods.contains(where: { root.hasMember($0.payload) }) else { return nil }
         // When it was stored, if nobody asked for more.
         if !root.hasMember("requestReceivedTimestamp"), !root.hasMember("stageTimestamp"), let time = value.value("@timestamp") {
             root.add([ByteSlice(start: timestamp.utf8Start, count: timestamp.utf8CodeUnitCount)], time)
@@ -34,6 +30,24 @@ enum AuditShape {
         object.reserveCapacity(value.bytes.count + AuditEnvelope.padding)
         root.append(to: &object)
         return object
+    }
+
+    /// Members of an entry of Google Cloud that tell its method, as Google and BigQuery name them.
+    static let entryMethods: [(name: StaticString, payload: StaticString)] = [
+        ("protoPayload.methodName", "protoPayload"), ("protopayload_auditlog.methodName", "protopayload_auditlog"),
+    ]
+
+    /// What stands before the names of all members of an event; `nil` when they are none of one.
+    private static func prefix(ofMembersOf value: DocumentValue) -> ByteSlice? {
+        let name: StaticString = "user.username"
+        for (key, _) in value.members {
+            let key = ByteSlice(key.bytes)
+            if key.isText(name) || key.ends(withName: name) {
+                return ByteSlice(start: key.start, count: key.count - name.utf8CodeUnitCount)
+            }
+            if entryMethods.contains(where: { key.isText($0.name) }) { return ByteSlice(start: key.start, count: 0) }
+        }
+        return nil
     }
 
     /// Whether a word for nothing stands at a path, and no name that may be one.
@@ -113,13 +127,18 @@ enum AuditShape {
     /// The names of the objects around a member and its own; those of annotations and of what a user has as extra hold dots themselves.
     private static func path(_ key: ByteSlice) -> [ByteSlice] {
         var path: [ByteSlice] = []
+        func add(_ name: ByteSlice) {
+            let (name, index) = name.withoutListMark
+            path.append(name)
+            if let index { path.append(index) }
+        }
         var rest = key
         while let dot = memchr(rest.start, Int32(UInt8(ascii: ".")), rest.count) {
             let count = UnsafeRawPointer(rest.start).distance(to: dot)
             let name = ByteSlice(start: rest.start, count: count)
-            path.append(name)
+            add(name)
             rest = ByteSlice(start: rest.start + count + 1, count: rest.count - count - 1)
-            guard name.isText("annotations") || name.isText("extra") else { continue }
+            guard name.isText("annotations") || name.isText("extra") || name.isText("labels") else { continue }
             // An element of a list.
             if name.isText("extra"), let dot = rest.buffer.lastIndex(of: UInt8(ascii: ".")) {
                 let last = ByteSlice(start: rest.start + dot + 1, count: rest.count - dot - 1)
@@ -127,7 +146,8 @@ enum AuditShape {
             }
             break
         }
-        return path + [rest]
+        add(rest)
+        return path
     }
 
     /// An object that is put together member by member.

@@ -4,6 +4,8 @@ import WhittleModel
 struct AuditTextReader {
     /// Bytes in which the name of a stream must stand.
     private static let headLimit = 1 << 10
+    /// Bytes of a record that may prove what stands before it to be a header.
+    private static let headerLimit = 1 << 20
 
     private let reader: AuditRecordReader
     private let lineLimit: Int
@@ -15,6 +17,8 @@ struct AuditTextReader {
     private var row: [UInt8] = []
     private var rowLine = 0
     private var rowQuotes = 0
+    /// Where the names of columns may be anything.
+    private var firstLine = 1
 
     /// - Parameter reader: of the values that are found.
     init(_ reader: AuditRecordReader, lineLimit: Int, format: String?) {
@@ -31,7 +35,7 @@ struct AuditTextReader {
 
     /// Whether a line names the columns of a table; the lines that follow are its rows then.
     private mutating func beginTable(_ text: [UInt8], _ line: Int) -> Bool {
-        guard let table = text.withUnsafeBufferPointer({ AuditCSV(headerLine: $0, isFirst: line == 1) }) else { return false }
+        guard let table = text.withUnsafeBufferPointer({ AuditCSV(headerLine: $0, isFirst: line == firstLine) }) else { return false }
         self.table = table
         header = table.isCertain ? nil : text
         return true
@@ -44,11 +48,16 @@ struct AuditTextReader {
         return true
     }
 
-    /// What looked like the first line of a table is none.
+    /// What looked like the first line of a table is none, nor is what follows a record of it.
     private mutating func giveUpHeader() {
         guard let text = header else { return }
-        (table, header) = (nil, nil)
-        if !text.isEmpty { reader.rejectUnreadable(text, 1) }
+        let (lines, line) = (row.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false), rowLine)
+        (table, header, row, rowQuotes) = (nil, nil, [], 0)
+        if !text.isEmpty { takeText(text, firstLine) }
+        for (number, text) in lines.enumerated() where text.contains(where: { $0 > 0x20 }) {
+            let text = Array(text)
+            if JSONLines.beginsLikeJSON(text) { reader.readOrReject(text, line + number, "") } else { take(text, line + number) }
+        }
     }
 
     /// Whether a line that begins like JSON is a row all the same.
@@ -72,6 +81,15 @@ struct AuditTextReader {
     }
 
     private mutating func takeRecord(_ text: [UInt8], _ line: Int) {
+        if line == firstLine {
+            if text.withUnsafeBufferPointer(AuditCSV.isBeforeHeader) { return firstLine += 1 }
+            // Names may look like an event behind a prefix.
+            if beginTable(text, line) { return }
+        }
+        takeText(text, line)
+    }
+
+    private mutating func takeText(_ text: [UInt8], _ line: Int) {
         if text.withUnsafeBufferPointer(AuditEnvelope.isHeading) { return }
         if text.withUnsafeBufferPointer(AuditEnvelope.isQuoted) { return reader.readOrReject(text, line, "") }
         let prefix = text.withUnsafeBufferPointer { bytes in
@@ -87,22 +105,23 @@ struct AuditTextReader {
             }
             return
         }
-        if beginTable(text, line) { return }
+        if line != firstLine, beginTable(text, line) { return }
         if text.withUnsafeBufferPointer({ AuditEnvelope.isLegacy($0) }) { return reader.rejectLegacy(text, line) }
         reader.rejectUnreadable(text, line)
     }
 
     /// Takes a line of a table; a record may go on over many of them.
     private mutating func takeRow(_ text: [UInt8], _ line: Int, of table: AuditCSV) {
-        if header != nil, text.contains(where: { $0 > 0x20 }) {
-            let found = text.withUnsafeBufferPointer { table.records(row: $0, as: format) }
+        let quotes = text.count { $0 == UInt8(ascii: "\"") }
+        if header != nil, !row.isEmpty || text.contains(where: { $0 > 0x20 }) {
+            if !(rowQuotes + quotes).isMultiple(of: 2), row.count + text.count <= Self.headerLimit { return hold(text, line, quotes) }
+            let found = (row + text).withUnsafeBufferPointer { table.records(row: $0, as: format) }
             guard found.hasEvents || found.skipped > 0 else {
                 giveUpHeader()
                 return take(text, line)
             }
             header = nil
         }
-        let quotes = text.count { $0 == UInt8(ascii: "\"") }
         if !row.isEmpty, quotes.isMultiple(of: 2) {
             let isWhole = text.withUnsafeBufferPointer { table.records(row: $0, as: format).hasEvents }
             if isWhole {
@@ -112,9 +131,7 @@ struct AuditTextReader {
                 return text.withUnsafeBufferPointer { reader.read(row: $0, of: table, line) }
             }
         }
-        if row.isEmpty { rowLine = line }
-        if row.isEmpty { row = text } else { row += text }
-        rowQuotes += quotes
+        hold(text, line, quotes)
         guard rowQuotes.isMultiple(of: 2) else {
             if row.count > lineLimit {
                 reader.reject("too-long", "a record is longer than \(lineLimit >> 20) MiB", rowLine, 1, row)
@@ -127,12 +144,19 @@ struct AuditTextReader {
         record.withUnsafeBufferPointer { reader.read(row: $0, of: table, rowLine) }
     }
 
+    /// Adds a line to the record at hand.
+    private mutating func hold(_ text: [UInt8], _ line: Int, _ quotes: Int) {
+        if row.isEmpty { rowLine = line }
+        if row.isEmpty { row = text } else { row += text }
+        rowQuotes += quotes
+    }
+
     /// Ends the log; the bytes of its last record if that is cut off and may go on, `nil` = there is none.
     ///
     /// - Parameter limit: bytes that can wait for the log to go on; what is longer is dealt with.
     mutating func finish(waiting limit: Int) -> Int? {
         giveUpHeader()
-        defer { (table, row, rowQuotes) = (nil, [], 0) }
+        defer { (table, row, rowQuotes, firstLine) = (nil, [], 0, 1) }
         guard !row.isEmpty else { return nil }
         if row.count <= limit { return row.count }
         reader.reject("cut-off", "the last record is cut off", rowLine, 1, row)

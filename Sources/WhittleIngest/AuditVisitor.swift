@@ -435,8 +435,11 @@ struct AuditVisitor {
         var position = 0
         var (unknown, cutOff) = (0, 0)
         var isKnown = false
+        var hasCommas: Bool?
         while let start = bytes[position...].firstIndex(where: { $0 > 0x20 }) {
             if var json = try? JSONText(bytes, from: start), (try? AuditEnvelope.parse(&json, into: tree)) != nil {
+                hasCommas = hasCommas ?? json.hasCommas()
+                if hasCommas ?? false { _ = json.take(UInt8(ascii: ",")) }
                 position = json.position
                 if visit(tree.root, envelope, depth + 1) { isKnown = true } else { unknown += 1 }
                 (wasOffered, isChecked) = (false, false)

@@ -41,6 +41,20 @@ struct JSONText {
         return true
     }
 
+    /// Moves to the next of several values, past a comma if those are between them; `false` at the end.
+    mutating func moveToNextValue(hasCommas: Bool = false) -> Bool {
+        if hasCommas { _ = take(UInt8(ascii: ",")) }
+        return peek() != 0 || position < end
+    }
+
+    /// Whether a comma and nothing but values follows.
+    func hasCommas() -> Bool {
+        var rest = self
+        guard rest.peek() == UInt8(ascii: ",") else { return false }
+        while rest.moveToNextValue(hasCommas: true) { guard (try? rest.skipValue()) != nil else { return false } }
+        return true
+    }
+
     /// Moves past a string; its text is `start..<start + count`.
     @inline(__always)
     mutating func scanString() throws(Failure) -> (start: Int, count: Int, isEscaped: Bool) {

@@ -7,7 +7,9 @@ extension AuditEvent {
     /// in which all that is no letter or digit is `_`, Elasticsearch some of it under the names of the API server.
     init?(logEntry entry: DocumentValue, _ payload: DocumentValue) {
         guard let method = payload.value("methodName")?.string else { return nil }
-        let permissions = payload.value("authorizationInfo").elements
+        var parsed: [ParsedText] = []
+        defer { withExtendedLifetime(parsed) {} }
+        let permissions = payload.value("authorizationInfo").map { ParsedText.unpacked($0, &parsed) }.elements
         let name = (payload.value("resourceName") ?? permissions.first?.value("resource"))?.string ?? ""
         self.init()
         verb = Self.parts(method, ".").last ?? ""
@@ -30,8 +32,6 @@ extension AuditEvent {
         let statusCode = status?.value("code")?.number ?? moved ?? 0
         code = Self.httpCode(ofStatus: statusCode)
         if code == 403 { message = status?.value("message")?.string ?? "" }
-        var parsed: [ParsedText] = []
-        defer { withExtendedLifetime(parsed) {} }
         if let body = payload.value("request") ?? payload.value("requestJson") {
             let answer = payload.value("response") ?? payload.value("responseJson")
             readBody(ParsedText.unpacked(body, &parsed), response: answer.map { ParsedText.unpacked($0, &parsed) })

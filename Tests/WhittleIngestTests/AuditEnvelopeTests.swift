@@ -888,7 +888,25 @@ struct AuditEnvelopeTests {
             .replacing("T10:00:00Z", with: " 10:00:00 UTC").replacing("\"request\":\(spec)", with: "\"requestJson\":\(Self.quote(spec))")
             .replacing(#""response":{"status":{"allowed":false}}"#, with: #""responseJson":"{\"status\":{\"allowed\":false}}""#)
         }
-        for entries in [entries, entries.map(inBigQuery)] {
+        // A column for each member, as Google's pages offer it.
+        let names =
+            ["insertId", "timestamp", "labels.authorization.k8s.io/decision"]
+            + [
+                "serviceName", "methodName", "resourceName", "authenticationInfo.principalEmail", "authorizationInfo[0].granted", "request",
+                "response",
+            ].map { "protoPayload.\($0)" }
+        let rows = zip(["1", "2", "3", "4"], try entries.map { try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] })
+            .map { id, entry in
+                let payload = entry?["protoPayload"] as? [String: Any] ?? [:]
+                let isReview = payload["request"] != nil
+                let texts = ["serviceName", "methodName", "resourceName"].map { payload[$0] as? String ?? "" } + ["u", "true"]
+                let bodies = isReview ? [spec, #"{"status":{"allowed":false}}"#] : ["", ""]
+                return [id, "2026-03-01T10:00:00Z", "allow"] + texts + bodies
+            }
+        let objects = rows.map { "{" + zip(names, $0).map { "\"\($0)\":\(Self.quote($1))" }.joined(separator: ",") + "}" }
+        let table =
+            [names.joined(separator: ",")] + rows.map { $0.map { "\"\($0.replacing("\"", with: "\"\""))\"" }.joined(separator: ",") }
+        for entries in [entries, entries.map(inBigQuery), objects, table] {
             let result = try fold(entries.joined(separator: "\n") + "\n")
             #expect(result.logs[0].requests == 4 && result.logs[0].rejects.isEmpty)
             #expect(Set(result.usage.keys.compactMap(\.request.path)) == ["/readyz", "/api/v1"])
@@ -972,6 +990,36 @@ struct AuditEnvelopeTests {
         let inside = [prefixed[0], line, noise] + prefixed[1...]
         let log = try fold(inside.joined(separator: "\n") + "\n").logs[0]
         #expect(log.requests == 4 && log.rejected == 2)
+    }
+
+    @Test(
+        "the first line is a header whatever the names are, if the first record says so; also behind what spreadsheets write before it",
+        arguments: ["", "sep=,\r\n", "#TYPE System.Management.Automation.PSCustomObject\n"])
+    func headers(_ before: String) throws {
+        func cell(_ text: String) -> String { "\"" + text.replacing("\"", with: "\"\"") + "\"" }
+        let events = (0..<3).map { Self.event.replacing("\"a1\"", with: "\"a\($0)\"").replacing(",\"verb\"", with: ",\n\"verb\"") }
+        let rows = events.map { "2026,h,,,\(cell($0))\n" }
+        let header = "\(before)_time,host name,user.groups{},\(cell(#"k: {"a"}"#)),_raw\n"
+        let log = try fold(header + rows.joined()).logs[0]
+        #expect(log.requests == 3 && log.rejects.isEmpty)
+        // No record of it: each line stands for itself.
+        let lines = "x \" y\n\nz \(Self.event)\n\" w\n"
+        let other = try fold(header + lines).logs[0]
+        #expect(other.requests == 1 && other.rejected == 3)
+    }
+
+    @Test("events on one line with commas between them; half an object before them proves nothing")
+    func commas() throws {
+        let events = (0..<3).map { Self.event.replacing("\"a1\"", with: "\"a\($0)\"") }
+        for line in [
+            events.joined(separator: ","), events.joined(separator: " , ") + ",",
+            #"{"message":\#(Self.quote(events.joined(separator: ",")))}"#,
+        ] {
+            let log = try fold(line + "\n").logs[0]
+            #expect(log.requests == 3 && log.rejects.isEmpty, "\(line)")
+        }
+        let half = try fold("{\"x\":1},\(events[0]),\(events[1])]}\n").logs[0]
+        #expect(half.requests == 0 && half.rejected == 2)
     }
 
     @Test("what stands beside the columns that hold events is no event, and no name is made of another")
