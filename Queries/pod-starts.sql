@@ -18,7 +18,7 @@ WITH who AS MATERIALIZED (
 ), asked AS MATERIALIZED (
   SELECT u.identity_id, c.namespace, c.pod, c.pod_uid, c.workload, min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen
   FROM who CROSS JOIN usage AS u ON u.identity_id = who.identity_id CROSS JOIN caller AS c ON c.caller_id = u.caller_id
-  WHERE u.caller_id <> 0 AND u.impersonator_id = 0   -- the pod of an impersonated request is the impersonator's
+  WHERE c.pod <> '' AND u.impersonator_id = 0   -- the pod of an impersonated request is the impersonator's
   GROUP BY 1, 2, 3, 4
 ), running AS MATERIALIZED (
   SELECT p.identity_id, p.namespace, p.name AS pod, coalesce(p.uid, '') AS pod_uid, t.kind || '/' || t.name AS workload, p.created_at

@@ -5,7 +5,7 @@ import WhittleStore
 public struct EvidenceRequirement: Hashable, Sendable {
     /// Days that the logs must span.
     public var minimumDays: Int
-    /// Allowed requests of the account that must have been seen.
+    /// Allowed requests by the account itself that must have been seen.
     public var minimumRequests: Int
     /// Part of the window, in percent, that gaps may take before unused grants are graded weak.
     public static let maximumGapPercent = 10
@@ -38,13 +38,15 @@ public struct Coverage: Sendable {
 
     /// Requests whose subject is the account, by answer.
     public struct Requests: Hashable, Sendable {
-        /// Allowed; a watch or exec that is still open counts once.
+        /// Allowed; those of one kind that are still open (watch, exec) count as one.
         public var allowed = 0
+        /// Of these: made by the account itself.
+        public var own = 0
         /// Refused by the authorizer.
         public var refused = 0
         /// Ended with 403 and no decision.
         public var undecided = 0
-        /// Of these: made by somebody else who impersonated the account.
+        /// Of all: made by somebody else who impersonated the account.
         public var impersonated = 0
     }
 
@@ -76,7 +78,7 @@ public struct Coverage: Sendable {
         case noRequests
         /// The logs without the days on which they have no event span less than the days asked for.
         case shortWindow(seconds: Int64, minimumDays: Int)
-        /// Fewer allowed requests than asked for.
+        /// Fewer allowed requests by the account itself than asked for.
         case fewRequests(Int, minimum: Int)
         /// No event tells an answer.
         case noAnswers
@@ -163,8 +165,8 @@ public struct Coverage: Sendable {
         if observed < needed { reasons.append(.shortWindow(seconds: observed / 1_000_000, minimumDays: requirement.minimumDays)) }
         if requests.allowed == 0, requests.refused == 0, requests.undecided == 0 {
             reasons.append(.noRequests)
-        } else if requests.allowed < requirement.minimumRequests {
-            reasons.append(.fewRequests(requests.allowed, minimum: requirement.minimumRequests))
+        } else if requests.own < requirement.minimumRequests {
+            reasons.append(.fewRequests(requests.own, minimum: requirement.minimumRequests))
         }
         return reasons
     }
@@ -218,6 +220,7 @@ extension Coverage {
         days = 0
         if let row {
             requests.allowed = row["allowed"].integer ?? 0
+            requests.own = row["own"].integer ?? 0
             requests.refused = row["refused"].integer ?? 0
             requests.undecided = row["undecided"].integer ?? 0
             requests.impersonated = row["impersonated"].integer ?? 0

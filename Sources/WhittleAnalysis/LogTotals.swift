@@ -8,7 +8,7 @@ public struct LogTotals: Hashable, Sendable {
     public var count = 0
     /// First to last event; `nil` = no event.
     public var window: Coverage.Span?
-    /// Where no log has an event for more than ten minutes, in order.
+    /// Where no log has an event for more than ten minutes, in order; to the minute, within the window.
     public var gaps: [Coverage.Span] = []
     /// Whether every log tells where it has events; one that an older version read does not.
     public var knowsGaps = true
@@ -22,7 +22,7 @@ public struct LogTotals: Hashable, Sendable {
     public var levels: [String: Int] = [:]
     /// Events by stage.
     public var stages: [String: Int] = [:]
-    /// Whether some read (`get`, `list`, `watch`) was seen, of whomever.
+    /// Whether some read (`get`, `list`) was seen, of whomever.
     public var hasReads = false
     /// Whether some access review told what another server asked.
     public var hasAccessReviews = false
@@ -47,7 +47,9 @@ public struct LogTotals: Hashable, Sendable {
                 window = window.map { Coverage.Span(from: min($0.from, own.from), to: max($0.to, own.to)) } ?? own
             }
         }
-        gaps = Self.gaps(between: spans)
+        if let window {
+            gaps = Self.gaps(between: spans).map { Coverage.Span(from: max($0.from, window.from), to: min($0.to, window.to)) }
+        }
         let flags = try database.run("evidence-kinds").named.first
         hasReads = flags?["reads"].isTrue ?? false
         hasAccessReviews = flags?["access_reviews"].isTrue ?? false

@@ -22,8 +22,22 @@ struct PodLife {
         lastSeen = row["last_seen"].integer.map(Int64.init)
     }
 
-    /// The workload, or the pod itself; of pods that are gone nothing tells their workload.
+    /// The workload, or the pod itself; of pods that are gone nothing tells their workload for sure.
     fileprivate var group: String { workload ?? (isPresent ? "Pod/\(pod)" : "pods that are gone") }
+
+    /// The name without what controllers append: hashes, numbers and what the API server makes up.
+    private var stem: ArraySlice<Substring> {
+        var parts = pod.split(separator: "-", omittingEmptySubsequences: false)[...]
+        while parts.count > 1, let last = parts.last?.utf8,
+            last.allSatisfy({ $0 &- UInt8(ascii: "0") < 10 }) || (5...10).contains(last.count) && GeneratedSuffix.mayBe(last)
+        {
+            parts.removeLast()
+        }
+        return parts
+    }
+
+    /// Whether another pod is of the same workload, as far as is known.
+    private func isLike(_ other: PodLife) -> Bool { workload != nil || isPresent || stem == other.stem }
 
     /// Whether its first requests would be in the logs.
     fileprivate func start(window: Coverage.Span, gaps: [Coverage.Span], others: [PodLife]) -> Coverage.Start {
@@ -32,7 +46,7 @@ struct PodLife {
             return isInside && !gaps.contains { $0.from < createdAt && createdAt < $0.to } ? .seen : .notSeen
         }
         // It took the place of a pod that was seen before.
-        if let firstSeen, others.contains(where: { $0.lastSeen.map { $0 < firstSeen } ?? false }) { return .seen }
+        if let firstSeen, others.contains(where: { isLike($0) && $0.lastSeen.map { $0 < firstSeen } ?? false }) { return .seen }
         return .unknown
     }
 }

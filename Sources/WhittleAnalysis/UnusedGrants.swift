@@ -118,6 +118,9 @@ private struct Grader {
     let usage: AccountUsage
     let requirement: EvidenceRequirement
 
+    /// Verbs of reads that audit policies leave out.
+    private static let readVerbs: Set = ["get", "list"]
+
     /// Resources that a PUT can create (semantics HID-3).
     private static let createdByUpdate: Set = [
         "roles", "rolebindings", "clusterroles", "clusterrolebindings", "leases", "leasecandidates", "events", "endpoints", "services",
@@ -156,6 +159,9 @@ private struct Grader {
             return item(.tooYoung, ["binding, role or account were made after the logs begin"])
         }
         doubts += windowDoubts + usageDoubts(grant)
+        if Self.readVerbs.contains(grant.verb), grant.resource != nil, coverage.thinness(requirement).contains(.noReads) {
+            doubts.append("the logs hold no reads (get, list) of anybody")
+        }
         if grant.createdAt == nil { doubts.append("the input does not tell how old the grant is") }
         guard doubts.isEmpty else { return item(.weak, doubts.uniqued()) }
         let policy = probe == nil ? "; of other accounts they hold such requests" : "; the audit policy logs it"
@@ -180,13 +186,13 @@ private struct Grader {
             case .shortWindow(_, let days): "the logs span less than \(days) days"
             case .fewRequests(_, let minimum): "fewer than \(minimum) requests were allowed"
             case .noAnswers: "no event tells an answer"
-            // Says something about reads only, see `envelopeDoubt` and `isLogged`.
+            // Says something about reads only.
             case .noReads: nil
             }
         }
         if coverage.gapPercent > EvidenceRequirement.maximumGapPercent { doubts.append("\(coverage.gapPercent) % of the window are gaps") }
         if !coverage.logs.knowsGaps { doubts.append("gaps in the logs are not known") }
-        if !coverage.starts.isEmpty, coverage.starts.allSatisfy({ $0.start == .notSeen }) {
+        if coverage.starts.contains(where: { $0.start == .notSeen }), !coverage.starts.contains(where: { $0.start == .seen }) {
             doubts.append("no start of its pods was seen")
         }
         if usage.writesRBAC { doubts.append("the account writes roles or bindings, and must hold what it hands out") }

@@ -16,6 +16,12 @@ final class AuditFolding {
     private var logCount = 0
     /// Whether a part of some log was read before.
     private var hasKnown = false
+    /// Whether some log has grown since a part of it was read.
+    private var hasGrown = false
+    /// Digests of the logs that hold nothing new.
+    private var unchanged: Set<String> = []
+    /// The same if no log holds anything new.
+    var onlyUnchanged: Set<String> { logCount == 0 ? unchanged : [] }
 
     /// - Parameters:
     ///   - rejects: file that keeps what is no event; it must not be `database`.
@@ -54,8 +60,9 @@ final class AuditFolding {
         let expansion = AuditLogFiles.expand(paths)
         let files = expansion.files
         for (path, reason) in expansion.skipped { tell("not read: \(reason)", path) }
+        for (path, count) in expansion.empty { tell("\(count) of the files in it \(count == 1 ? "is" : "are") empty", path) }
         expansion.failures.forEach(report)
-        guard !files.isEmpty || !failures.isEmpty else {
+        guard !files.isEmpty || !failures.isEmpty || !expansion.empty.isEmpty else {
             throw CommandFailure("there is no log in \(paths.map { "`\($0)`" }.joined(separator: ", "))")
         }
         if let rejects, let file = files.first(where: rejects.isFile) {
@@ -85,7 +92,7 @@ final class AuditFolding {
         try rejects?.finish()
         let console = Console.current
         if total.events > 0 {
-            for line in CoverageText.lines(total, logs: logCount) { console.error("  \(line)\n") }
+            for line in CoverageText.lines(total, logs: logCount, isWhole: !hasGrown) { console.error("  \(line)\n") }
             let useless = (total.rejects["no-user"] ?? 0) + (total.rejects["no-attributes"] ?? 0)
             if useless >= total.events, !hasKnown {
                 throw CommandFailure("no event tells who asked for what")
@@ -108,10 +115,12 @@ final class AuditFolding {
         let isKnown = log.extendedDigest != nil
         if isKnown { hasKnown = true }
         guard log.events > 0 || log.rejected > 0 || log.skipped > 0 else {
+            if let digest = log.extendedDigest { unchanged.insert(digest) }
             if unfinished == 0 { tell(isKnown ? "nothing new" : "no audit events", path) } else { logCount += 1 }
             return
         }
         logCount += 1
+        if isKnown { hasGrown = true }
         total.add(log)
         tell(CoverageText.summary(log), path)
     }

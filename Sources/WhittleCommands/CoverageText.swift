@@ -18,8 +18,11 @@ enum CoverageText {
     }
 
     /// Window, gaps, stages, levels, decisions, and what the wrappers cannot carry.
-    static func lines(_ log: UsageFold.Log, logs: Int) -> [String] {
-        var lines = ["coverage: \(count(logs, "log")), \(gaps(log.minutes))"]
+    ///
+    /// - Parameter isWhole: whether no part of the logs was read before; what lies between the parts is not known else.
+    static func lines(_ log: UsageFold.Log, logs: Int, isWhole: Bool) -> [String] {
+        let gaps = isWhole ? gaps(log) : "what is new of them; `whittle coverage` tells the gaps of all"
+        var lines = ["coverage: \(count(logs, "log")), \(gaps)"]
         lines.append("stages: \(counts(log.stages)); levels: \(counts(log.levels)); decisions: \(counts(log.decisions))")
         if log.stages.keys.allSatisfy({ $0 == "RequestReceived" }) {
             lines.append("no event tells an answer: only stage RequestReceived was logged, which proves nothing")
@@ -40,11 +43,13 @@ enum CoverageText {
 
     private static func count(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
-    private static func gaps(_ minutes: Set<Int64>) -> String {
-        let sorted = minutes.sorted()
+    private static func gaps(_ log: UsageFold.Log) -> String {
+        let sorted = log.minutes.sorted()
         let gaps = zip(sorted, sorted.dropFirst()).filter { $1 - $0 > 10 }
         guard !gaps.isEmpty else { return "no gap of more than 10 minutes" }
-        let shown = gaps.prefix(3).map { "\(TimeText.rfc3339($0 * 60_000_000)) to \(TimeText.rfc3339($1 * 60_000_000))" }
+        // A minute begins before its first event.
+        let first = log.firstEvent ?? .min
+        let shown = gaps.prefix(3).map { "\(TimeText.rfc3339(max($0 * 60_000_000, first))) to \(TimeText.rfc3339($1 * 60_000_000))" }
         let more = gaps.count > 3 ? " and \(gaps.count - 3) more" : ""
         return "\(count(gaps.count, "gap")) of more than 10 minutes: \(shown.joined(separator: ", "))\(more)"
     }

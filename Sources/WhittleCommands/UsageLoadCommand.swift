@@ -105,6 +105,10 @@ struct UsageLoadCommand: ParsableCommand {
             try folding.follow(logs[0], wasRead: try database.hasFolded(path: logs[0]))
         } else {
             try folding.read(all: logs)
+            let unchanged = folding.onlyUnchanged
+            if !unchanged.isEmpty, try database.hasOnlyRejects(ofLogs: unchanged) {
+                throw CommandFailure("an earlier load found no event in the logs that tells who asked for what")
+            }
         }
         try Interruption.end()
     }

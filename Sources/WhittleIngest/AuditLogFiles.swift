@@ -9,6 +9,8 @@ public enum AuditLogFiles {
         public fileprivate(set) var files: [String] = []
         /// What of folders is not to be read, and why: hidden files, links to folders, databases, what is no file.
         public fileprivate(set) var skipped: [(path: String, reason: String)] = []
+        /// Folders that hold empty files, with their count; these are logs without events.
+        public fileprivate(set) var empty: [(path: String, count: Int)] = []
         /// `IngestError.cannotOpen` of each path or folder that cannot be opened, and each pattern that matches nothing.
         public fileprivate(set) var failures: [IngestError] = []
     }
@@ -51,6 +53,7 @@ public enum AuditLogFiles {
         }
         if names.isEmpty { result.skipped.append((folder, "the folder is empty")) }
         var files: [String] = []
+        var emptyCount = 0
         for name in names.sorted() {
             let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
             var status = stat()
@@ -67,13 +70,14 @@ public enum AuditLogFiles {
             switch status.st_mode & S_IFMT {
             case S_IFDIR where !isLink: files += contents(of: path, &result)
             case S_IFDIR: result.skipped.append((path, "a link to a folder"))
-            case S_IFREG where status.st_size == 0: break
+            case S_IFREG where status.st_size == 0: emptyCount += 1
             // The database that the logs are loaded into may stand beside them.
             case S_IFREG where FileContent(path: path) == .database: result.skipped.append((path, "an SQLite database"))
             case S_IFREG: files.append(path)
             default: result.skipped.append((path, "no file"))
             }
         }
+        if emptyCount > 0 { result.empty.append((folder, emptyCount)) }
         return files
     }
 

@@ -341,6 +341,17 @@ public final class WhittleDatabase: Sendable {
         try attempt { try Bool.fetchOne($0, sql: "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE path = ?)", arguments: [path]) ?? false }
     }
 
+    /// Whether nothing in any of the logs of these digests could be read as an event that tells who asked for what.
+    public func hasOnlyRejects(ofLogs digests: Set<String>) throws(StoreError) -> Bool {
+        let sql = """
+            SELECT count(*) FROM checkpoint WHERE sha256 = ? AND rejected + skipped > 0
+              AND events <= coalesce(rejects ->> 'no-user', 0) + coalesce(rejects ->> 'no-attributes', 0)
+            """
+        return try attempt { database in
+            try digests.allSatisfy { try Int.fetchOne(database, sql: sql, arguments: [$0]) == 1 }
+        }
+    }
+
     /// What the logs that were folded begin with, see `UsageFold.Log.head`.
     public func logHeads() throws(StoreError) -> [String] {
         try attempt { try String.fetchAll($0, sql: "SELECT DISTINCT head FROM checkpoint WHERE head <> ''") }

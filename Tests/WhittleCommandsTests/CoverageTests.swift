@@ -145,6 +145,41 @@ struct CoverageTests {
         #expect(text.contains("only stage RequestReceived was logged"))
     }
 
+    @Test("a log of writes and watches holds no reads, and what others do by impersonating an account is no evidence of it")
+    func oneSided() throws {
+        let cluster = Self.cluster(Self.wide)
+        let watching = Self.steady(2...9).replacing("\"verb\":\"get\"", with: "\"verb\":\"watch\"")
+        let json = try document(try run(cluster, watching, "coverage", "sa/cart", "-n", "shop", "-o", "json"))
+        #expect(json["thinBecause"].strings == ["the logs hold no reads (get, list) of anybody, so what is only read seems unused"])
+        let policy = Fixtures.path("audit-policies/everything.yaml")
+        let unused = try grades(run(cluster, watching, "unused", "sa/cart", "-n", "shop", "--audit-policy", policy, "-o", "json"))
+        #expect(unused.contains("get configmaps weak: the logs hold no reads (get, list) of anybody"), "\(unused)")
+        #expect(unused.contains { $0.hasPrefix("delete configmaps strong") }, "\(unused)")
+
+        let user = "\"user\":{\"username\":\"\(Self.account)\""
+        let impersonating = Self.steady(2...9).replacing(
+            user, with: "\"impersonatedUser\":{\"username\":\"\(Self.account)\"},\"user\":{\"username\":\"alice\"")
+        let others = try document(try run(cluster, impersonating, "coverage", "sa/cart", "-n", "shop", "-o", "json"))
+        #expect(others["requests"]["allowed"].int == 1152 && others["requests"]["impersonated"].int == 1152)
+        #expect(others["thinBecause"].strings == ["0 allowed requests of the account were seen, less than 100"])
+    }
+
+    @Test("a gap begins within the window; a day on which nothing ends is a day")
+    func edges() throws {
+        let events = ["2026-11-02T10:00:59Z", "2026-11-02T10:11:00Z"].map {
+            Self.event($0, "get", "/api/v1/namespaces/shop/configmaps/a")
+        }
+        let json = try document(try run(Self.cluster(Self.reading), events.joined(), "coverage", "sa/cart", "-n", "shop", "-o", "json"))
+        #expect(json["gapPercent"].int == 100)
+        #expect(json["gaps"].array.first?["from"].string == "2026-11-02T10:00:59.000000Z")
+        let open = (2...4).map {
+            Self.event(Self.time(day: $0), "watch", "/api/v1/namespaces/shop/configmaps?watch=true", stage: "ResponseStarted")
+        }
+        let watches = try document(
+            try run(Self.cluster(Self.reading), open[0] + open[2], "coverage", "sa/cart", "-n", "shop", "-o", "json"))
+        #expect(watches["days"].int == 2)
+    }
+
     @Test("two hours ten days apart are no ten days; the hole is told")
     func gaps() throws {
         let hours = [2, 12].flatMap { day in
@@ -210,6 +245,20 @@ struct CoverageTests {
         #expect(
             jobs["starts"].array.map { "\($0["workload"].string ?? "") \($0["pods"].int ?? 0) \($0["start"].string ?? "")" }
                 == ["Pod/cart-1 1 seen", "pods that are gone 8 seen"])
+        // Nothing tells that pods of other names are of the same workload, and a request of no pod is of none.
+        let old = Self.cluster(Self.wide, pod: "2026-10-01T00:00:00Z")
+        let unlike = Self.steady(2...4, pod: "report-x") + Self.steady(5...9, pod: "sync-y")
+        let podless = Self.event(Self.time(day: 9), "get", "/api/v1/namespaces/shop/configmaps/a").replacing(
+            #/"extra":{.*?]}/#, with: "\"x\":0")
+        for (log, expected) in [
+            (unlike, ["Pod/cart-1 not seen", "pods that are gone unknown"]), (Self.steady(2...9) + podless, ["Pod/cart-1 not seen"]),
+        ] {
+            let starts = try document(try run(old, log, "coverage", "sa/cart", "-n", "shop", "-o", "json"))["starts"]
+            #expect(starts.array.map { "\($0["workload"].string ?? "") \($0["start"].string ?? "")" } == expected)
+            let policy = Fixtures.path("audit-policies/everything.yaml")
+            let unused = try grades(run(old, log, "unused", "sa/cart", "-n", "shop", "--audit-policy", policy, "-o", "json"))
+            #expect(unused.contains("delete configmaps weak: no start of its pods was seen"), "\(unused)")
+        }
         let together = Self.steady(2...9, pod: "cart-2") + Self.steady(2...9, pod: "cart-3")
         let both = try document(
             try run(Self.cluster(Self.reading, more: owner), together, "coverage", "sa/cart", "-n", "shop", "-o", "json"))

@@ -372,14 +372,21 @@ struct UsageTests {
             (Self.events(1, seed: 1).last ?? "").replacing(#/"username":"[^"]*"/#, with: #""username":"""#) + "\n", to: "nameless.log")
         let unjudged = whittle("usage", "load", nameless, "--db", database(workspace, "nameless.db"))
         #expect(unjudged.code == 2 && unjudged.errors.contains("no event tells who asked for what"))
+        // Nor can it be the next time.
+        #expect(whittle("usage", "load", nameless, "--db", workspace.file("nameless.db")).code == 2)
+        #expect(whittle("usage", "load", workspace.file("other.log"), "--db", path).code == 2)
         let log = try workspace.write(Self.text(Self.events(3, seed: 1)), to: "a.log")
         #expect(whittle("usage", "load", log, "--db", path).code == 0)
+        #expect(whittle("usage", "load", log, workspace.file("other.log"), "--db", path).code == 0)
         let again = whittle("usage", "load", log, workspace.file("none.log"), "--db", path)
         #expect(again.code == 0 && again.errors.contains("nothing new"))
         _ = try workspace.write(Self.text(Self.events(3, seed: 2)), to: "logs/.hidden.log")
         _ = try workspace.write(Self.text(Self.events(3, seed: 3)), to: "logs/a.log")
         let folder = whittle("usage", "load", workspace.file("logs"), "--db", path)
         #expect(folder.code == 0 && folder.errors.contains(".hidden.log: not read") && folder.errors.contains("logs/a.log: 3 requests"))
+        _ = try workspace.write("", to: "nothing/a.log")
+        let nothing = whittle("usage", "load", workspace.file("nothing"), "--db", path)
+        #expect(nothing.code == 0 && nothing.errors.contains("nothing: 1 of the files in it is empty"))
     }
 
     /// What `usage export` writes of a log of `events`.
