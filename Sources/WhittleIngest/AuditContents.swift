@@ -67,7 +67,7 @@ extension AuditEnvelope {
     }
 
     /// The part of a split line in a text that is one record.
-    package static func logPart(ofText text: String) -> (text: String, stream: String, isPartial: Bool)? {
+    package static func logPart(ofText text: String) -> LogPart? {
         Array(text.utf8).withUnsafeBufferPointer { bytes in
             guard let base = bytes.baseAddress, var json = try? JSONText(bytes) else { return nil }
             let tree = DocumentTree(file: "", base: base)

@@ -79,7 +79,9 @@ package struct AuditEnvelope {
         case "openshift": envelope.isEmpty || envelope == "list" || envelope == "prefixed"
         // Exports to S3 have the time before each event.
         case "eks": envelope.isEmpty || envelope == "eks" || envelope == "prefixed"
-        case "cri", "prefixed": envelope.isEmpty || envelope == format
+        case "cri", "prefixed", "loki", "fluent-bit": envelope.isEmpty || envelope == format
+        // A value is an event or a list of them; keys stand before it.
+        case "kafka": envelope.isEmpty || envelope == "list" || envelope == "prefixed" || envelope == format
         case "aks": envelope == "aks" || envelope == "aks-admin" || envelope == "aks-table"
         // What GKE sends to Pub/Sub is named after GKE.
         case "pubsub": envelope == "pubsub" || envelope == "gke"
@@ -113,7 +115,7 @@ package struct AuditEnvelope {
     /// Whether a stream of CloudWatch Logs is that of another component of the control plane.
     static func isOther(stream: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
         let others = ["kube-apiserver-", "authenticator-", "kube-controller-manager-", "cloud-controller-manager-", "kube-scheduler-"]
-        return !stream.starts(with: "kube-apiserver-audit-".utf8) && others.contains { stream.starts(with: $0.utf8) }
+        return !stream.starts(with: Self.stream.utf8) && others.contains { stream.starts(with: $0.utf8) }
     }
 
     // MARK: Lines
@@ -164,21 +166,43 @@ package struct AuditEnvelope {
         return isInside(rest) ? nil : Prefixed(rest: rest, envelope: "prefixed")
     }
 
-    /// Without what tools write behind an event that they wrote something before: the bracket around both, or a number.
+    /// Without what tools write behind an event that they wrote something before.
     private static func withoutTail(_ text: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
-        guard let last = text.last(where: { $0 > 0x20 }), last == UInt8(ascii: "]") || last &- UInt8(ascii: "0") < 10,
-            var json = try? JSONText(text), (try? json.skipValue()) != nil
+        guard text.last(where: { $0 > 0x20 }) != UInt8(ascii: "}"), var json = try? JSONText(text), (try? json.skipValue()) != nil,
+            isTail(text[json.position...])
         else { return text }
-        let tail = text[json.position...].filter { $0 > 0x20 }
-        return tail == [UInt8(ascii: "]")] || tail.allSatisfy { $0 &- UInt8(ascii: "0") < 10 }
-            ? UnsafeBufferPointer(rebasing: text[..<json.position]) : text
+        return UnsafeBufferPointer(rebasing: text[..<json.position])
     }
+
+    /// Whether it is what tools write behind an event: the bracket around it and what stands before it, numbers, the stream of
+    /// CloudWatch Logs, or the end of a colour.
+    static func isTail(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        guard text.count <= prefixLimit else { return false }
+        return words(of: text).allSatisfy { word in
+            word.elementsEqual("]".utf8) || word.allSatisfy { $0 &- UInt8(ascii: "0") < 10 } || word.starts(with: stream.utf8)
+        }
+    }
+
+    /// The words of a text, without what sets the colour of a terminal.
+    private static func words(of text: Slice<UnsafeBufferPointer<UInt8>>) -> [Slice<UnsafeBufferPointer<UInt8>>] {
+        let words: [Slice<UnsafeBufferPointer<UInt8>>] = text.split { $0 <= 0x20 }
+        return words.compactMap { word in
+            guard word.startIndex > text.startIndex, text[word.startIndex - 1] == 0x1B, word.first == UInt8(ascii: "["),
+                let end = word.firstIndex(where: { $0 == UInt8(ascii: "m") || $0 == UInt8(ascii: "K") })
+            else { return word }
+            let rest = word[(end + 1)...]
+            return rest.isEmpty ? nil : rest
+        }
+    }
+
+    /// How the streams of audit logs begin.
+    private static let stream = "kube-apiserver-audit-"
 
     /// Whether a line is what AWS's tools write around messages: the stream of those that follow, or that one was searched.
     static func isHeading(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
         if line.starts(with: "SEARCHEDLOGSTREAMS\t".utf8) { return true }
-        let words = line.prefix(prefixLimit).split { $0 <= 0x20 }
-        return words.count == 2 && words[1].starts(with: "kube-apiserver-audit-".utf8)
+        let words = words(of: line.prefix(prefixLimit))
+        return words.count == 2 && words[1].starts(with: stream.utf8)
             && Timestamp.microseconds(UnsafeBufferPointer(rebasing: words[0])) != nil
     }
 
@@ -210,15 +234,33 @@ package struct AuditEnvelope {
         return rest.first == UInt8(ascii: "}") || rest.first == UInt8(ascii: "]") || rest.first == UInt8(ascii: ",") && rest.count > 1
     }
 
-    /// The text of a line that docker, or a shipper behind a container runtime, may have split; `nil` for anything else.
+    /// A line, or a part of one, in a record of its own.
+    package struct LogPart {
+        package var text: String
+        package var stream: String
+        package var isPartial: Bool
+        package var envelope = "fluent-bit"
+    }
+
+    /// The text of a line that docker, journald, or a shipper behind a container runtime, may have split; `nil` for anything else.
     ///
     /// To be asked only for a value in which there is no record: a whole event may stand without its line end.
-    static func logPart(of value: DocumentValue) -> (text: String, stream: String, isPartial: Bool)? {
+    static func logPart(of value: DocumentValue) -> LogPart? {
+        if let text = value.value("MESSAGE")?.string, let stream = value.value("_STREAM_ID")?.string {
+            let isPartial = value.value("_LINE_BREAK")?.isText("line-max") ?? false
+            return LogPart(text: text, stream: "journal/\(stream)", isPartial: isPartial, envelope: "journald")
+        }
+        // Docker's driver for fluentd.
+        if let text = value.value("log")?.string, let id = value.value("partial_id")?.string {
+            return LogPart(text: text, stream: id, isPartial: !(value.value("partial_last")?.isText("true") ?? false))
+        }
         guard let text = value.value("log")?.string, let stream = value.value("stream")?.string else { return nil }
         let tag = (value.value("logtag") ?? value.value("_p"))?.string
         let pod = value.value("kubernetes")
         let owner = [pod?.value("pod_name"), pod?.value("container_name"), value.value("container_id")].map { $0?.string ?? "" }
-        return (text, ([stream] + owner).joined(separator: "/"), tag.map { $0.hasPrefix("P") } ?? (text.utf8.last != 0x0A))
+        return LogPart(
+            text: text, stream: ([stream] + owner).joined(separator: "/"),
+            isPartial: tag.map { $0.hasPrefix("P") } ?? (text.utf8.last != 0x0A))
     }
 
     /// Whether a text is a word in brackets and something behind it.
@@ -254,9 +296,16 @@ package struct AuditEnvelope {
 
     // MARK: Packed lines
 
-    /// A line of base64 that is gzip inside, as subscriptions deliver it; `nil` when it is none, or larger than the limit.
+    /// How base64 of gzip, an object or an array begins.
+    private static let base64Starts = ["H4sI", "eyJ", "eyA", "ewo", "ew0", "ewk", "W3s", "Wwo", "WyA", "WyJ"]
+
+    /// Whether a text begins like base64 of gzip, or of JSON.
+    static func mayBePacked(_ text: UnsafeBufferPointer<UInt8>) -> Bool { base64Starts.contains { text.starts(with: $0.utf8) } }
+
+    /// What is in a line of base64: JSON, or gzip, as subscriptions deliver them; `nil` when it is none, or larger than the limit.
     package static func unpacked(_ line: UnsafeBufferPointer<UInt8>, limit: Int = 32 << 20) -> [UInt8]? {
-        guard line.starts(with: "H4sI".utf8), let packed = base64Decoded(line) else { return nil }
+        guard mayBePacked(line), let packed = base64Decoded(line) else { return nil }
+        guard packed.starts(with: [0x1F, 0x8B]) else { return packed }
         return packed.withUnsafeBufferPointer { inflated($0, limit: limit) }
     }
 

@@ -155,6 +155,8 @@ package struct AuditNeeds {
 
     private mutating func addFlags(_ event: AuditEvent, _ request: Request, _ forbidden: ForbiddenMessage?) {
         if event.code == 403 {
+            var forbidden = forbidden
+            if let path = forbidden?.request.path { forbidden?.request.path = Credentials.masked(path) }
             flags.append(forbidden.map { "later-denial:\(Self.short($0.request))" } ?? "later-denial")
         }
         if event.decision == "allow", event.reason.isEmpty, event.tellsReason { flags.append("not-rbac") }

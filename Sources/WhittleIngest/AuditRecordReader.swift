@@ -161,20 +161,20 @@ final class AuditRecordReader {
                 while rest.moveToNextValue(hasCommas: hasCommas) { guard (try? rest.skipValue()) != nil else { return false } }
             }
             // What Docker has split goes on, even if this part by itself looks like an event.
-            if !parts.isEmpty, let (part, stream, isPartial) = AuditEnvelope.logPart(of: tree.root),
-                parts["docker/" + stream] != nil, partCounts["docker/" + stream] == Self.dockerPart
+            if !parts.isEmpty, let part = AuditEnvelope.logPart(of: tree.root), parts["docker/" + part.stream] != nil,
+                partCounts["docker/" + part.stream] == Self.dockerPart
             {
-                takePart(part, stream, isPartial, line)
+                takePart(part, line)
                 continue
             }
             let records = AuditEnvelope.records(
                 in: tree.root, as: format, inside: outer, taker: taker, isChecked: known == 1 ? isKnownNew : nil)
             // Docker splits long lines too, each part in a record of its own; a part may look like values that are no events.
             if records.map({ !$0.hasEvents && $0.unknown + $0.cutOff > 0 }) ?? true,
-                let (part, stream, isPartial) = AuditEnvelope.logPart(of: tree.root),
-                parts["docker/" + stream] != nil || isPartial && AuditEnvelope.mayBegin(part)
+                let part = AuditEnvelope.logPart(of: tree.root),
+                parts["docker/" + part.stream] != nil || part.isPartial && AuditEnvelope.mayBegin(part.text)
             {
-                takePart(part, stream, isPartial, line)
+                takePart(part, line)
                 continue
             }
             guard let records else {
@@ -182,6 +182,7 @@ final class AuditRecordReader {
                 continue
             }
             judge(records, line, text)
+            if records.hasEvents, AuditEnvelope.isTail(text[json.position...]) { return true }
         }
         return true
     }
@@ -258,16 +259,23 @@ final class AuditRecordReader {
 
     // MARK: Split lines
 
-    private func takePart(_ part: String, _ stream: String, _ isPartial: Bool, _ line: Int) {
-        partCounts["docker/" + stream] = part.utf8.count
-        if let value = joined(Array(part.utf8), stream: "docker/" + stream, isPartial: isPartial, line) {
-            readOrReject(value, line, "fluent-bit")
+    private func takePart(_ part: AuditEnvelope.LogPart, _ line: Int) {
+        partCounts["docker/" + part.stream] = part.text.utf8.count
+        if let value = joined(Array(part.text.utf8), stream: "docker/" + part.stream, isPartial: part.isPartial, line) {
+            readOrReject(value, line, part.envelope)
         }
     }
 
     /// The whole line whose last part this is; `nil` while it goes on.
     func joined(_ part: [UInt8], stream: String, isPartial: Bool, _ line: Int) -> [UInt8]? {
         guard isPartial || parts[stream] != nil else { return part }
+        // A whole object is no end of another.
+        if !isPartial, part.first == UInt8(ascii: "{"), JSONLines.isValue(part[...]) {
+            if let beginning = parts.removeValue(forKey: stream) {
+                reject("cut-off", "the last part of a split line is missing", line, 1, beginning)
+            }
+            return part
+        }
         // In place: a long line has thousands of parts.
         parts[stream, default: []] += part
         guard isPartial else { return parts.removeValue(forKey: stream) }

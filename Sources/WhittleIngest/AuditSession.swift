@@ -235,7 +235,7 @@ final class AuditSession {
         }
         if case .idle = state, endsLine, !texts.isInTable, let end = JSONLines.containerEnd(in: bytes, from: 0),
             // A comma is what stands behind an element of a list that was taken apart.
-            bytes[end...].allSatisfy({ $0 <= 0x20 || $0 == UInt8(ascii: ",") })
+            bytes[end...].allSatisfy({ $0 <= 0x20 || $0 == UInt8(ascii: ",") }) || AuditEnvelope.isTail(bytes[end...])
         {
             heldLine = line
             if !read(UnsafeBufferPointer(rebasing: bytes[..<end]), line, isUnusual: isUnusual) {
@@ -584,7 +584,9 @@ final class AuditSession {
             held = []
             if isJSON, !texts.isInTable {
                 if AuditEnvelope.padded(&text, { read($0, heldLine, isLast: true) }) { return 0 }
-                if text.count <= limit { return text.count }
+                // A word in brackets before a whole event is no list.
+                let isPrefixed = text.withUnsafeBufferPointer(AuditEnvelope.beginsWithWord) && JSONLines.isValue(text[...])
+                if text.count <= limit, !isPrefixed { return text.count }
                 held = text
                 giveUp()
                 return 0

@@ -45,7 +45,8 @@ extension AuditEvent {
         defer { withExtendedLifetime(parsed) {} }
         self.init(field: { key in
             guard let column = TableColumn.byMember[key.description], let value = cell(column) else { return nil }
-            return Self.isNothing(value) ? nil : ParsedText.unpacked(value, &parsed)
+            if Self.isNothing(value) { return nil }
+            return Self.objects.contains(key.description) ? ParsedText.unpacked(value, &parsed) : value
         })
         // A query may have made a name of a user; half an object is none.
         let users: [(column: StaticString, member: String)] = [("User", "user"), ("ImpersonatedUser", "impersonatedUser")]

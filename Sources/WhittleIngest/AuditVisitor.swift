@@ -45,7 +45,8 @@ struct AuditVisitor {
         ("bytesValue", "otlp", false),
         ("jsonPayload", "fluent-bit", false), ("textPayload", "text", false), ("content", "text", false), ("detail", "text", false),
         ("details", "text", false), ("native_api_server_event", "text", false), ("nativeApiServerEvent", "text", false),
-        ("json_payload", "text", false), ("Response", "text", false), ("map", "text", false),
+        ("json_payload", "text", false), ("Response", "text", false), ("map", "text", false), ("gcp", "text", false), ("Sns", "eks", false),
+        ("Message", "text", false),
     ]
 
     private static let ranks = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
@@ -375,9 +376,6 @@ struct AuditVisitor {
         return visit(padded: UnsafeBufferPointer(start: start, count: count), envelope, depth)
     }
 
-    /// How base64 of gzip, an object or an array begins.
-    private static let base64Starts = ["H4sI", "eyJ", "eyA", "ewo", "ew0", "ewk", "W3s", "Wwo", "WyA", "WyJ"]
-
     /// Looks for records in a text: JSON values one after the other, one behind a prefix, or packed.
     mutating func visit(bytes: consuming [UInt8], _ envelope: String, _ depth: Int) -> Bool {
         bytes.append(contentsOf: repeatElement(0, count: AuditEnvelope.padding))
@@ -405,7 +403,7 @@ struct AuditVisitor {
             guard let unpacked = unpacked(bytes) else { return false }
             return visit(bytes: consume unpacked, envelope, depth + 1)
         }
-        if Self.base64Starts.contains(where: { bytes.starts(with: $0.utf8) }), bytes.count <= budget,
+        if AuditEnvelope.mayBePacked(bytes), bytes.count <= budget,
             var packed = AuditEnvelope.base64Decoded(bytes)
         {
             budget -= packed.count

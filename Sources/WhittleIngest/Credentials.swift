@@ -65,21 +65,18 @@ enum Credentials {
                     : begins("basic", at: position, in: bytes) ? value(behind: position + 5, of: isBase64, atLeast: 12, in: bytes) : nil
                 if let value { found.append(value) }
                 position = value?.upperBound ?? position + 1
-            case UInt8(ascii: "=") where isSecret(before: position, in: bytes):
-                let quote = position + 1 < bytes.count && "\"'".utf8.contains(bytes[position + 1]) ? bytes[position + 1] : nil
-                let start = position + (quote == nil ? 1 : 2)
-                let end = end(of: start, in: bytes) { byte in quote.map { byte != $0 } ?? !(" &;\"'".utf8.contains(byte) || byte < 0x20) }
-                if end > start { found.append(start..<end) }
-                position = end
-            case UInt8(ascii: ":") where isSecret(before: position, in: bytes),
-                UInt8(ascii: " ") where isSecret(before: position, in: bytes) && isFlag(before: position, in: bytes):
-                // A header, or a flag of a command.
-                let start = end(of: position + 1, in: bytes) { $0 == UInt8(ascii: " ") }
-                let end = end(of: start, in: bytes) { !" &;,\"'".utf8.contains($0) && $0 >= 0x20 }
-                // Shorter words are a scheme before the value, or tell what became of it.
-                let isValue = end - start >= 8
-                if isValue { found.append(start..<end) }
-                position = isValue ? end : position + 1
+            case UInt8(ascii: "="), UInt8(ascii: ":"):
+                let name = endOfName(before: position, in: bytes)
+                let value =
+                    isSecret(before: name, in: bytes)
+                    ? value(at: position, isSpaced: bytes[position] == UInt8(ascii: ":") || name < position, in: bytes)
+                    : ends(with: authorization, before: name, in: bytes) ? authorizationValue(behind: position, in: bytes) : nil
+                if let value { found.append(value) }
+                position = value?.upperBound ?? position + 1
+            case UInt8(ascii: " ") where isSecret(before: position, in: bytes) && isFlag(before: position, in: bytes):
+                let value = value(at: position, isSpaced: true, in: bytes)
+                if let value { found.append(value) }
+                position = value?.upperBound ?? position + 1
             case UInt8(ascii: "/") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "/"):
                 // User and password of a URL.
                 let end = end(of: position + 2, in: bytes) { !("/@ ".utf8.contains($0) || $0 < 0x20) }
@@ -97,6 +94,43 @@ enum Credentials {
         return found
     }
 
+    /// The end of the name before a `=` or `:`, which may be quoted.
+    private static func endOfName(before place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int {
+        let between = bytes[max(0, place - 4)..<place].reversed().prefix { " \"'\\".utf8.contains($0) }
+        return place - between.count
+    }
+
+    /// The value of a parameter, a header or a flag whose name ends at a place, quoted or not.
+    ///
+    /// - Parameter isSpaced: whether spaces may stand before it.
+    private static func value(at place: Int, isSpaced: Bool, in bytes: UnsafeBufferPointer<UInt8>) -> Range<Int>? {
+        let isParameter = bytes[place] == UInt8(ascii: "=")
+        let start = isSpaced ? end(of: place + 1, in: bytes) { $0 == UInt8(ascii: " ") } : place + 1
+        let quote = end(of: start, in: bytes) { $0 == UInt8(ascii: "\\") }
+        if quote < bytes.count, "\"'".utf8.contains(bytes[quote]) {
+            // In JSON that is a text itself the quotes are escaped.
+            let end = end(of: quote + 1, in: bytes) { $0 != bytes[quote] && (quote == start || $0 != UInt8(ascii: "\\")) }
+            return end > quote + 1 ? quote + 1..<end : nil
+        }
+        let end = end(of: start, in: bytes) { !(isParameter ? " &;\"'" : " &;,\"'").utf8.contains($0) && $0 >= 0x20 }
+        // Shorter words behind a colon or a flag are a scheme before the value, or tell what became of it.
+        return end - start >= (isParameter ? 1 : shortestValue) ? start..<end : nil
+    }
+
+    private static let shortestValue = 8
+    private static let authorization = Array("authorization".utf8)
+
+    /// What stands behind the name of the header of a request, alone or behind the name of a scheme.
+    private static func authorizationValue(behind place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Range<Int>? {
+        let isPart = { (byte: UInt8) in !" &;,\"'".utf8.contains(byte) && byte >= 0x20 }
+        let start = end(of: place + 1, in: bytes) { " \"'\\".utf8.contains($0) }
+        let word = end(of: start, in: bytes, while: isPart)
+        if word - start >= shortestValue { return start..<word }
+        guard word > start, word < bytes.count, bytes[word] == UInt8(ascii: " ") else { return nil }
+        let end = end(of: word + 1, in: bytes, while: isPart)
+        return end - word > shortestValue ? word + 1..<end : nil
+    }
+
     /// Where the key ends that begins there.
     private static func endOfKey(at position: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
         let isFirst = position == 0 || !isAlphanumeric(bytes[position - 1])
@@ -110,7 +144,7 @@ enum Credentials {
         return nil
     }
 
-    /// Whether the word before a place begins with two dashes.
+    /// Whether the word before a place is a flag of a command: it begins with two dashes.
     private static func isFlag(before place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         let word = bytes[max(0, place - 32)..<place].reversed().prefix { $0 > 0x20 }.reversed()
         return word.starts(with: "--".utf8)
@@ -142,18 +176,26 @@ enum Credentials {
     ) -> Range<Int>? {
         var start = name
         while start < bytes.count {
-            if " \t+:".utf8.contains(bytes[start]) { start += 1 } else if begins("%20", at: start, in: bytes) { start += 3 } else { break }
+            if " \t+:=\"'\\".utf8.contains(bytes[start]) {
+                start += 1
+            } else if begins("%20", at: start, in: bytes) {
+                start += 3
+            } else {
+                break
+            }
         }
         guard start > name else { return nil }
         let end = end(of: start, in: bytes, while: isPart)
         return end - start >= count ? start..<end : nil
     }
 
-    /// Whether the name before a `=` is that of a secret, alone or behind another word.
+    /// Whether the name before a place is that of a secret, alone or behind another word.
     private static func isSecret(before place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        secrets.contains { name in
-            place >= name.count && zip(bytes[(place - name.count)..<place], name).allSatisfy { $0 == $1 || $0 | 0x20 == $1 }
-        }
+        secrets.contains { ends(with: $0, before: place, in: bytes) }
+    }
+
+    private static func ends(with name: [UInt8], before place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        place >= name.count && zip(bytes[(place - name.count)..<place], name).allSatisfy { $0 == $1 || $0 | 0x20 == $1 }
     }
 
     private static func isBase64(_ byte: UInt8) -> Bool { isAlphanumeric(byte) || "+/=".utf8.contains(byte) }

@@ -43,12 +43,21 @@ public struct Need: Hashable, Sendable {
     /// Whether a rule can allow it and nothing else.
     ///
     /// A request for a resource literally called `*` (a 404 that a broad grant allowed) cannot be told from a wildcard.
-    /// Neither can a request in a namespace that no cluster can have (a 404 as well), nor one without verb or resource. A URL whose
-    /// credential is not kept is not known.
+    /// Neither can a request in a namespace that no cluster can have (a 404 as well), nor one without verb or resource. What
+    /// held a credential is not known.
     public var isExpressible: Bool {
         guard scope.isEmpty || ServiceAccountName.isLabel(scope[...]), !request.verb.isEmpty else { return false }
-        if let path = request.path { return isDeclared || !atom.hasPattern && !path.contains(Request.maskedCredential) }
+        if isMasked { return false }
+        if request.path != nil { return isDeclared || !atom.hasPattern }
         return isDeclared || !request.resource.isEmpty && !atom.hasPattern && !(atom.resource ?? "").hasSuffix("/*")
+    }
+
+    /// Whether a credential in it is not kept: in its path, or in what was told of somebody impersonated.
+    public var isMasked: Bool {
+        guard !isDeclared else { return false }
+        if let path = request.path { return path.contains(Request.maskedCredential) }
+        return ["userextras", "uids"].contains(request.resource)
+            && (request.subresource.contains(Request.maskedCredential) || name?.contains(Request.maskedCredential) ?? false)
     }
 
     /// Whether an authorizer gives `user` all of it.

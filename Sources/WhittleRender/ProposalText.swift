@@ -24,9 +24,7 @@ public enum ProposalText {
             return "\(isAllowed ? "refused once, and allowed by what is needed now" : "refused and left out"): \(text(item))"
         }
         lines += proposal.inexpressible.map { need in
-            let isMasked = need.request.path?.contains(Request.maskedCredential) ?? false
-            return
-                "left out, \(isMasked ? "the credential in it is not kept" : "a rule would read the `*` as a wildcard"): \(text(need))"
+            "left out, \(need.isMasked ? "the credential in it is not kept" : "a rule would read the `*` as a wildcard"): \(text(need))"
         }
         return lines
     }

@@ -305,6 +305,7 @@ struct LeastPrivilegeTests {
         let agents = [
             "kubectl/v1.30.0 (linux/amd64) kubernetes/abc", "Basic Operator/2", "basic auth/1.0", "token-refresher/1", "retry=standard",
             "Bearer/1.0", "session=abc", "token: expired", "external-secret:v1.2", "a --tokens --secret on", "my-token 1.2.3-alpha.12345",
+            "Authorization: none set", "a = b", "tokens = 5", #"{\"a\":\"b\",\"token\":\"\"}"#,
             "logsghp_abcdefghijklmnopqrstuvwxyz", "sha256~short", "EurAKIA", String(repeating: "eyJ", count: 100_000),
             String(repeating: "//a:", count: 100_000),
         ]
@@ -315,6 +316,11 @@ struct LeastPrivilegeTests {
             ("pwd='p3 q' a", "pwd='REDACTED' a"), ("x X-Auth-Token: p4planted y", "x X-Auth-Token: REDACTED y"),
             ("tool --token p5-planted x", "tool --token REDACTED x"), ("a ghp_0123456789abcdefghij", "a REDACTED"),
             ("oc/(sha256~0123456789abcdefghij)", "oc/(REDACTED)"), ("aws AKIAIOSFODNN7EXAMPLE/1", "aws REDACTED/1"),
+            (#"{\"token\":\"p6\"}"#, #"{\"token\":\"REDACTED\"}"#),
+            (#"{\"a_token\": \"p7\", \"b\":1}"#, #"{\"a_token\": \"REDACTED\", \"b\":1}"#),
+            (#"x --token \"p8\" y"#, #"x --token \"REDACTED\" y"#), (#"a Bearer \"p9planted\""#, #"a Bearer \"REDACTED\""#),
+            ("token = p10 x", "token = REDACTED x"), ("Authorization: token p11-planted x", "Authorization: token REDACTED x"),
+            ("Authorization: p12-planted", "Authorization: REDACTED"), ("a Bearer=p13planted", "a Bearer=REDACTED"),
         ]
         let paths = ["/openid/v1/jwks", "/.well-known/openid-configuration", "/oauth/token", "/a=b", "/x/token=abcdef"]
         var lines: [String] = []
@@ -388,8 +394,9 @@ struct LeastPrivilegeTests {
         let event = """
             {"kind":"Event","level":"RequestResponse","auditID":"1","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/shop/serviceaccounts/cart/token?access_token=\(token)","verb":"create","user":{"username":"system:serviceaccount:shop:cart","extra":{"a":["\(token)"]}},"objectRef":{"resource":"serviceaccounts","namespace":"shop","name":"cart","subresource":"token"},"responseStatus":{"code":201},"requestObject":{"spec":{"token":"\(token)"}},"responseObject":{"status":{"token":"\(token)"}},"requestReceivedTimestamp":"2026-11-20T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"","other":"\(token)"}}
             {"kind":"Event","level":"Metadata","auditID":"2","stage":"ResponseComplete","requestURI":"/live%3Ftoken=planted-token1","verb":"get","user":{"username":"system:serviceaccount:shop:cart"},"userAgent":"curl/8 Authorization: Bearer planted-token2","responseStatus":{"code":200},"requestReceivedTimestamp":"2026-11-20T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"webhook: password=planted-token3"}}
-            {"kind":"Event","level":"Metadata","auditID":"3","stage":"ResponseComplete","requestURI":"https://u:planted-token4@host/\(token)","verb":"get","user":{"username":"system:serviceaccount:shop:cart"},"userAgent":"kubectl/v1 \(token)","responseStatus":{"code":200},"requestReceivedTimestamp":"2026-11-20T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"r"}}
+            {"kind":"Event","level":"Metadata","auditID":"3","stage":"ResponseComplete","requestURI":"https://u:planted-token4@host/\(token)","verb":"get","user":{"username":"system:serviceaccount:shop:cart"},"userAgent":"kubectl/v1 \(token)","impersonatedUser":{"username":"bob","uid":"\(token)","extra":{"scopes":["Bearer planted-token6"]}},"responseStatus":{"code":200},"requestReceivedTimestamp":"2026-11-20T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"r"}}
             {"kind":"Event","level":"Request","auditID":"4","stage":"ResponseComplete","requestURI":"/apis/authorization.k8s.io/v1/subjectaccessreviews","verb":"create","user":{"username":"system:serviceaccount:shop:cart"},"requestObject":{"spec":{"user":"bob","nonResourceAttributes":{"verb":"get","path":"/metrics?token=planted-token5"}}},"responseStatus":{"code":201},"requestReceivedTimestamp":"2026-11-20T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"r"}}
+            {"kind":"Event","level":"Metadata","auditID":"5","stage":"ResponseComplete","requestURI":"/x","verb":"get","user":{"username":"system:serviceaccount:shop:cart"},"responseStatus":{"code":403,"message":"forbidden: User \\"u\\" cannot get path \\"/x/token=planted-token7\\": no"},"requestReceivedTimestamp":"2026-11-20T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":"r"}}
             {"kind":"Event","stage":"ResponseComplete","token":"\(token)"}
             {"broken":"\(token)
             """
@@ -411,7 +418,8 @@ struct LeastPrivilegeTests {
             texts += [result.output, result.errors]
         }
         #expect(
-            texts.contains { $0.contains("serviceaccounts") } && texts.contains { $0.contains("curl/8 Authorization: Bearer REDACTED") })
+            texts.contains { $0.contains("userextras") } && texts.contains { $0.contains("serviceaccounts") }
+                && texts.contains { $0.contains("curl/8 Authorization: Bearer REDACTED") })
         let pages = try Data(contentsOf: URL(fileURLWithPath: database))
         for planted in [token, encoded, "planted-token", "access_token"] {
             #expect(pages.range(of: Data(planted.utf8)) == nil, "in the database")

@@ -255,6 +255,9 @@ struct AuditEnvelopeTests {
         ),
         Envelope(testDescription: "text", text: #"{"logs":[{"content":\#(quoted),"line_num":"1"}],"isQueryComplete":true}"#),
         Envelope(testDescription: "text", text: #"{"version":"0","source":"x","detail":\#(event)}"#),
+        Envelope(
+            testDescription: "eks", text: #"{"Records":[{"EventSource":"aws:sns","Sns":{"Type":"Notification","Message":\#(quoted)}}]}"#),
+        Envelope(testDescription: "text", text: #"{"Type":"Notification","MessageId":"1","Message":\#(quoted)}"#),
         Envelope(testDescription: "fluent-bit", text: #"{"log_processed":\#(event),"stream":"stdout"}"#),
         Envelope(testDescription: "aks-admin", text: tableRow.replacing(#""Type":"AKSAudit""#, with: #""Type":"ArcK8sAuditAdmin""#)),
         Envelope(
@@ -801,6 +804,10 @@ struct AuditEnvelopeTests {
         #expect(AuditEnvelope.contents(of: Self.event, as: "aks").unknown == 1)
         #expect(AuditEnvelope.contents(of: Self.event, as: "eks").events.count == 1)
         #expect(AuditEnvelope.contents(of: list, as: "openshift").events.count == 1)
+        for text in [Self.event, list, "key\t\(Self.event)"] {
+            #expect(AuditEnvelope.contents(of: text, as: "kafka").events.count == 1)
+        }
+        for name in ["loki", "fluent-bit"] { #expect(AuditEnvelope.contents(of: Self.event, as: name).events.count == 1) }
         #expect(AuditEnvelope.contents(of: Self.tableRow.replacing("AKSAudit\"", with: "AKSAuditAdmin\""), as: "aks").events.count == 1)
         #expect(AuditEnvelope.cannotCarry.keys.allSatisfy { AuditEnvelope.formats.contains($0) })
     }
@@ -1006,6 +1013,45 @@ struct AuditEnvelopeTests {
         let lines = "x \" y\n\nz \(Self.event)\n\" w\n"
         let other = try fold(header + lines).logs[0]
         #expect(other.requests == 1 && other.rejected == 3)
+    }
+
+    @Test("what tools write behind an event is no bad line; parts that journald and Docker split; a part whose end is missing")
+    func behindEvents() throws {
+        let events = (0..<2).map { Self.event.replacing("\"a1\"", with: "\"a\($0)\"") }
+        let tails = ["\t1772359200000", "\tkube-apiserver-audit-0123abcdef", "\u{1B}[0m"]
+        for tail in tails {
+            for before in ["", "1772359200000\t", "kube-apiserver-audit-0a\t"] {
+                let log = try fold(events.map { "\(before)\($0)\(tail)\n" }.joined()).logs[0]
+                #expect(log.requests == 2 && log.rejects.isEmpty, "\(before) \(tail)")
+            }
+        }
+        let heading = "\u{1B}[32m2026-03-01T10:00:00.004000+00:00\u{1B}[0m \u{1B}[36mkube-apiserver-audit-9f0a\u{1B}[0m \n"
+        let tailed = try fold(events.map { heading + $0 + "\n" }.joined()).logs[0]
+        #expect(tailed.requests == 2 && tailed.rejects.isEmpty)
+        #expect(try fold("\(events[0])\tx\n").logs[0].rejected == 1)
+        let (first, rest) = (events[0].prefix(200), events[0].dropFirst(200))
+        func journal(_ text: some StringProtocol, _ more: String = "") -> String {
+            #"{"MESSAGE":\#(Self.quote(String(text))),"_STREAM_ID":"s1"\#(more)}"# + "\n"
+        }
+        func fluentd(_ text: some StringProtocol, isLast: Bool) -> String {
+            #"{"log":\#(Self.quote(String(text))),"source":"stdout","partial_message":"true","partial_id":"p1","partial_last":"\#(isLast)"}"#
+                + "\n"
+        }
+        let split = [
+            (journal(first, #","_LINE_BREAK":"line-max""#) + journal(rest), "journald"),
+            (fluentd(first, isLast: false) + fluentd(rest, isLast: true), "fluent-bit"),
+        ]
+        for (parts, envelope) in split {
+            let log = try fold(parts + "\(events[1])\n").logs[0]
+            #expect(log.requests == 2 && log.rejects.isEmpty && log.envelopes == [envelope: 1], "\(envelope)")
+        }
+        let gap = try fold("2026-03-01T10:00:00Z stdout P \(first)\n2026-03-01T10:00:01Z stdout F \(events[1])\n").logs[0]
+        #expect(gap.requests == 1 && gap.rejects == ["cut-off": 1])
+        let open = try fold("[pod/x/y] \(events[0])\n[pod/x/y] \(events[1])").logs[0]
+        #expect(open.requests == 2 && open.rejects.isEmpty)
+        #expect(try fold("[\(events[0])").logs[0].requests == 1)
+        let base64 = events.map { Data($0.utf8).base64EncodedString() }
+        #expect(try fold(base64.joined(separator: "\n") + "\n").logs[0].requests == 2)
     }
 
     @Test("events on one line with commas between them; half an object before them proves nothing")
