@@ -21,7 +21,7 @@ final class AuditFolding {
     /// Digests of the logs that hold nothing new.
     private var unchanged: Set<String> = []
     /// The same if no log holds anything new.
-    var onlyUnchanged: Set<String> { logCount == 0 ? unchanged : [] }
+    var onlyUnchanged: Set<String> { total.events + total.rejected + total.skipped == 0 ? unchanged : [] }
 
     /// - Parameters:
     ///   - rejects: file that keeps what is no event; it must not be `database`.
@@ -149,12 +149,47 @@ final class AuditFolding {
         tell("it was cut off: what was written just before is not in it any more\(lost); load the copy that was made of it, too", path)
     }
 
+    /// A log that another stands in the place of; who writes may not know yet.
+    private struct ReplacedLog {
+        /// Looks without anything new after which nobody writes it any more.
+        private static let patience = 60
+
+        let descriptor: Int32
+        /// The place behind what was read.
+        var end: Int
+        var looks = ReplacedLog.patience
+
+        mutating func noteGrowth(to end: Int) { (self.end, looks) = (end, Self.patience) }
+    }
+
+    /// Reads what was written to a log since it was replaced; `nil` when it is given up.
+    private func readRest(of old: ReplacedLog, _ path: String) throws -> ReplacedLog? {
+        var (old, status) = (old, stat())
+        if fstat(old.descriptor, &status) == 0, status.st_size > old.end {
+            let (log, unfinished) = try reader.read(path, descriptor: old.descriptor, commit: commit)
+            progress.finish()
+            if let fold = reader.take() {
+                try commit(fold)
+                tell(CoverageText.summary(log), path)
+            }
+            old.noteGrowth(to: log.byteCount + unfinished)
+        }
+        old.looks -= 1
+        guard old.looks <= 0 else { return old }
+        close(old.descriptor)
+        return nil
+    }
+
     /// Reads a log as it grows. A file that is renamed is read to its end before the new one, one that is cut off from its start.
     ///
     /// - Parameter wasRead: whether an earlier load has read a log of this path.
     func follow(_ path: String, wasRead: Bool) throws {
         var descriptor = try opened(path)
-        defer { close(descriptor) }
+        var replaced: ReplacedLog?
+        defer {
+            close(descriptor)
+            if let replaced { close(replaced.descriptor) }
+        }
         var isFirst = true
         /// Bytes at the end that were no whole line, the place behind them, and whether the log can be told from others by now.
         var waiting = (count: 0, end: 0, isKnown: false)
@@ -163,6 +198,7 @@ final class AuditFolding {
             var (held, named) = (stat(), stat())
             fstat(descriptor, &held)
             let isReplaced = stat(path, &named) == 0 && (named.st_ino != held.st_ino || named.st_dev != held.st_dev)
+            if let old = replaced { replaced = try readRest(of: old, path) }
             let isCut = held.st_size < waiting.end
             let (log, unfinished) = try reader.read(path, descriptor: descriptor, commit: commit)
             if isFirst, wasRead, log.extendedDigest == nil, log.byteCount > 0 {
@@ -188,10 +224,12 @@ final class AuditFolding {
                 if unfinished > 0 {
                     tell("the last \(unfinished) bytes before it was replaced are no whole line", path)
                 }
+                let end = waiting.end
                 (waiting, patience) = ((0, 0, false), 3)
                 let next = open(path, O_RDONLY | O_CLOEXEC)
                 if next >= 0 {
-                    close(descriptor)
+                    if let replaced { close(replaced.descriptor) }
+                    replaced = ReplacedLog(descriptor: descriptor, end: end)
                     descriptor = next
                     continue
                 }

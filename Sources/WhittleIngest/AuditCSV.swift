@@ -101,7 +101,8 @@ struct AuditCSV {
 
     /// Whether a line is what spreadsheets and PowerShell write before a header: the delimiter, or what the rows are.
     static func isBeforeHeader(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
-        line.starts(with: "#TYPE ".utf8) || line.starts(with: "sep=".utf8) && line.dropFirst(5).allSatisfy { $0 <= 0x20 }
+        line.starts(with: "#TYPE ".utf8) && line.count < 256 && !line.contains(UInt8(ascii: "{"))
+            || line.starts(with: "sep=".utf8) && line.dropFirst(5).allSatisfy { $0 <= 0x20 }
     }
 
     /// Whether a line looks like a header, whatever its columns are.
@@ -118,7 +119,9 @@ struct AuditCSV {
         if AuditShape.entryMethods.contains(where: { names.contains($0.name.description) }) { return "" }
         // Datadog writes `@user.username`.
         let users = names.lazy.filter { $0.hasSuffix("user.username") }.map { $0.dropLast("user.username".count) }
-        guard let prefix = users.first(where: { $0.isEmpty || $0 == "@" || $0.hasSuffix(".") }) else { return nil }
+            .filter { $0.isEmpty || $0 == "@" || $0.hasSuffix(".") }
+        // Those of a body have longer names.
+        guard let prefix = users.min(by: { $0.utf8.count < $1.utf8.count }) else { return nil }
         return names.contains("\(prefix)stage") ? prefix : nil
     }
 

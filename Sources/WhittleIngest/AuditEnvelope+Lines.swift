@@ -61,7 +61,8 @@ extension AuditEnvelope {
     static func isTail(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
         guard text.count <= prefixLimit else { return false }
         return words(of: text).allSatisfy { word in
-            word.elementsEqual("]".utf8) || word.allSatisfy { $0 &- UInt8(ascii: "0") < 10 } || word.starts(with: stream.utf8)
+            word.elementsEqual("]".utf8) || word.allSatisfy { $0 &- UInt8(ascii: "0") < 10 }
+                || word.starts(with: stream.utf8) && !word.contains(UInt8(ascii: "{"))
         }
     }
 
@@ -70,7 +71,8 @@ extension AuditEnvelope {
         let words: [Slice<UnsafeBufferPointer<UInt8>>] = text.split { $0 <= 0x20 }
         return words.compactMap { word in
             guard word.startIndex > text.startIndex, text[word.startIndex - 1] == 0x1B, word.first == UInt8(ascii: "["),
-                let end = word.firstIndex(where: { $0 == UInt8(ascii: "m") || $0 == UInt8(ascii: "K") })
+                let end = word.dropFirst().firstIndex(where: { $0 &- UInt8(ascii: "0") >= 10 && $0 != UInt8(ascii: ";") }),
+                word[end] == UInt8(ascii: "m") || word[end] == UInt8(ascii: "K")
             else { return word }
             let rest = word[(end + 1)...]
             return rest.isEmpty ? nil : rest
@@ -132,11 +134,12 @@ extension AuditEnvelope {
             let isPartial = value.value("_LINE_BREAK")?.isText("line-max") ?? false
             return LogPart(text: text, stream: "journal/\(stream)", isPartial: isPartial, envelope: "journald")
         }
-        // Docker's driver for fluentd.
-        if let text = value.value("log")?.string, let id = value.value("partial_id")?.string {
-            return LogPart(text: text, stream: id, isPartial: !(value.value("partial_last")?.isText("true") ?? false))
+        guard let text = value.value("log")?.string else { return nil }
+        guard let stream = value.value("stream")?.string else {
+            // Docker's driver for fluentd.
+            guard let id = value.value("partial_id")?.string, let last = value.value("partial_last") else { return nil }
+            return LogPart(text: text, stream: id, isPartial: !(last.bool ?? last.isText("true")))
         }
-        guard let text = value.value("log")?.string, let stream = value.value("stream")?.string else { return nil }
         let tag = (value.value("logtag") ?? value.value("_p"))?.string
         let pod = value.value("kubernetes")
         let owner = [pod?.value("pod_name"), pod?.value("container_name"), value.value("container_id")].map { $0?.string ?? "" }
@@ -163,6 +166,15 @@ extension AuditEnvelope {
         } catch {
             return error.offset >= bytes.count - 1
         }
+    }
+
+    /// Whether a text is an event and nothing else.
+    static func isEvent(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard text.first == UInt8(ascii: "{"), let base = text.baseAddress, var json = try? JSONText(text) else { return false }
+        let tree = DocumentTree(file: "", base: base)
+        defer { withExtendedLifetime(tree) {} }
+        guard (try? json.parseValue(into: tree, DocumentTree.Bounds(nodes: valueLimit))) != nil, json.peek() == 0 else { return false }
+        return AuditEvent(tree.root)?.isTold ?? false
     }
 
     /// Whether the first part of a split line may be the beginning of an event, with or without a prefix.

@@ -68,9 +68,9 @@ struct AuditEvent {
             // Nobody's name is that of nobody.
             if let impersonated, !AuditEvent.isNothing(impersonated), !Self.info(impersonated).name.isEmpty {
                 impersonatedUser = Self.info(impersonated)
-                impersonatedUID = Credentials.masked(impersonated.value("uid")?.string ?? "")
+                impersonatedUID = impersonated.value("uid")?.string ?? ""
                 for (key, values) in impersonated.value("extra").members {
-                    if let key = key.string { impersonatedExtra[Credentials.masked(key)] = values.texts.map { Credentials.masked($0) } }
+                    if let key = key.string { impersonatedExtra[key] = values.texts }
                 }
             }
             impersonationConstraint = metadata?.value("impersonationConstraint")?.string

@@ -48,6 +48,7 @@ package struct AuditNeeds {
     /// Judges one event of stage ResponseStarted, ResponseComplete or Panic.
     init(_ event: AuditEvent) {
         subject = event.caller.subject
+        defer { implied = implied.map(Self.withoutCredentials) }
         let forbidden = event.code == 403 ? ForbiddenMessage(event.message) : nil
         switch event.decision {
         case "allow": use = .evidence
@@ -78,6 +79,15 @@ package struct AuditNeeds {
         guard use == .evidence else { return }
         addImplied(event, request)
         addFlags(event, request, forbidden)
+    }
+
+    /// What is told of somebody impersonated may be a credential that a proxy has passed on.
+    private static func withoutCredentials(_ need: ImpliedNeed) -> ImpliedNeed {
+        var need = need
+        guard need.request.isOfImpersonation else { return need }
+        need.request.name = Credentials.masked(need.request.name, isName: true)
+        need.request.subresource = Credentials.masked(need.request.subresource, isName: true)
+        return need
     }
 
     /// Errors that only what stands behind authorization answers with; others may come from before it.

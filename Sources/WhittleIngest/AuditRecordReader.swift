@@ -179,9 +179,11 @@ final class AuditRecordReader {
             }
             guard let records else {
                 rejectRecord("not-an-event", "the value is no audit event with a stage and a time", line, text)
+                hasCommas = false
                 continue
             }
             judge(records, line, text)
+            if !records.hasEvents { hasCommas = false }
             if records.hasEvents, AuditEnvelope.isTail(text[json.position...]) { return true }
         }
         return true
@@ -269,11 +271,12 @@ final class AuditRecordReader {
     /// The whole line whose last part this is; `nil` while it goes on.
     func joined(_ part: [UInt8], stream: String, isPartial: Bool, _ line: Int) -> [UInt8]? {
         guard isPartial || parts[stream] != nil else { return part }
-        // A whole object is no end of another.
-        if !isPartial, part.first == UInt8(ascii: "{"), JSONLines.isValue(part[...]) {
-            if let beginning = parts.removeValue(forKey: stream) {
-                reject("cut-off", "the last part of a split line is missing", line, 1, beginning)
-            }
+        // A whole event is no end of another.
+        if !isPartial, let beginning = parts[stream], beginning.withUnsafeBufferPointer({ AuditEnvelope.isCutEvent($0[...]) }),
+            part.withUnsafeBufferPointer(AuditEnvelope.isEvent)
+        {
+            reject("cut-off", "the last part of a split line is missing", line, 1, beginning)
+            parts[stream] = nil
             return part
         }
         // In place: a long line has thousands of parts.

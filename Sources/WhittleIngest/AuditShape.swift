@@ -37,17 +37,20 @@ enum AuditShape {
         ("protoPayload.methodName", "protoPayload"), ("protopayload_auditlog.methodName", "protopayload_auditlog"),
     ]
 
-    /// What stands before the names of all members of an event; `nil` when they are none of one.
+    /// What stands before the names of all members of an event; `nil` when they are none of one. A body may hold such a name, too, which
+    /// is longer.
     private static func prefix(ofMembersOf value: DocumentValue) -> ByteSlice? {
         let name: StaticString = "user.username"
+        var prefix: ByteSlice?
         for (key, _) in value.members {
             let key = ByteSlice(key.bytes)
             if key.isText(name) || key.ends(withName: name) {
-                return ByteSlice(start: key.start, count: key.count - name.utf8CodeUnitCount)
+                let count = key.count - name.utf8CodeUnitCount
+                if count < prefix?.count ?? .max { prefix = ByteSlice(start: key.start, count: count) }
             }
             if entryMethods.contains(where: { key.isText($0.name) }) { return ByteSlice(start: key.start, count: 0) }
         }
-        return nil
+        return prefix
     }
 
     /// Whether a word for nothing stands at a path, and no name that may be one.

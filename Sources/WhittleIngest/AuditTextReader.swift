@@ -4,8 +4,6 @@ import WhittleModel
 struct AuditTextReader {
     /// Bytes in which the name of a stream must stand.
     private static let headLimit = 1 << 10
-    /// Bytes of a record that may prove what stands before it to be a header.
-    private static let headerLimit = 1 << 20
 
     private let reader: AuditRecordReader
     private let lineLimit: Int
@@ -48,16 +46,11 @@ struct AuditTextReader {
         return true
     }
 
-    /// What looked like the first line of a table is none, nor is what follows a record of it.
+    /// What looked like the first line of a table is none.
     private mutating func giveUpHeader() {
         guard let text = header else { return }
-        let (lines, line) = (row.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false), rowLine)
-        (table, header, row, rowQuotes) = (nil, nil, [], 0)
+        (table, header) = (nil, nil)
         if !text.isEmpty { takeText(text, firstLine) }
-        for (number, text) in lines.enumerated() where text.contains(where: { $0 > 0x20 }) {
-            let text = Array(text)
-            if JSONLines.beginsLikeJSON(text) { reader.readOrReject(text, line + number, "") } else { take(text, line + number) }
-        }
     }
 
     /// Whether a line that begins like JSON is a row all the same.
@@ -82,7 +75,7 @@ struct AuditTextReader {
 
     private mutating func takeRecord(_ text: [UInt8], _ line: Int) {
         if line == firstLine {
-            if text.withUnsafeBufferPointer(AuditCSV.isBeforeHeader) { return firstLine += 1 }
+            if line == 1, text.withUnsafeBufferPointer(AuditCSV.isBeforeHeader) { return firstLine = 2 }
             // Names may look like an event behind a prefix.
             if beginTable(text, line) { return }
         }
@@ -112,16 +105,15 @@ struct AuditTextReader {
 
     /// Takes a line of a table; a record may go on over many of them.
     private mutating func takeRow(_ text: [UInt8], _ line: Int, of table: AuditCSV) {
-        let quotes = text.count { $0 == UInt8(ascii: "\"") }
-        if header != nil, !row.isEmpty || text.contains(where: { $0 > 0x20 }) {
-            if !(rowQuotes + quotes).isMultiple(of: 2), row.count + text.count <= Self.headerLimit { return hold(text, line, quotes) }
-            let found = (row + text).withUnsafeBufferPointer { table.records(row: $0, as: format) }
+        if header != nil, text.contains(where: { $0 > 0x20 }) {
+            let found = text.withUnsafeBufferPointer { table.records(row: $0, as: format) }
             guard found.hasEvents || found.skipped > 0 else {
                 giveUpHeader()
                 return take(text, line)
             }
             header = nil
         }
+        let quotes = text.count { $0 == UInt8(ascii: "\"") }
         if !row.isEmpty, quotes.isMultiple(of: 2) {
             let isWhole = text.withUnsafeBufferPointer { table.records(row: $0, as: format).hasEvents }
             if isWhole {
@@ -131,7 +123,9 @@ struct AuditTextReader {
                 return text.withUnsafeBufferPointer { reader.read(row: $0, of: table, line) }
             }
         }
-        hold(text, line, quotes)
+        if row.isEmpty { rowLine = line }
+        if row.isEmpty { row = text } else { row += text }
+        rowQuotes += quotes
         guard rowQuotes.isMultiple(of: 2) else {
             if row.count > lineLimit {
                 reader.reject("too-long", "a record is longer than \(lineLimit >> 20) MiB", rowLine, 1, row)
@@ -142,13 +136,6 @@ struct AuditTextReader {
         let record = row
         (row, rowQuotes) = ([], 0)
         record.withUnsafeBufferPointer { reader.read(row: $0, of: table, rowLine) }
-    }
-
-    /// Adds a line to the record at hand.
-    private mutating func hold(_ text: [UInt8], _ line: Int, _ quotes: Int) {
-        if row.isEmpty { rowLine = line }
-        if row.isEmpty { row = text } else { row += text }
-        rowQuotes += quotes
     }
 
     /// Ends the log; the bytes of its last record if that is cut off and may go on, `nil` = there is none.

@@ -439,7 +439,10 @@ struct AuditVisitor {
                 hasCommas = hasCommas ?? json.hasCommas()
                 if hasCommas ?? false { _ = json.take(UInt8(ascii: ",")) }
                 position = json.position
+                let count = records.events.count + records.taken
                 if visit(tree.root, envelope, depth + 1) { isKnown = true } else { unknown += 1 }
+                // Of half an object the rest proves nothing.
+                if records.events.count + records.taken == count, hasCommas ?? false { break }
                 (wasOffered, isChecked) = (false, false)
             } else {
                 (wasOffered, isChecked) = (false, false)

@@ -95,7 +95,9 @@ final class BlockSource {
         self.earlier = (earlier, dealt)
         lineCount = earlier.lineCount
         isInLine = false
-        firstLine = Array(beginning.prefix(1 << 14).prefix { $0 != UInt8(ascii: "\n") })
+        let lines = beginning.prefix(1 << 14).split(separator: UInt8(ascii: "\n"), maxSplits: 2, omittingEmptySubsequences: false)
+        let isBefore = lines.first?.withUnsafeBufferPointer(AuditCSV.isBeforeHeader) ?? false
+        firstLine = lines.dropFirst(isBefore ? 1 : 0).first.map(Array.init)
     }
 
     /// Whether the part at hand holds anything.

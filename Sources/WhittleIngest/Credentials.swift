@@ -6,9 +6,11 @@ import WhittleModel
 enum Credentials {
     /// The text with every credential in it replaced that can be told by its form: a JSON Web Token, what follows `Bearer` or `Basic`,
     /// the value of a parameter, header or flag named for a secret, the password of a URL, and the keys of well-known issuers.
-    static func masked(_ text: String) -> String {
+    ///
+    /// - Parameter isName: whether it is a name, which may hold words such as `secret:` itself.
+    static func masked(_ text: String, isName: Bool = false) -> String {
         var text = text
-        let ranges = text.withUTF8 { mayBe(in: ByteSlice($0)) ? find(in: $0) : [] }
+        let ranges = text.withUTF8 { mayBe(in: ByteSlice($0)) ? find(in: $0, isName: isName) : [] }
         guard !ranges.isEmpty else { return text }
         return text.withUTF8 { bytes in
             var (result, position): ([UInt8], Int) = ([], 0)
@@ -44,7 +46,7 @@ enum Credentials {
     ].map { Array($0.utf8) }
 
     /// Where credentials stand, in order.
-    private static func find(in bytes: UnsafeBufferPointer<UInt8>) -> [Range<Int>] {
+    private static func find(in bytes: UnsafeBufferPointer<UInt8>, isName: Bool) -> [Range<Int>] {
         var found: [Range<Int>] = []
         var position = 0
         while position < bytes.count {
@@ -62,10 +64,11 @@ enum Credentials {
                 let value =
                     begins("bearer", at: position, in: bytes)
                     ? value(behind: position + 6, of: isSchemeByte, atLeast: 6, in: bytes)
-                    : begins("basic", at: position, in: bytes) ? value(behind: position + 5, of: isBase64, atLeast: 12, in: bytes) : nil
+                    : !isName && begins("basic", at: position, in: bytes)
+                        ? value(behind: position + 5, of: isBase64, atLeast: 12, in: bytes) : nil
                 if let value { found.append(value) }
                 position = value?.upperBound ?? position + 1
-            case UInt8(ascii: "="), UInt8(ascii: ":"):
+            case UInt8(ascii: "=") where !isName, UInt8(ascii: ":") where !isName:
                 let name = endOfName(before: position, in: bytes)
                 let value =
                     isSecret(before: name, in: bytes)
@@ -73,7 +76,8 @@ enum Credentials {
                     : ends(with: authorization, before: name, in: bytes) ? authorizationValue(behind: position, in: bytes) : nil
                 if let value { found.append(value) }
                 position = value?.upperBound ?? position + 1
-            case UInt8(ascii: " ") where isSecret(before: position, in: bytes) && isFlag(before: position, in: bytes):
+            case UInt8(ascii: " ") where !isName && isFlag(before: position, in: bytes) && isSecret(before: position, in: bytes),
+                UInt8(ascii: "\t") where !isName && isFlag(before: position, in: bytes) && isSecret(before: position, in: bytes):
                 let value = value(at: position, isSpaced: true, in: bytes)
                 if let value { found.append(value) }
                 position = value?.upperBound ?? position + 1
@@ -96,7 +100,7 @@ enum Credentials {
 
     /// The end of the name before a `=` or `:`, which may be quoted.
     private static func endOfName(before place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int {
-        let between = bytes[max(0, place - 4)..<place].reversed().prefix { " \"'\\".utf8.contains($0) }
+        let between = bytes[max(0, place - 16)..<place].reversed().prefix { " \"'\\".utf8.contains($0) }
         return place - between.count
     }
 
@@ -105,11 +109,17 @@ enum Credentials {
     /// - Parameter isSpaced: whether spaces may stand before it.
     private static func value(at place: Int, isSpaced: Bool, in bytes: UnsafeBufferPointer<UInt8>) -> Range<Int>? {
         let isParameter = bytes[place] == UInt8(ascii: "=")
-        let start = isSpaced ? end(of: place + 1, in: bytes) { $0 == UInt8(ascii: " ") } : place + 1
+        // `=> VALUE`, `[VALUE`.
+        let start = isSpaced ? end(of: place + 1, in: bytes) { " \t>[".utf8.contains($0) } : place + 1
         let quote = end(of: start, in: bytes) { $0 == UInt8(ascii: "\\") }
         if quote < bytes.count, "\"'".utf8.contains(bytes[quote]) {
             // In JSON that is a text itself the quotes are escaped.
-            let end = end(of: quote + 1, in: bytes) { $0 != bytes[quote] && (quote == start || $0 != UInt8(ascii: "\\")) }
+            let isEscaped = quote > start
+            var end = quote + 1
+            while end < bytes.count, bytes[end] != bytes[quote], !isEscaped || bytes[end] != UInt8(ascii: "\\") {
+                end += bytes[end] == UInt8(ascii: "\\") ? 2 : 1
+            }
+            end = min(end, bytes.count)
             return end > quote + 1 ? quote + 1..<end : nil
         }
         let end = end(of: start, in: bytes) { !(isParameter ? " &;\"'" : " &;,\"'").utf8.contains($0) && $0 >= 0x20 }
@@ -120,15 +130,17 @@ enum Credentials {
     private static let shortestValue = 8
     private static let authorization = Array("authorization".utf8)
 
-    /// What stands behind the name of the header of a request, alone or behind the name of a scheme.
+    /// What stands behind the name of the header of a request, alone or behind the name of a scheme; with it when that is long enough
+    /// to be a credential itself.
     private static func authorizationValue(behind place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Range<Int>? {
         let isPart = { (byte: UInt8) in !" &;,\"'".utf8.contains(byte) && byte >= 0x20 }
-        let start = end(of: place + 1, in: bytes) { " \"'\\".utf8.contains($0) }
+        let start = end(of: place + 1, in: bytes) { " \t[\"'\\".utf8.contains($0) }
         let word = end(of: start, in: bytes, while: isPart)
-        if word - start >= shortestValue { return start..<word }
-        guard word > start, word < bytes.count, bytes[word] == UInt8(ascii: " ") else { return nil }
-        let end = end(of: word + 1, in: bytes, while: isPart)
-        return end - word > shortestValue ? word + 1..<end : nil
+        let next = end(of: word, in: bytes) { $0 == UInt8(ascii: " ") }
+        let end = next > word ? end(of: next, in: bytes, while: isPart) : next
+        let isFirst = word - start >= shortestValue
+        if end - next >= shortestValue { return (isFirst ? start : next)..<end }
+        return isFirst ? start..<word : nil
     }
 
     /// Where the key ends that begins there.

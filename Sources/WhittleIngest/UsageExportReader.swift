@@ -21,7 +21,7 @@ public enum UsageExportReader {
                 start = end + 1
             }
             bytes.removeSubrange(..<start)
-            if bytes.count > 32 << 20 { throw builder.error("a line is longer than 32 MiB") }
+            if bytes.count > 32 << 20 { throw builder.error("the line is longer than 32 MiB", linesAhead: 1) }
         }
         if !bytes.isEmpty { try builder.take(bytes[...]) }
         return try builder.finish()
@@ -38,10 +38,28 @@ public enum UsageExportReader {
 
         init(path: String) { self.path = path }
 
-        func error(_ reason: String) -> IngestError { .notAnExport(path: path, line: line, reason: reason) }
+        func error(_ reason: String, linesAhead: Int = 0) -> IngestError {
+            .notAnExport(path: path, line: line + linesAhead, reason: reason)
+        }
 
-        private mutating func text(_ value: DocumentValue?) -> Int32 {
-            var text = value?.string ?? ""
+        /// A member that is a text; `""` when it is left out.
+        private func string(_ value: DocumentValue, _ key: StaticString) throws(IngestError) -> String {
+            guard let member = value.value(key), !member.isNull else { return "" }
+            guard let text = member.string else { throw error("`\(key)` must be a text") }
+            return text
+        }
+
+        /// A member that is an object or list; `nil` when it is left out.
+        private func container(_ value: DocumentValue, _ key: StaticString, _ kind: DocumentTree.Kind = .object) throws(IngestError)
+            -> DocumentValue?
+        {
+            guard let member = value.value(key), !member.isNull else { return nil }
+            guard member.kind == kind else { throw error("`\(key)` must be \(kind == .object ? "an object" : "a list")") }
+            return member
+        }
+
+        private mutating func text(_ value: DocumentValue, _ key: StaticString) throws(IngestError) -> Int32 {
+            var text = try string(value, key)
             // As in a log: the mark that the database puts in its place.
             if text.utf8.contains(0) { text = text.replacing("\0", with: "\u{FFFD}") }
             if let place = places[ByteString(text)] { return place }
@@ -93,10 +111,10 @@ public enum UsageExportReader {
                 try take(log: log)
             } else if let need = record.value("implied"), let cause = need.value("cause")?.string.flatMap(ImpliedNeed.Cause.init) {
                 let (user, request) = try request(need.value("request"))
-                fold.implied[ImpliedNeed(user: user, request: request, cause: cause, isAllowed: need.value("allowed")?.bool ?? false)] =
-                    try totals(need)
+                guard let isAllowed = need.value("allowed")?.bool else { throw error("`allowed` must be true or false") }
+                fold.implied[ImpliedNeed(user: user, request: request, cause: cause, isAllowed: isAllowed)] = try totals(need)
             } else if let flag = record.value("flag") {
-                fold.flags[UsageFlag(user: flag.value("user")?.string ?? "", flag: flag.value("flag")?.string ?? "")] = try totals(flag)
+                fold.flags[UsageFlag(user: try string(flag, "user"), flag: try string(flag, "flag"))] = try totals(flag)
             } else if let dropped = record.value("namesDropped") {
                 var fact = UsageFact()
                 try target(&fact, dropped)
@@ -130,32 +148,31 @@ public enum UsageExportReader {
 
         private func request(_ value: DocumentValue?) throws(IngestError) -> (user: String, request: Request) {
             guard let value else { throw error("the record names no request") }
-            let verb = value.value("verb")?.string ?? ""
-            let user = value.value("user")?.string ?? ""
-            if let path = value.value("path")?.string { return (user, Request(verb: verb, path: path)) }
-            guard let resource = value.value("resource")?.string else { throw error("the record names neither resource nor path") }
+            let (user, verb, path) = (try string(value, "user"), try string(value, "verb"), try string(value, "path"))
+            if !path.isEmpty { return (user, Request(verb: verb, path: path)) }
+            guard value.value("resource") != nil else { throw error("the record names neither resource nor path") }
             return (
                 user,
                 Request(
-                    verb: verb, apiGroup: value.value("apiGroup")?.string ?? "", resource: resource,
-                    subresource: value.value("subresource")?.string ?? "", namespace: value.value("namespace")?.string ?? "",
-                    name: value.value("name")?.string ?? "")
+                    verb: verb, apiGroup: try string(value, "apiGroup"), resource: try string(value, "resource"),
+                    subresource: try string(value, "subresource"), namespace: try string(value, "namespace"),
+                    name: try string(value, "name"))
             )
         }
 
         private mutating func target(_ fact: inout UsageFact, _ value: DocumentValue) throws(IngestError) {
-            fact.user = text(value.value("user"))
-            fact.verb = text(value.value("verb"))
-            if let path = value.value("path") {
+            fact.user = try text(value, "user")
+            fact.verb = try text(value, "verb")
+            if value.value("path") != nil {
                 fact.apiGroup = -1
-                fact.resource = text(path)
+                fact.resource = try text(value, "path")
             } else {
                 guard value.value("resource")?.string != nil else { throw error("the record names neither resource nor path") }
-                fact.apiGroup = text(value.value("apiGroup"))
-                fact.resource = text(value.value("resource"))
-                fact.subresource = text(value.value("subresource"))
-                fact.namespace = text(value.value("namespace"))
-                fact.name = text(value.value("name"))
+                fact.apiGroup = try text(value, "apiGroup")
+                fact.resource = try text(value, "resource")
+                fact.subresource = try text(value, "subresource")
+                fact.namespace = try text(value, "namespace")
+                fact.name = try text(value, "name")
             }
         }
 
@@ -167,18 +184,18 @@ public enum UsageExportReader {
             }
             try target(&fact, request)
             guard fact.user != 0 else { throw error("the fact names no user") }
-            fact.impersonator = text(value.value("impersonator"))
+            fact.impersonator = try text(value, "impersonator")
             (fact.podNamespace, fact.pod, fact.podUID) = (
-                text(value.value("podNamespace")), text(value.value("pod")), text(value.value("podUID"))
+                try text(value, "podNamespace"), try text(value, "pod"), try text(value, "podUID")
             )
-            fact.address = text(value.value("address"))
-            fact.userAgent = text(value.value("userAgent"))
-            fact.reason = text(value.value("reason"))
+            fact.address = try text(value, "address")
+            fact.userAgent = try text(value, "userAgent")
+            fact.reason = try text(value, "reason")
             fact.decision = Int32(UsageKey.Decision.allCases.firstIndex(of: decision) ?? 2)
             fact.codeClass = Int32(clamping: max(try number(value, "codeClass"), 0))
             var count = UsageCount()
             count.started = try self.count(value, "started")
-            for (day, requests) in value.value("days").members {
+            for (day, requests) in try container(value, "days").members {
                 guard let day = day.string.flatMap({ Int64($0) }), let requests = requests.integer, requests > 0,
                     Self.counts.contains(requests)
                 else {
@@ -202,10 +219,10 @@ public enum UsageExportReader {
         }
 
         private mutating func take(log value: DocumentValue) throws(IngestError) {
-            var log = UsageFold.Log(path: value.value("path")?.string ?? "-")
+            var log = UsageFold.Log(path: value.value("path") == nil ? "-" : try string(value, "path"))
             guard let digest = value.value("digest")?.string, !digest.isEmpty else { throw error("the log has no digest") }
             log.digest = digest
-            log.head = value.value("head")?.string ?? ""
+            log.head = try string(value, "head")
             log.byteCount = try number(value, "byteCount")
             guard log.byteCount >= 0 else { throw error("`byteCount` is no count of bytes") }
             log.lineCount = try count(value, "lineCount")
@@ -221,7 +238,7 @@ public enum UsageExportReader {
             if value.value("lastEvent") != nil { log.lastEvent = Int64(try number(value, "lastEvent")) }
             func counts(_ key: StaticString) throws(IngestError) -> [String: Int] {
                 var counts: [String: Int] = [:]
-                for (name, count) in value.value(key).members {
+                for (name, count) in try container(value, key).members {
                     guard let name = name.string, let count = count.integer, Self.counts.contains(count) else {
                         throw error("`\(key)` must hold counts of events")
                     }
@@ -231,13 +248,13 @@ public enum UsageExportReader {
             }
             (log.rejects, log.envelopes, log.levels) = (try counts("rejects"), try counts("envelopes"), try counts("levels"))
             (log.stages, log.decisions) = (try counts("stages"), try counts("decisions"))
-            for state in value.value("earlier").elements {
+            for state in try container(value, "earlier", .array).elements {
                 guard let digest = state.value("digest")?.string, !digest.isEmpty else { throw error("an earlier state has no digest") }
                 let bytes = try number(state, "byteCount")
                 guard bytes >= 0 else { throw error("`byteCount` is no count of bytes") }
                 log.earlier.append(UsageFold.Log.State(digest: digest, byteCount: bytes, lineCount: try count(state, "lineCount")))
             }
-            for span in value.value("spans").elements {
+            for span in try container(value, "spans", .array).elements {
                 let ends = span.elements.compactMap(\.integer)
                 // A span of more than a century is none.
                 guard ends.count == 2, ends[0] <= ends[1], Self.minutes.contains(ends[0]), Self.minutes.contains(ends[1]),

@@ -56,7 +56,7 @@ public struct Need: Hashable, Sendable {
     public var isMasked: Bool {
         guard !isDeclared else { return false }
         if let path = request.path { return path.contains(Request.maskedCredential) }
-        return ["userextras", "uids"].contains(request.resource)
+        return request.isOfImpersonation
             && (request.subresource.contains(Request.maskedCredential) || name?.contains(Request.maskedCredential) ?? false)
     }
 

@@ -320,7 +320,9 @@ struct LeastPrivilegeTests {
             (#"{\"a_token\": \"p7\", \"b\":1}"#, #"{\"a_token\": \"REDACTED\", \"b\":1}"#),
             (#"x --token \"p8\" y"#, #"x --token \"REDACTED\" y"#), (#"a Bearer \"p9planted\""#, #"a Bearer \"REDACTED\""#),
             ("token = p10 x", "token = REDACTED x"), ("Authorization: token p11-planted x", "Authorization: token REDACTED x"),
-            ("Authorization: p12-planted", "Authorization: REDACTED"), ("a Bearer=p13planted", "a Bearer=REDACTED"),
+            ("Authorization: p12-planted", "Authorization: REDACTED"), ("Authorization: Negotiate p14planted", "Authorization: REDACTED"),
+            ("token => p15 x", "token => REDACTED x"), (#"{\"token\":[\"p16\"]}"#, #"{\"token\":[\"REDACTED\"]}"#),
+            ("a Bearer=p13planted", "a Bearer=REDACTED"),
         ]
         let paths = ["/openid/v1/jwks", "/.well-known/openid-configuration", "/oauth/token", "/a=b", "/x/token=abcdef"]
         var lines: [String] = []

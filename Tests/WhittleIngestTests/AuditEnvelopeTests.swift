@@ -1004,7 +1004,7 @@ struct AuditEnvelopeTests {
         arguments: ["", "sep=,\r\n", "#TYPE System.Management.Automation.PSCustomObject\n"])
     func headers(_ before: String) throws {
         func cell(_ text: String) -> String { "\"" + text.replacing("\"", with: "\"\"") + "\"" }
-        let events = (0..<3).map { Self.event.replacing("\"a1\"", with: "\"a\($0)\"").replacing(",\"verb\"", with: ",\n\"verb\"") }
+        let events = (0..<3).map { Self.event.replacing("\"a1\"", with: "\"a\($0)\"") }
         let rows = events.map { "2026,h,,,\(cell($0))\n" }
         let header = "\(before)_time,host name,user.groups{},\(cell(#"k: {"a"}"#)),_raw\n"
         let log = try fold(header + rows.joined()).logs[0]
@@ -1047,6 +1047,16 @@ struct AuditEnvelopeTests {
         }
         let gap = try fold("2026-03-01T10:00:00Z stdout P \(first)\n2026-03-01T10:00:01Z stdout F \(events[1])\n").logs[0]
         #expect(gap.requests == 1 && gap.rejects == ["cut-off": 1])
+        // What a client sends may begin like an event where a line is split, and what a program writes may end like one.
+        let braced = events[0].replacing(#/"userAgent":"[^"]*"/#, with: #""userAgent":"pad {\"app\":\"x\"}""#)
+        let place = try #require(braced.range(of: #"{\"app"#)).lowerBound
+        let inside = "2026-03-01T10:00:00Z stdout P \(braced[..<place])\n2026-03-01T10:00:01Z stdout F \(braced[place...])\n"
+        #expect(try fold(inside).logs[0].requests == 1)
+        #expect(try fold("2026-03-01T10:00:00Z stdout P said\n2026-03-01T10:00:01Z stdout F \(events[1])\n").logs[0].requests == 0)
+        for glued in ["x \(events[0]) kube-apiserver-audit-\(events[1])", "x \(events[0])\u{1B}[\(events[1])m", "#TYPE \(events[0])"] {
+            let log = try fold(glued + "\n").logs[0]
+            #expect(log.rejected + log.requests >= (glued.hasPrefix("#") ? 1 : 2), "\(glued)")
+        }
         let open = try fold("[pod/x/y] \(events[0])\n[pod/x/y] \(events[1])").logs[0]
         #expect(open.requests == 2 && open.rejects.isEmpty)
         #expect(try fold("[\(events[0])").logs[0].requests == 1)
@@ -1064,8 +1074,11 @@ struct AuditEnvelopeTests {
             let log = try fold(line + "\n").logs[0]
             #expect(log.requests == 3 && log.rejects.isEmpty, "\(line)")
         }
-        let half = try fold("{\"x\":1},\(events[0]),\(events[1])]}\n").logs[0]
-        #expect(half.requests == 0 && half.rejected == 2)
+        for half in ["{\"x\":1},\(events[0]),\(events[1])]}", "{\"x\":1},\(events[0])"] {
+            let log = try fold(half + "\n").logs[0]
+            #expect(log.requests == 0 && log.rejected == 2)
+            #expect(try fold(#"{"message":\#(Self.quote(half))}"# + "\n").logs[0].requests == 0)
+        }
     }
 
     @Test("what stands beside the columns that hold events is no event, and no name is made of another")
@@ -1085,6 +1098,16 @@ struct AuditEnvelopeTests {
         let impersonated = try fold(head + impersonating + "\n")
         #expect(impersonated.usage.keys.map(\.user) == ["nil"])
         #expect(impersonated.implied.keys.contains { $0.request.name == #"["g","h"]"# })
+        // Members of a body have names that end like those of the event.
+        let body = head.replacing(
+            "{\"auditID\"", with: #"{"requestObject.spec.user.username":"victim","requestObject.spec.stage":"ResponseComplete","auditID""#)
+        #expect(try fold(body + #","requestURI":"/x"}"# + "\n").usage.keys.map(\.user) == ["system:serviceaccount:d:a"])
+        let scopes =
+            #","requestURI":"/x","impersonatedUser.username":"bob","impersonatedUser.extra.scopes":["role:read-secret:shop","Bearer abcdefgh"]}"#
+        #expect(
+            Set(try fold(head + scopes + "\n").implied.keys.map(\.request.name)).isSuperset(of: [
+                "role:read-secret:shop", "Bearer REDACTED",
+            ]))
         let named = #","objectRef.resource":"secrets","objectRef.name":"nil","objectRef.namespace":"null"}"#
         #expect(try fold(head + named + "\n").usage.keys.map(\.request.name) == ["nil"])
         let user = try fold(
