@@ -7,7 +7,7 @@ enum Credentials {
     /// The text with every credential in it replaced that can be told by its form: a JSON Web Token, what follows `Bearer` or `Basic`,
     /// the value of a parameter, header or flag named for a secret, the password of a URL, and the keys of well-known issuers.
     ///
-    /// - Parameter isName: whether it is a name, which may hold words such as `secret:` itself.
+    /// - Parameter isName: whether it is a name, which may hold words such as `secret:` itself, but not in quotes.
     static func masked(_ text: String, isName: Bool = false) -> String {
         var text = text
         let ranges = text.withUTF8 { mayBe(in: ByteSlice($0)) ? find(in: $0, isName: isName) : [] }
@@ -68,7 +68,8 @@ enum Credentials {
                         ? value(behind: position + 5, of: isBase64, atLeast: 12, in: bytes) : nil
                 if let value { found.append(value) }
                 position = value?.upperBound ?? position + 1
-            case UInt8(ascii: "=") where !isName, UInt8(ascii: ":") where !isName:
+            case UInt8(ascii: "="),
+                UInt8(ascii: ":") where !isName || position > 0 && "\"'".utf8.contains(bytes[position - 1]):
                 let name = endOfName(before: position, in: bytes)
                 let value =
                     isSecret(before: name, in: bytes)

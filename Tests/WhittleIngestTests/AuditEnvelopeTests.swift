@@ -1103,10 +1103,10 @@ struct AuditEnvelopeTests {
             "{\"auditID\"", with: #"{"requestObject.spec.user.username":"victim","requestObject.spec.stage":"ResponseComplete","auditID""#)
         #expect(try fold(body + #","requestURI":"/x"}"# + "\n").usage.keys.map(\.user) == ["system:serviceaccount:d:a"])
         let scopes =
-            #","requestURI":"/x","impersonatedUser.username":"bob","impersonatedUser.extra.scopes":["role:read-secret:shop","Bearer abcdefgh"]}"#
+            #","requestURI":"/x","impersonatedUser.username":"bob","impersonatedUser.extra.scopes":["role:read-secret:shop","Bearer abcdefgh","{\"token\":\"x\"}","a-token=x"]}"#
         #expect(
             Set(try fold(head + scopes + "\n").implied.keys.map(\.request.name)).isSuperset(of: [
-                "role:read-secret:shop", "Bearer REDACTED",
+                "role:read-secret:shop", "Bearer REDACTED", #"{"token":"REDACTED"}"#, "a-token=REDACTED",
             ]))
         let named = #","objectRef.resource":"secrets","objectRef.name":"nil","objectRef.namespace":"null"}"#
         #expect(try fold(head + named + "\n").usage.keys.map(\.request.name) == ["nil"])
