@@ -55,7 +55,7 @@ public struct Request: Hashable, Sendable {
     /// Whether the request is for a resource, not a URL.
     public var isResourceRequest: Bool { path == nil }
 
-    /// Whether it is the check of what is told of somebody impersonated, of the UID or the extra (semantics IMP-1).
+    /// Whether it is the check of what is told of somebody impersonated, of the UID or the extra (semantics IMP-2).
     public var isOfImpersonation: Bool { apiGroup == "authentication.k8s.io" && (resource == "uids" || resource == "userextras") }
 
     /// The resource as a Role spells it: `pods`, or `pods/exec`.
