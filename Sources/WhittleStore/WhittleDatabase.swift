@@ -345,7 +345,7 @@ public final class WhittleDatabase: Sendable {
     public func hasOnlyRejects(ofLogs digests: Set<String>) throws(StoreError) -> Bool {
         let sql = """
             SELECT count(*) FROM checkpoint WHERE sha256 = ? AND rejected + skipped > 0
-              AND events <= coalesce(rejects ->> 'no-user', 0) + coalesce(rejects ->> 'no-attributes', 0)
+              AND events <= coalesce(json_extract(rejects, '$."no-user"'), 0) + coalesce(json_extract(rejects, '$."no-attributes"'), 0)
             """
         return try attempt { database in
             try digests.allSatisfy { try Int.fetchOne(database, sql: sql, arguments: [$0]) == 1 }
