@@ -43,7 +43,7 @@ struct AuditCSV {
             return nil
         }
         for delimiter in Self.delimiters {
-            guard let (names, arePlain) = Self.names(of: bytes, delimiter), arePlain || isFirst else { continue }
+            guard let (names, arePlain) = Self.names(of: bytes, delimiter, mustBePlain: !isFirst) else { continue }
             // One column alone must hold the events.
             guard names.count > 1 || Self.texts.contains(names[0]) || isFirst && names[0] == "content" else { continue }
             let isTable = names.contains("Stage") && (names.contains("RequestUri") || names.contains("Verb"))
@@ -83,18 +83,23 @@ struct AuditCSV {
     private static let delimiters = [UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "\t")]
 
     /// The names in a row of them, and whether they are such as programs have; `nil` when they are none.
-    private static func names(of line: UnsafeBufferPointer<UInt8>, _ delimiter: UInt8) -> (names: [String], arePlain: Bool)? {
+    private static func names(
+        of line: UnsafeBufferPointer<UInt8>, _ delimiter: UInt8, mustBePlain: Bool = false
+    ) -> (names: [String], arePlain: Bool)? {
         guard let cells = cells(of: line, delimiter), !cells.isEmpty else { return nil }
         var arePlain = true
         for cell in cells {
             let text = line[cell.range]
+            let isPlain = !text.contains { $0 == 0x20 || $0 == UInt8(ascii: "=") }
+            guard isPlain || !mustBePlain else { return nil }
             // Splunk names lists with both braces.
             let hasBrace = text.indices.contains { index in
                 text[index] == UInt8(ascii: "{") && (index + 1 == text.endIndex || text[index + 1] != UInt8(ascii: "}"))
             }
             // What is quoted may be any name.
             guard text.allSatisfy({ $0 >= 0x20 }), cell.isQuoted || !hasBrace && !text.contains(UInt8(ascii: "=")) else { return nil }
-            arePlain = arePlain && !hasBrace && !text.contains { $0 == 0x20 || $0 == UInt8(ascii: "=") }
+            guard !hasBrace || !mustBePlain else { return nil }
+            arePlain = arePlain && isPlain && !hasBrace
         }
         return (cells.map { name($0.text(in: line)) }, arePlain)
     }

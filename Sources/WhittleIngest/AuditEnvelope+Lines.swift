@@ -85,9 +85,16 @@ extension AuditEnvelope {
     /// Whether a line is what AWS's tools write around messages: the stream of those that follow, or that one was searched.
     static func isHeading(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
         if line.starts(with: "SEARCHEDLOGSTREAMS\t".utf8) { return true }
+        guard place(of: stream, in: UnsafeBufferPointer(rebasing: line.prefix(prefixLimit))) != nil else { return false }
         let words = words(of: line.prefix(prefixLimit))
         return words.count == 2 && words[1].starts(with: stream.utf8)
             && Timestamp.microseconds(UnsafeBufferPointer(rebasing: words[0])) != nil
+    }
+
+    /// Where a text stands first.
+    private static func place(of text: String, in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
+        guard let first = text.utf8.first else { return nil }
+        return bytes.indices.first { bytes[$0] == first && bytes[$0...].starts(with: text.utf8) }
     }
 
     /// Whether a line is nothing but a JSON string that holds an object.
@@ -185,7 +192,9 @@ extension AuditEnvelope {
     /// Whether a line is of the text format that Kubernetes 1.7 and earlier wrote, and later ones do if asked to: `TIME AUDIT: id="…" …`.
     package static func isLegacy(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
         guard let first = line.first, first != UInt8(ascii: "{") else { return false }
-        return " \(String(decoding: line.prefix(128), as: UTF8.self))".contains(" AUDIT: id=\"")
+        let head = UnsafeBufferPointer(rebasing: line.prefix(128))
+        guard let place = place(of: "AUDIT: id=\"", in: head) else { return false }
+        return place == 0 || head[place - 1] == UInt8(ascii: " ")
     }
 
     /// Whether a stream of CloudWatch Logs is that of another component of the control plane.
