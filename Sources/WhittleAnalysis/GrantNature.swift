@@ -16,6 +16,7 @@ enum GrantNature: Hashable {
     /// Subresources of nodes that the API server itself serves.
     private static let servedOfNodes: Set = ["nodes/proxy", "nodes/status"]
     private static let rbac = "rbac.authorization.k8s.io"
+    private static let groupsWithOtherVerbs: Set = [rbac, "certificates.k8s.io", "security.openshift.io"]
     /// Still in the default roles, served by nobody since Kubernetes 1.22.
     private static let removedGroup = "extensions"
 
@@ -27,10 +28,11 @@ enum GrantNature: Hashable {
         let subresource = resource.splitBytes(at: "/").after
         if let never = Self.neverAsked(verb: grant.verb, group: group, resource: resource, subresource: subresource) {
             self = never
-        } else if grant.verb == "*" || resource == "*" || group == "*" || resource.hasBytePrefix("*/") {
-            let isPlain = resource != "*" && group != "*" && ![Self.rbac, "certificates.k8s.io", "security.openshift.io"].contains(group)
-            self = isPlain ? .asked : .alsoElsewhere("the wildcard includes rights that no log shows")
-        } else if group.isEmpty, resource == "nodes/proxy" {
+        } else if resource == "*" || group == "*"
+            || (grant.verb == "*" || resource.hasBytePrefix("*/")) && Self.groupsWithOtherVerbs.contains(group)
+        {
+            self = .alsoElsewhere("the wildcard includes rights that no log shows")
+        } else if group.isEmpty, resource == "nodes/proxy" || resource == "*/proxy" {
             self = .alsoElsewhere("kubelets ask for it by access reviews")
         } else if group != Self.removedGroup, !catalogue.servesItself(apiGroup: group) {
             self = .alsoElsewhere("the group `\(group)` may be served by another API server, which can be asked directly")

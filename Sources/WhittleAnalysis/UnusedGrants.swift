@@ -80,9 +80,9 @@ struct AccountUsage {
         for row in try database.run("needs", parameters).named {
             hasAllowed = true
             guard let resource = row["resource"].string else { continue }
-            let key = ByteString(Self.key(row["verb"].string ?? "", row["api_group"].string ?? "", resource))
-            seen.insert(key)
-            if row["name"].string?.contains(Request.maskedCredential) ?? false { droppedNames.insert(key) }
+            let (verb, group) = (row["verb"].string ?? "", row["api_group"].string ?? "")
+            seen.insert(ByteString(Self.key(verb, group, resource)))
+            if row["name"].string?.contains(Request.maskedCredential) ?? false { noteDroppedNames(verb, group, resource) }
         }
         for row in try database.run("usage-flags", parameters).named {
             guard let flag = row["flag"].string else { continue }
@@ -90,10 +90,17 @@ struct AccountUsage {
             // A flag ends with the namespace, if there is one: `self-check:get apps/deployments shop`.
             let words = flag.split(separator: " ", omittingEmptySubsequences: false)
             flags.insert(ByteString(words.prefix(2).joined(separator: " ")))
+            // A rule may name all verbs.
+            if words.count > 1 { flags.insert(ByteString("\(words[0].splitBytes(at: ":").before):* \(words[1])")) }
         }
         for row in try database.run("dropped-names", parameters).named {
-            droppedNames.insert(ByteString(Self.key(row["verb"].string ?? "", row["api_group"].string ?? "", row["resource"].string ?? "")))
+            noteDroppedNames(row["verb"].string ?? "", row["api_group"].string ?? "", row["resource"].string ?? "")
         }
+    }
+
+    /// Also for rules that name all verbs.
+    private mutating func noteDroppedNames(_ verb: String, _ group: String, _ resource: String) {
+        for verb in [verb, "*"] { droppedNames.insert(ByteString(Self.key(verb, group, resource))) }
     }
 
     private static func key(_ verb: String, _ group: String, _ resource: String) -> String {
@@ -207,7 +214,7 @@ private struct Grader {
         if grant.grant.names != nil, usage.dropsNames(of: grant) {
             doubts.append("the names that were used are not kept")
         }
-        if grant.verb == "list", usage.mayFallBack(to: grant) || usage.did("watch", like: grant) {
+        if ["list", "*"].contains(grant.verb), usage.mayFallBack(to: grant) || usage.did("watch", like: grant) {
             doubts.append("the account watches it, and falls back to `list`")
         }
         let patches = usage.did("patch", like: grant)
@@ -223,7 +230,8 @@ private struct Grader {
     /// What wrappers leave out of the reads of a grant: of all events, so that it is invisible, or of some.
     private func envelopeDoubt(_ grant: OwnGrant) -> (isTotal: Bool, reason: String)? {
         guard grant.resource != nil else { return nil }
-        for (envelope, verbs) in [("aks-admin", ["get", "list"]), ("gke", ["get", "list", "watch"])] where verbs.contains(grant.verb) {
+        for (envelope, verbs) in [("aks-admin", ["get", "list", "*"]), ("gke", ["get", "list", "watch", "*"])]
+        where verbs.contains(grant.verb) {
             let wrapped = shared.logs.envelopes[envelope] ?? 0
             guard wrapped > 0, envelope == "aks-admin" || !shared.logs.hasReads else { continue }
             let isTotal = wrapped >= shared.logs.events

@@ -18,10 +18,12 @@ final class AuditFolding {
     private var hasKnown = false
     /// Whether some log has grown since a part of it was read.
     private var hasGrown = false
-    /// Digests of the logs that hold nothing new.
-    private var unchanged: Set<String> = []
-    /// The same if no log holds anything new.
-    var onlyUnchanged: Set<String> { total.events + total.rejected + total.skipped == 0 ? unchanged : [] }
+    /// Digests of all logs, as they are by now.
+    private var digests: Set<String> = []
+    /// The same if they hold nothing new that tells who asked for what, but earlier loads have read some of them.
+    var digestsWithoutNews: Set<String> { hasKnown && total.events <= useless ? digests : [] }
+    /// Events that do not tell who asked for what.
+    private var useless: Int { (total.rejects["no-user"] ?? 0) + (total.rejects["no-attributes"] ?? 0) }
 
     /// - Parameters:
     ///   - rejects: file that keeps what is no event; it must not be `database`.
@@ -44,6 +46,7 @@ final class AuditFolding {
             // What is not kept is read again, or its rejects are another's.
             defer { if isKept { rejectFile?.keep() } else { rejectFile?.rollBack() } }
             isKept = try commit(fold)
+            if !isKept { Console.current.error("another load has added all of this meanwhile; it is not counted twice\n") }
         }
         if let database, let rejects = self.rejects, rejects.isFile(database) {
             throw CommandFailure("--rejects would write into the database `\(database)`", code: .usage)
@@ -93,7 +96,6 @@ final class AuditFolding {
         let console = Console.current
         if total.events > 0 {
             for line in CoverageText.lines(total, logs: logCount, isWhole: !hasGrown) { console.error("  \(line)\n") }
-            let useless = (total.rejects["no-user"] ?? 0) + (total.rejects["no-attributes"] ?? 0)
             if useless >= total.events, !hasKnown {
                 throw CommandFailure("no event tells who asked for what")
             }
@@ -114,8 +116,9 @@ final class AuditFolding {
         }
         let isKnown = log.extendedDigest != nil
         if isKnown { hasKnown = true }
-        guard log.events > 0 || log.rejected > 0 || log.skipped > 0 else {
-            if let digest = log.extendedDigest { unchanged.insert(digest) }
+        let hasNews = log.events > 0 || log.rejected > 0 || log.skipped > 0
+        digests.insert(hasNews ? log.digest : log.extendedDigest ?? log.digest)
+        guard hasNews else {
             if unfinished == 0 { tell(isKnown ? "nothing new" : "no audit events", path) } else { logCount += 1 }
             return
         }
@@ -123,6 +126,9 @@ final class AuditFolding {
         if isKnown { hasGrown = true }
         total.add(log)
         tell(CoverageText.summary(log), path)
+        if rejects == nil, log.rejected > AuditLogReader.rejectsShown {
+            tell("\(AuditLogReader.rejectsShown) of what is unreadable are shown; a load with --rejects FILE keeps all", path)
+        }
     }
 
     /// Waits for a file to be there, and opens it.
@@ -135,7 +141,13 @@ final class AuditFolding {
                 close(descriptor)
                 throw CommandFailure("--follow takes one file, and `\(path)` is a folder", code: .usage)
             }
-            if descriptor >= 0 { return descriptor }
+            if descriptor >= 0 {
+                guard status.st_mode & S_IFMT == S_IFREG, !AuditLogReader.isCompressed(descriptor) else {
+                    close(descriptor)
+                    throw CommandFailure("--follow takes a file as it is written, and `\(path)` is compressed, or no file", code: .usage)
+                }
+                return descriptor
+            }
             guard errno == ENOENT else { throw IngestError.cannotOpen(path: path, reason: String(cString: strerror(errno))) }
             if !isWaiting { tell("not there yet", path) }
             isWaiting = true

@@ -23,7 +23,9 @@ enum CoverageText {
     static func lines(_ log: UsageFold.Log, logs: Int, isWhole: Bool) -> [String] {
         let gaps = isWhole ? gaps(log) : "what is new of them; `whittle coverage` tells the gaps of all"
         var lines = ["coverage: \(count(logs, "log")), \(gaps)"]
-        lines.append("stages: \(counts(log.stages)); levels: \(counts(log.levels)); decisions: \(counts(log.decisions))")
+        // Of what was read before the decisions were counted then.
+        let decisions = log.repeated == log.events && log.decisions.isEmpty ? "" : "; decisions: \(counts(log.decisions))"
+        lines.append("stages: \(counts(log.stages)); levels: \(counts(log.levels))\(decisions)")
         if log.stages.keys.allSatisfy({ $0 == "RequestReceived" }) {
             lines.append("no event tells an answer: only stage RequestReceived was logged, which proves nothing")
         }

@@ -69,7 +69,7 @@ struct UsageLoadCommand: ParsableCommand {
             do {
                 return try load()
             } catch StoreError.overtaken(let log) where attempts < 100 || follow {
-                Console.current.error("\(log): another load has added some of it meanwhile; reading again\n")
+                Console.current.error("\(log): another load has added something meanwhile, maybe some of it; reading again\n")
                 attempts += 1
             }
         }
@@ -82,7 +82,7 @@ struct UsageLoadCommand: ParsableCommand {
         } catch {
             switch error {
             case .overtaken(let log) where logs.contains("-"):
-                Console.current.error("\(log): another load has added some of it meanwhile, which counts twice\n")
+                Console.current.error("\(log): another load has added something meanwhile; what it had of this counts twice\n")
                 return try database.add(fold, maxNames: options.maxNames, mayCountTwice: true)
             case .locked(let path) where follow:
                 Console.current.error("\(path): another process is writing it; waiting\n")
@@ -105,9 +105,9 @@ struct UsageLoadCommand: ParsableCommand {
             try folding.follow(logs[0], wasRead: try database.hasFolded(path: logs[0]))
         } else {
             try folding.read(all: logs)
-            let unchanged = folding.onlyUnchanged
-            if !unchanged.isEmpty, try database.hasOnlyRejects(ofLogs: unchanged) {
-                throw CommandFailure("an earlier load found no event in the logs that tells who asked for what")
+            let digests = folding.digestsWithoutNews
+            if !digests.isEmpty, try database.hasOnlyRejects(ofLogs: digests) {
+                throw CommandFailure("no event tells who asked for what, nor did one when an earlier load read these logs")
             }
         }
         try Interruption.end()

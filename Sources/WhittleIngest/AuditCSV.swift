@@ -89,7 +89,8 @@ struct AuditCSV {
         guard let cells = cells(of: line, delimiter), !cells.isEmpty else { return nil }
         var arePlain = true
         for cell in cells {
-            let text = line[cell.range]
+            var text = line[cell.range]
+            if text.suffix(utc.utf8.count).elementsEqual(utc.utf8) { text = text.dropLast(utc.utf8.count) }
             let isPlain = !text.contains { $0 == 0x20 || $0 == UInt8(ascii: "=") }
             guard isPlain || !mustBePlain else { return nil }
             // Splunk names lists with both braces.
@@ -99,7 +100,7 @@ struct AuditCSV {
             // What is quoted may be any name.
             guard text.allSatisfy({ $0 >= 0x20 }), cell.isQuoted || !hasBrace && !text.contains(UInt8(ascii: "=")) else { return nil }
             guard !hasBrace || !mustBePlain else { return nil }
-            arePlain = arePlain && isPlain && !hasBrace
+            arePlain = arePlain && (isPlain || cell.isQuoted) && !hasBrace
         }
         return (cells.map { name($0.text(in: line)) }, arePlain)
     }
@@ -124,16 +125,18 @@ struct AuditCSV {
         if AuditShape.entryMethods.contains(where: { names.contains($0.name.description) }) { return "" }
         // Datadog writes `@user.username`.
         let users = names.lazy.filter { $0.hasSuffix("user.username") }.map { $0.dropLast("user.username".count) }
-            .filter { $0.isEmpty || $0 == "@" || $0.hasSuffix(".") }
-        // Those of a body have longer names.
-        guard let prefix = users.min(by: { $0.utf8.count < $1.utf8.count }) else { return nil }
-        return names.contains("\(prefix)stage") ? prefix : nil
+            .filter { ($0.isEmpty || $0 == "@" || $0.hasSuffix(".")) && !AuditShape.isOfBody($0) }
+        // Those of a body have longer names, and what is beside the event has no stage.
+        return users.filter { names.contains("\($0)stage") }.min { $0.utf8.count < $1.utf8.count }
     }
+
+    /// What Azure's portal writes behind the names of times.
+    private static let utc = " [UTC]"
 
     /// The portal writes `TimeGenerated [UTC]`, Splunk `sourceIPs{}`.
     private static func name(_ text: String) -> String {
         let text = text.trimmingCharacters(in: .whitespaces)
-        let name = text.hasSuffix(" [UTC]") ? String(text.dropLast(6)) : text.hasSuffix("{}") ? String(text.dropLast(2)) : text
+        let name = text.hasSuffix(utc) ? String(text.dropLast(utc.count)) : text.hasSuffix("{}") ? String(text.dropLast(2)) : text
         let lower = name.lowercased()
         return firstTexts.contains(lower) ? lower : name
     }

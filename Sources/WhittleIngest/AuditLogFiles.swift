@@ -24,7 +24,11 @@ public enum AuditLogFiles {
                 result.files += path != "-" && isDirectory.boolValue ? ordered(contents(of: path, &result)) : [path]
             } else if path.contains(where: { "*?[".contains($0) }) {
                 let matches = matches(of: path)
-                if matches.isEmpty { result.failures.append(.cannotOpen(path: path, reason: "no file matches")) }
+                if matches.isEmpty { result.failures.append(.cannotOpen(path: path, reason: whyNothingMatches(path))) }
+                if path.contains("**") {
+                    result.skipped.append(
+                        (path, "what is deeper: `**` stands for one folder, as `*` does; give the folder itself for all in it"))
+                }
                 var inner: [String] = []
                 for match in matches {
                     let isFolder = FileManager.default.fileExists(atPath: match, isDirectory: &isDirectory) && isDirectory.boolValue
@@ -43,6 +47,13 @@ public enum AuditLogFiles {
         defer { globfree(&found) }
         guard glob(pattern, GLOB_BRACE, nil, &found) == 0, let paths = found.gl_pathv else { return [] }
         return (0..<Int(found.gl_pathc)).compactMap { paths[$0].map { String(cString: $0) } }
+    }
+
+    private static func whyNothingMatches(_ pattern: String) -> String {
+        let parts = pattern.split(separator: "/", omittingEmptySubsequences: false)
+        let folder = parts.prefix { !$0.contains { "*?[".contains($0) } }.joined(separator: "/")
+        let isReadable = folder.isEmpty || access(folder, R_OK | X_OK) == 0 || errno != EACCES
+        return isReadable ? "no file matches" : "the folder `\(folder)` cannot be read"
     }
 
     /// Every file in the folder and below, but none that is hidden.

@@ -73,6 +73,16 @@ public final class AuditLogReader {
         self.window = window.map { SharedWindow($0) }
     }
 
+    /// Texts that are no event and are told of, of one log; the others are counted.
+    public static let rejectsShown = 20
+
+    /// Whether a file, which stays as it is, begins as a compressed one.
+    public static func isCompressed(_ descriptor: Int32) -> Bool {
+        var magic = [UInt8](repeating: 0, count: 4)
+        let got = magic.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        return ByteStream.isCompressed(magic.prefix(max(got, 0)))
+    }
+
     /// Folds one log that is known to nobody, at once.
     ///
     /// - Throws: `IngestError` when it cannot be opened.

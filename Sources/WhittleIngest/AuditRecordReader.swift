@@ -4,7 +4,6 @@ import WhittleModel
 
 /// Reads the values of one log after the other: takes events out of what is wrapped around them, counts them, and rejects what is none.
 final class AuditRecordReader {
-    private static let rejectsShown = 20
 
     private let window: SharedWindow
     private let lineLimit: Int
@@ -27,8 +26,8 @@ final class AuditRecordReader {
     /// Whether the window holds the event of the text read last since then, so that a second look would take it for a repetition.
     private(set) var isNoted = false
     /// What a container runtime has split of a line so far, by stream.
-    private var parts: [String: [UInt8]] = [:]
-    /// The bytes of the last of these parts.
+    private var parts = SplitLines()
+    /// The bytes of the last part of each stream.
     private var partCounts: [String: Int] = [:]
     /// Where Docker splits lines.
     private static let dockerPart = 1 << 14
@@ -66,7 +65,7 @@ final class AuditRecordReader {
     }
 
     /// Forgets parts that are read again.
-    func dropParts() { parts = [:] }
+    func dropParts() { parts = SplitLines() }
 
     /// Events and everything else that was found.
     var counted: Int { tally.events + rejects.values.reduce(skipped, +) }
@@ -76,10 +75,7 @@ final class AuditRecordReader {
 
     /// The log has ended: lines whose last parts are missing are cut off.
     func rejectParts(line: Int) {
-        for (_, part) in parts.sorted(by: { $0.key < $1.key }) {
-            reject("cut-off", "the last part of a split line is missing", line, 1, part)
-        }
-        parts = [:]
+        for part in parts.removeAll() { rejectBeginning(part, line) }
     }
 
     /// Does what may reject something; `false` when it did, which is then forgotten.
@@ -271,23 +267,35 @@ final class AuditRecordReader {
     /// The whole line whose last part this is; `nil` while it goes on.
     func joined(_ part: [UInt8], stream: String, isPartial: Bool, _ line: Int) -> [UInt8]? {
         guard isPartial || parts[stream] != nil else { return part }
+        guard !isPartial else {
+            parts.add(part, to: stream)
+            if parts[stream]?.bytes.count ?? 0 > lineLimit {
+                reject("too-long", "the parts of a line are longer than \(lineLimit >> 20) MiB", line, 1, parts.empty(stream))
+            } else if parts.size > lineLimit {
+                // Those whose last parts do not come.
+                for beginning in parts.removeAll(but: stream) { rejectBeginning(beginning, line) }
+            }
+            return nil
+        }
+        guard let beginning = parts.remove(stream) else { return part }
         // A whole event is no end of another.
-        if !isPartial, let beginning = parts[stream], beginning.withUnsafeBufferPointer({ AuditEnvelope.isCutEvent($0[...]) }),
+        if beginning.bytes.withUnsafeBufferPointer({ AuditEnvelope.isCutEvent($0[...]) }),
             part.withUnsafeBufferPointer(AuditEnvelope.isEvent)
         {
-            reject("cut-off", "the last part of a split line is missing", line, 1, beginning)
-            parts[stream] = nil
+            rejectBeginning(beginning.bytes, line)
             return part
         }
-        // In place: a long line has thousands of parts.
-        parts[stream, default: []] += part
-        guard isPartial else { return parts.removeValue(forKey: stream) }
-        while let last = parts[stream]?.last, last == UInt8(ascii: "\n") || last == UInt8(ascii: "\r") { parts[stream]?.removeLast() }
-        if let whole = parts[stream], whole.count > lineLimit {
-            reject("too-long", "the parts of a line are longer than \(lineLimit >> 20) MiB", line, 1, whole)
-            parts[stream] = []
+        let whole = beginning.bytes + part
+        // Nor is one that is split itself: only of what is no part of another value do the brackets end where the line does.
+        if let place = beginning.lastBeginning, whole[place...].withUnsafeBufferPointer(AuditEnvelope.isEvent) {
+            rejectBeginning(Array(whole[..<place]), line)
+            return Array(whole[place...])
         }
-        return nil
+        return whole
+    }
+
+    private func rejectBeginning(_ text: [UInt8], _ line: Int) {
+        reject("cut-off", "the last part of a split line is missing", line, 1, text)
     }
 
     /// Judges every event in the values of a line.
@@ -307,7 +315,7 @@ final class AuditRecordReader {
         let shown = rejects.values.reduce(0, +)
         rejects[reason, default: 0] += 1
         onReject?(text, false)
-        guard shown < Self.rejectsShown else { return }
+        guard shown < AuditLogReader.rejectsShown else { return }
         diagnostics.append(
             Diagnostic(
                 .error, id: "invalid-audit-line", "\(message) (\(reason))", at: SourceLocation(file: path, line: line, column: column),

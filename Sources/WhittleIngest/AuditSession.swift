@@ -308,7 +308,8 @@ final class AuditSession {
             while let end = JSONLines.containerEnd(in: bytes, from: position) {
                 let value = UnsafeBufferPointer(rebasing: bytes[position..<end])
                 if !read(value, line) { reader.rejectUnreadable(Array(value), line) }
-                let next = bytes[end...].firstIndex { $0 > 0x20 } ?? bytes.count
+                // Some write commas between them.
+                let next = bytes[end...].firstIndex { $0 > 0x20 && $0 != UInt8(ascii: ",") } ?? bytes.count
                 line += UnsafeBufferPointer(rebasing: bytes[position..<next]).lineFeedCount
                 position = next
             }

@@ -37,20 +37,27 @@ enum AuditShape {
         ("protoPayload.methodName", "protoPayload"), ("protopayload_auditlog.methodName", "protopayload_auditlog"),
     ]
 
-    /// What stands before the names of all members of an event; `nil` when they are none of one. A body may hold such a name, too, which
-    /// is longer.
+    /// What stands before the names of all members of an event; `nil` when they are none of one. A body may hold such names, too, which
+    /// are longer, and so may what stands beside the event, without a stage.
     private static func prefix(ofMembersOf value: DocumentValue) -> ByteSlice? {
-        let name: StaticString = "user.username"
-        var prefix: ByteSlice?
+        let (user, stage): (StaticString, StaticString) = ("user.username", "stage")
+        var users: [ByteSlice] = []
+        var stages: Set<ByteString> = []
         for (key, _) in value.members {
             let key = ByteSlice(key.bytes)
-            if key.isText(name) || key.ends(withName: name) {
-                let count = key.count - name.utf8CodeUnitCount
-                if count < prefix?.count ?? .max { prefix = ByteSlice(start: key.start, count: count) }
-            }
             if entryMethods.contains(where: { key.isText($0.name) }) { return ByteSlice(start: key.start, count: 0) }
+            for name in [user, stage] where key.isText(name) || key.ends(withName: name) {
+                let prefix = ByteSlice(start: key.start, count: key.count - name.utf8CodeUnitCount)
+                guard !isOfBody(prefix.text) else { continue }
+                if name.utf8CodeUnitCount == user.utf8CodeUnitCount { users.append(prefix) } else { stages.insert(ByteString(prefix.text)) }
+            }
         }
-        return prefix
+        return users.filter { stages.contains(ByteString($0.text)) }.min { $0.count < $1.count }
+    }
+
+    /// Whether what stands before the name of a member tells that it is one of the body of a request or its answer.
+    static func isOfBody(_ prefix: some StringProtocol) -> Bool {
+        prefix.split(separator: ".").contains { $0.hasPrefix("requestObject") || $0.hasPrefix("responseObject") }
     }
 
     /// Whether a word for nothing stands at a path, and no name that may be one.

@@ -95,7 +95,9 @@ final class BlockSource {
         self.earlier = (earlier, dealt)
         lineCount = earlier.lineCount
         isInLine = false
-        let lines = beginning.prefix(1 << 14).split(separator: UInt8(ascii: "\n"), maxSplits: 2, omittingEmptySubsequences: false)
+        let isMarked = beginning.starts(with: [0xEF, 0xBB, 0xBF])
+        let lines = beginning.prefix(1 << 14).dropFirst(isMarked ? 3 : 0).split(
+            separator: UInt8(ascii: "\n"), maxSplits: 2, omittingEmptySubsequences: false)
         let isBefore = lines.first?.withUnsafeBufferPointer(AuditCSV.isBeforeHeader) ?? false
         firstLine = lines.dropFirst(isBefore ? 1 : 0).first.map(Array.init)
     }

@@ -68,7 +68,7 @@ final class ByteStream {
         isAtEnd = false
         if let content = FileContent(beginning: input[pending]) { throw .cannotRead(path: path, reason: content.reason) }
         let magic = input[0..<4]
-        if pending.count >= 2, magic.starts(with: [0x1F, 0x8B]) {
+        if pending.count >= 2, magic.starts(with: Self.gzipMagic) {
             let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
             stream.initialize(to: z_stream())
             // 16 + window bits: gzip format.
@@ -85,6 +85,11 @@ final class ByteStream {
             if utf16 != nil { decompressor = .utf16 }
         }
     }
+
+    /// Whether a file that begins so is compressed.
+    static func isCompressed(_ magic: ArraySlice<UInt8>) -> Bool { magic.starts(with: gzipMagic) || beginsZstd(magic) }
+
+    private static let gzipMagic: [UInt8] = [0x1F, 0x8B]
 
     /// A frame, or one that is to be skipped: pzstd puts its own before each.
     private static func beginsZstd(_ magic: ArraySlice<UInt8>) -> Bool {

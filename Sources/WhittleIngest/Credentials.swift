@@ -7,7 +7,8 @@ enum Credentials {
     /// The text with every credential in it replaced that can be told by its form: a JSON Web Token, what follows `Bearer` or `Basic`,
     /// the value of a parameter, header or flag named for a secret, the password of a URL, and the keys of well-known issuers.
     ///
-    /// - Parameter isName: whether it is a name, which may hold words such as `secret:` itself, but not in quotes.
+    /// - Parameter isName: whether it is a name, which may hold words such as `secret:` or `basic:` itself, but not in quotes, and not with
+    ///   a space behind them.
     static func masked(_ text: String, isName: Bool = false) -> String {
         var text = text
         let ranges = text.withUTF8 { mayBe(in: ByteSlice($0)) ? find(in: $0, isName: isName) : [] }
@@ -29,16 +30,18 @@ enum Credentials {
     static func mayBe(in text: ByteSlice) -> Bool {
         text.contains(UInt8(ascii: "=")) || text.contains(UInt8(ascii: "@")) || text.contains("eyJ") || text.contains("earer")
             || text.contains("EARER") || text.contains("asic") || text.contains("ASIC") || text.contains(UInt8(ascii: ":"))
-            || text.contains("--") || text.count > keyLength && keys.contains { text.contains($0) }
+            || text.contains("--") || text.count > keyLength && (keys + keysOfAWS).contains { text.contains($0) }
     }
 
-    /// How keys of OpenShift, GitHub, GitLab, Slack, EKS, Google, Vault and AWS begin, and characters that follow at least.
+    /// How keys of OpenShift, GitHub, GitLab, Slack, EKS, Google and Vault begin, and characters that follow at least.
     private static let keys: [StaticString] = [
         "sha256~", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "k8s-aws-v1.", "AIza", "ya29.",
         "hvs.",
-        "AKIA", "ASIA",
     ]
     private static let keyLength = 16
+    /// How those of AWS begin, and how long they are: capital letters and digits only.
+    private static let keysOfAWS: [StaticString] = ["AKIA", "ASIA"]
+    private static let lengthOfAWS = 20
 
     private static let secrets = [
         "token", "password", "passwd", "pwd", "secret", "apikey", "api_key", "api-key", "accesskey", "access_key", "access-key",
@@ -63,13 +66,13 @@ enum Credentials {
             case UInt8(ascii: "B"), UInt8(ascii: "b"):
                 let value =
                     begins("bearer", at: position, in: bytes)
-                    ? value(behind: position + 6, of: isSchemeByte, atLeast: 6, in: bytes)
-                    : !isName && begins("basic", at: position, in: bytes)
-                        ? value(behind: position + 5, of: isBase64, atLeast: 12, in: bytes) : nil
+                    ? value(behind: position + 6, of: isSchemeByte, atLeast: 6, isName, in: bytes)
+                    : begins("basic", at: position, in: bytes)
+                        ? value(behind: position + 5, of: isBase64, atLeast: 12, isName, in: bytes) : nil
                 if let value { found.append(value) }
                 position = value?.upperBound ?? position + 1
             case UInt8(ascii: "="),
-                UInt8(ascii: ":") where !isName || position > 0 && "\"'".utf8.contains(bytes[position - 1]):
+                UInt8(ascii: ":") where !isName || mayBeHeader(at: position, in: bytes):
                 let name = endOfName(before: position, in: bytes)
                 let value =
                     isSecret(before: name, in: bytes)
@@ -77,8 +80,8 @@ enum Credentials {
                     : ends(with: authorization, before: name, in: bytes) ? authorizationValue(behind: position, in: bytes) : nil
                 if let value { found.append(value) }
                 position = value?.upperBound ?? position + 1
-            case UInt8(ascii: " ") where !isName && isFlag(before: position, in: bytes) && isSecret(before: position, in: bytes),
-                UInt8(ascii: "\t") where !isName && isFlag(before: position, in: bytes) && isSecret(before: position, in: bytes):
+            case UInt8(ascii: " ") where isFlag(before: position, in: bytes) && isSecret(before: position, in: bytes),
+                UInt8(ascii: "\t") where isFlag(before: position, in: bytes) && isSecret(before: position, in: bytes):
                 let value = value(at: position, isSpaced: true, in: bytes)
                 if let value { found.append(value) }
                 position = value?.upperBound ?? position + 1
@@ -144,6 +147,13 @@ enum Credentials {
         return isFirst ? start..<word : nil
     }
 
+    /// Whether a colon in a name stands behind what is no word of it: a quote, a header for credentials, or before a space.
+    private static func mayBeHeader(at place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard place > 0 else { return false }
+        return "\"'".utf8.contains(bytes[place - 1]) || place + 1 < bytes.count && bytes[place + 1] == UInt8(ascii: " ")
+            || ends(with: authorization, before: place, in: bytes)
+    }
+
     /// Where the key ends that begins there.
     private static func endOfKey(at position: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
         let isFirst = position == 0 || !isAlphanumeric(bytes[position - 1])
@@ -154,7 +164,11 @@ enum Credentials {
             let end = end(of: start, in: bytes) { isTokenByte($0) || $0 == UInt8(ascii: ".") }
             if end - start >= keyLength { return end }
         }
-        return nil
+        guard bytes[position] == UInt8(ascii: "A") else { return nil }
+        let end = Self.end(of: position, in: bytes) { $0 &- UInt8(ascii: "A") < 26 || $0 &- UInt8(ascii: "0") < 10 }
+        let isKey = end - position == lengthOfAWS && (end == bytes.count || !isTokenByte(bytes[end]))
+        return isKey && keysOfAWS.contains { ByteSlice(UnsafeBufferPointer(rebasing: bytes[position..<end].prefix(4))).isText($0) }
+            ? end : nil
     }
 
     /// Whether the word before a place is a flag of a command: it begins with two dashes.
@@ -185,8 +199,10 @@ enum Credentials {
 
     /// The value behind the name of a scheme, and what stands between them.
     private static func value(
-        behind name: Int, of isPart: (UInt8) -> Bool, atLeast count: Int, in bytes: UnsafeBufferPointer<UInt8>
+        behind name: Int, of isPart: (UInt8) -> Bool, atLeast count: Int, _ isName: Bool, in bytes: UnsafeBufferPointer<UInt8>
     ) -> Range<Int>? {
+        // In a name a colon stands between words of it.
+        if isName, name < bytes.count, bytes[name] == UInt8(ascii: ":") { return nil }
         var start = name
         while start < bytes.count {
             if " \t+:=\"'\\".utf8.contains(bytes[start]) {

@@ -20,6 +20,15 @@ struct UTF16Text {
     ) -> (used: Int, produced: Int) {
         var (used, produced) = (0, 0)
         while produced < target.count {
+            // Most is ASCII, each character of which is one unit and one byte.
+            if half == nil, high == nil, rest.isEmpty {
+                let (ascii, other) = isBigEndian ? (1, 0) : (0, 1)
+                while produced < target.count, used + 1 < source.count, source[used + other] == 0, source[used + ascii] < 0x80 {
+                    target[produced] = source[used + ascii]
+                    (used, produced) = (used + 2, produced + 1)
+                }
+                guard produced < target.count else { break }
+            }
             if let byte = rest.popFirst() {
                 target[produced] = byte
                 produced += 1
