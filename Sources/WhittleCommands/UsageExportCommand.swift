@@ -94,6 +94,8 @@ struct UsageMergeCommand: ParsableCommand {
         guard !expansion.files.isEmpty else {
             throw CommandFailure("there is no part in \(parts.map { "`\($0)`" }.joined(separator: ", "))")
         }
+        let dropped = try database.countDroppedNames()
+        defer { tellDroppedNames(since: dropped, in: database, limit: maxNames) }
         for part in expansion.files {
             let fold = try UsageExportReader.read(part)
             // Whoever adds something from here on is found out when the fold is added.

@@ -3,6 +3,13 @@ import WhittleIngest
 import WhittleModel
 import WhittleStore
 
+/// Says of how many verbs on resources the names are no longer kept: the database does not know the limit of earlier loads.
+func tellDroppedNames(since before: Int, in database: WhittleDatabase, limit: Int) {
+    guard let now = try? database.countDroppedNames(), now > before else { return }
+    let count = now - before == 1 ? "one verb on a resource" : "\(now - before) verbs on resources"
+    Console.current.error("names are not kept of \(count): some user asked for more than \(limit) (--max-names)\n")
+}
+
 /// How audit logs are read, the same for every command that does.
 struct AuditLogOptions: ParsableArguments {
     @Option(help: "What every record is wrapped in: \(AuditFormats.formats.joined(separator: ", ")), or auto.")
@@ -98,6 +105,8 @@ struct UsageLoadCommand: ParsableCommand {
         var reading = options.reading
         reading.partSize = commitEvery << 20
         let known = try database.knownUsage()
+        let dropped = try database.countDroppedNames()
+        defer { tellDroppedNames(since: dropped, in: database, limit: options.maxNames) }
         let folding = try AuditFolding(
             reading, rejects: options.rejects, beside: path, known: known.logs, window: known.window
         ) { try keep($0, in: database) }

@@ -224,13 +224,27 @@ struct AuditEvent {
         {
             body.roleRef = (kind, name)
         }
-        for owner in (object.value("metadata")?.value("ownerReferences")).elements {
+        for owner in Self.owners(in: object) {
             guard owner.value("blockOwnerDeletion")?.bool ?? false, let kind = owner.value("kind")?.short,
                 let name = owner.value("name")?.short
             else { continue }
             let version = owner.value("apiVersion")?.short ?? ""
             body.blockingOwners.append((version.contains("/") ? String(version.prefix { $0 != "/" }) : "", kind, name))
         }
+    }
+
+    /// The owner references that a body sets: those of an object or a merge patch, or what the operations of a JSON patch write there.
+    private static func owners(in body: DocumentValue) -> [DocumentValue] {
+        let place = "/metadata/ownerReferences"
+        let patched = body.elements.flatMap { operation -> [DocumentValue] in
+            guard let kind = operation.value("op")?.short, kind == "add" || kind == "replace", let path = operation.value("path")?.short,
+                let value = operation.value("value")
+            else { return [] }
+            if path == "/metadata" { return Array(value.value("ownerReferences").elements) }
+            if path == place { return Array(value.elements) }
+            return path.hasPrefix("\(place)/") && !path.dropFirst(place.count + 1).contains("/") ? [value] : []
+        }
+        return Array((body.value("metadata")?.value("ownerReferences")).elements) + patched
     }
 }
 

@@ -352,6 +352,11 @@ public final class WhittleDatabase: Sendable {
         }
     }
 
+    /// Verbs on resources of some user whose names are not kept, because there were more than `maxNames`.
+    public func countDroppedNames() throws(StoreError) -> Int {
+        try attempt { try Int.fetchOne($0, sql: "SELECT count(*) FROM names_dropped") ?? 0 }
+    }
+
     /// What the logs that were folded begin with, see `UsageFold.Log.head`.
     public func logHeads() throws(StoreError) -> [String] {
         try attempt { try String.fetchAll($0, sql: "SELECT DISTINCT head FROM checkpoint WHERE head <> ''") }

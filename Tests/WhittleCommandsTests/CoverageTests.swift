@@ -166,6 +166,23 @@ struct CoverageTests {
             run(scoped, Self.steady(2...9) + borrowed, "unused", "sa/cart", "-n", "shop", "--audit-policy", policy, "-o", "json"))
         #expect(masked.contains { $0.contains(" weak: ") && $0.contains("the names that were used are not kept") }, "\(masked)")
 
+        // A rule that names all verbs has the doubts of each.
+        let all = Self.cluster(
+            """
+            - {apiGroups: [""], resources: [configmaps], resourceNames: [z], verbs: ["*"]}
+            - {apiGroups: [""], resources: [configmaps], verbs: [get]}
+            - {apiGroups: [""], resources: [nodes/proxy], verbs: ["*"]}
+            - {apiGroups: [metrics.k8s.io], resources: [pods], verbs: ["*"]}
+            """)
+        let names = (0..<3).map { Self.event(Self.time(day: 9), "get", "/api/v1/namespaces/shop/configmaps/n\($0)") }.joined()
+        let wild = try grades(
+            run(
+                all, Self.steady(2...9) + names, "unused", "sa/cart", "-n", "shop", "--audit-policy", policy, "-o", "json",
+                load: ["--max-names", "1"]))
+        #expect(!wild.contains { $0.hasPrefix("* ") && !$0.contains(" weak: ") }, "\(wild)")
+        #expect(wild.contains { $0.hasPrefix("* nodes/proxy weak: kubelets ask for it") }, "\(wild)")
+        #expect(wild.contains { $0.hasPrefix("* pods weak: the group `metrics.k8s.io`") }, "\(wild)")
+
         let impersonating = Self.steady(2...9).replacing(
             user, with: "\"impersonatedUser\":{\"username\":\"\(Self.account)\"},\"user\":{\"username\":\"alice\"")
         let others = try document(try run(cluster, impersonating, "coverage", "sa/cart", "-n", "shop", "-o", "json"))

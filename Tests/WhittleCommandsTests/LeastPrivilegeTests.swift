@@ -242,6 +242,26 @@ struct LeastPrivilegeTests {
         }
         #expect(total(["--by", split]) == total([]))
         #expect(total([]) == 27)
+        if split == "day" {
+            // A request of two days, and one that is open.
+            let event = { (day: Int, stage: String, verb: String) in
+                #"{"kind":"Event","level":"Metadata","auditID":"\#(verb)\#(day)","stage":"\#(stage)","requestURI":"/api/v1/nodes","verb":"\#(verb)","user":{"username":"u"},"responseStatus":{"code":200},"requestReceivedTimestamp":"2026-11-1\#(day)T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"allow","authorization.k8s.io/reason":""}}"#
+                    + "\n"
+            }
+            let log = event(1, "ResponseComplete", "list") + event(3, "ResponseComplete", "list") + event(2, "ResponseStarted", "watch")
+            _ = whittle("usage", "load", try workspace.write(log, to: "days.log"), "--db", database)
+            let days = whittle("usage", "list", "--by", "day", "-o", "jsonl", "--db", database).output.split(separator: "\n")
+                .compactMap { JSON(data: Data($0.utf8)) }.filter { $0["user"].string == "u" }
+            let found = days.map {
+                "\($0["verb"].string ?? "") \($0["day"].string ?? "") \($0["count"].int ?? -1) \($0["firstSeen"].string ?? "") \($0["lastSeen"].string ?? "")"
+            }
+            #expect(
+                found == [
+                    "list 2026-11-11 1 2026-11-11T09:00:00.000000Z 2026-11-11T23:59:59.999999Z",
+                    "list 2026-11-13 1 2026-11-13T00:00:00.000000Z 2026-11-13T09:00:00.000000Z",
+                    "watch 2026-11-12 0 2026-11-12T09:00:00.000000Z 2026-11-12T09:00:00.000000Z",
+                ])
+        }
         if split == "pod" {
             let output = whittle("usage", "list", "sa/cart", "-n", "shop", "--by", "pod", "-o", "csv", "--db", database).output
             #expect(output.contains("cart-6d5f7c9b8d-9mzwl,Deployment/cart"))

@@ -375,6 +375,12 @@ struct UsageTests {
         // Nor can it be the next time.
         #expect(whittle("usage", "load", nameless, "--db", workspace.file("nameless.db")).code == 2)
         #expect(whittle("usage", "load", workspace.file("other.log"), "--db", path).code == 2)
+        // Nor beside others of the kind, or when it has grown by such.
+        let another = other.replacing("\"x\"", with: "\"y\"")
+        let more = try workspace.write(another, to: "more.log")
+        #expect(whittle("usage", "load", workspace.file("other.log"), more, "--db", path).code == 2)
+        _ = try workspace.write(another + other, to: "more.log")
+        #expect(whittle("usage", "load", more, "--db", path).code == 2)
         let log = try workspace.write(Self.text(Self.events(3, seed: 1)), to: "a.log")
         #expect(whittle("usage", "load", log, "--db", path).code == 0)
         #expect(whittle("usage", "load", log, workspace.file("other.log"), "--db", path).code == 0)

@@ -1009,6 +1009,13 @@ struct AuditEnvelopeTests {
         let header = "\(before)_time,host name,user.groups{},\(cell(#"k: {"a"}"#)),_raw\n"
         let log = try fold(header + rows.joined()).logs[0]
         #expect(log.requests == 3 && log.rejects.isEmpty)
+        // What the portal of Azure calls its columns is known, whatever the first record holds.
+        let portal = "\(before)\(cell("TimeGenerated [UTC]")),log_s\n"
+        for first in ["2026,\"{\n", "2026,\n", "2026,\(cell(events[0] + "\n"))\n"] {
+            let closed = first.hasSuffix("{\n") ? first + "\"\n" : first
+            let log = try fold(portal + closed + events[1...].map { "2026,\(cell($0))\n" }.joined()).logs[0]
+            #expect(log.requests + log.rejected == 3 && log.requests >= 2, "\(first)")
+        }
         // No record of it: each line stands for itself.
         let lines = "x \" y\n\nz \(Self.event)\n\" w\n"
         let other = try fold(header + lines).logs[0]
@@ -1052,6 +1059,15 @@ struct AuditEnvelopeTests {
         let place = try #require(braced.range(of: #"{\"app"#)).lowerBound
         let inside = "2026-03-01T10:00:00Z stdout P \(braced[..<place])\n2026-03-01T10:00:01Z stdout F \(braced[place...])\n"
         #expect(try fold(inside).logs[0].requests == 1)
+        // The beginning of a line whose end is missing takes no other with it, and waits no longer than a line may be.
+        let (head, tail) = (events[1].prefix(200), events[1].dropFirst(200))
+        let missing =
+            "2026-03-01T10:00:00Z stdout P \(first)\n2026-03-01T10:00:01Z stdout P \(head)\n2026-03-01T10:00:01Z stdout F \(tail)\n"
+        let ended = try fold(missing).logs[0]
+        #expect(ended.requests == 1 && ended.rejects == ["cut-off": 1])
+        let waiting = (0..<40).map { fluentd(String(repeating: "[", count: 1 << 20), isLast: false).replacing("p1", with: "p\($0 + 2)") }
+        let waited = try fold(waiting.joined() + fluentd(head, isLast: false) + fluentd(tail, isLast: true)).logs[0]
+        #expect(waited.requests == 1 && waited.rejects == ["cut-off": 40])
         #expect(try fold("2026-03-01T10:00:00Z stdout P said\n2026-03-01T10:00:01Z stdout F \(events[1])\n").logs[0].requests == 0)
         for glued in ["x \(events[0]) kube-apiserver-audit-\(events[1])", "x \(events[0])\u{1B}[\(events[1])m", "#TYPE \(events[0])"] {
             let log = try fold(glued + "\n").logs[0]
@@ -1074,6 +1090,11 @@ struct AuditEnvelopeTests {
             let log = try fold(line + "\n").logs[0]
             #expect(log.requests == 3 && log.rejects.isEmpty, "\(line)")
         }
+        // Longer than what is held until a line ends.
+        let many = (0..<9_000).map { Self.event.replacing("\"a1\"", with: "\"b\($0)\"") }.joined(separator: ",")
+        #expect(many.utf8.count > 4 << 20)
+        let long = try fold(many + "\n").logs[0]
+        #expect(long.requests == 9_000 && long.rejects.isEmpty)
         for half in ["{\"x\":1},\(events[0]),\(events[1])]}", "{\"x\":1},\(events[0])"] {
             let log = try fold(half + "\n").logs[0]
             #expect(log.requests == 0 && log.rejected == 2)
@@ -1102,11 +1123,18 @@ struct AuditEnvelopeTests {
         let body = head.replacing(
             "{\"auditID\"", with: #"{"requestObject.spec.user.username":"victim","requestObject.spec.stage":"ResponseComplete","auditID""#)
         #expect(try fold(body + #","requestURI":"/x"}"# + "\n").usage.keys.map(\.user) == ["system:serviceaccount:d:a"])
+        let bodyOnly = body.replacing(#","user.username":"system:serviceaccount:d:a""#, with: "")
+        #expect(try fold(bodyOnly + #","requestURI":"/x"}"# + "\n").usage.isEmpty)
+        let behind = head.replacing(#/"([a-z][A-Za-z.\/0-9]*)":/#) { "\"audit.\($0.output.1)\":" }
+            .replacing("{", with: #"{"host.user.username":"root","#, maxReplacements: 1)
+        #expect(try fold(behind + #","audit.requestURI":"/x"}"# + "\n").usage.keys.map(\.user) == ["system:serviceaccount:d:a"])
         let scopes =
-            #","requestURI":"/x","impersonatedUser.username":"bob","impersonatedUser.extra.scopes":["role:read-secret:shop","Bearer abcdefgh","{\"token\":\"x\"}","a-token=x"]}"#
+            #","requestURI":"/x","impersonatedUser.username":"bob","impersonatedUser.extra.scopes":["role:read-secret:shop","Bearer abcdefgh","{\"token\":\"x\"}","a-token=x","bearer:offline_access","Authorization: Basic cGxhbnRlZA==","--token planted1","x-api-key: planted2","basic:authenticated","ASIA-PACIFIC-platform-admins","AKIAIOSFODNN7EXAMPLE"]}"#
         #expect(
             Set(try fold(head + scopes + "\n").implied.keys.map(\.request.name)).isSuperset(of: [
-                "role:read-secret:shop", "Bearer REDACTED", #"{"token":"REDACTED"}"#, "a-token=REDACTED",
+                "role:read-secret:shop", "Bearer REDACTED", #"{"token":"REDACTED"}"#, "a-token=REDACTED", "bearer:offline_access",
+                "Authorization: Basic REDACTED", "--token REDACTED", "x-api-key: REDACTED", "basic:authenticated",
+                "ASIA-PACIFIC-platform-admins", "REDACTED",
             ]))
         let named = #","objectRef.resource":"secrets","objectRef.name":"nil","objectRef.namespace":"null"}"#
         #expect(try fold(head + named + "\n").usage.keys.map(\.request.name) == ["nil"])

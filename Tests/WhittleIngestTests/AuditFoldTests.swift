@@ -262,6 +262,23 @@ struct AuditFoldTests {
     }
 
     @Test(
+        "owners that a JSON patch sets",
+        arguments: [
+            (#"{"op":"add","path":"/metadata/ownerReferences","value":[OWNER]}"#, true),
+            (#"{"op":"add","path":"/metadata/ownerReferences/-","value":OWNER}"#, true),
+            (#"{"op":"replace","path":"/metadata","value":{"ownerReferences":[OWNER]}}"#, true),
+            (#"{"op":"test","path":"/metadata/ownerReferences","value":[OWNER]}"#, false),
+            (#"{"op":"add","path":"/spec/ownerReferences","value":[OWNER]}"#, false),
+            (#"{"op":"replace","path":"/metadata/ownerReferences/0/blockOwnerDeletion","value":true}"#, false),
+        ])
+    func patchedOwners(_ operation: String, _ isChecked: Bool) throws {
+        let owner = #"{"apiVersion":"apps/v1","kind":"Deployment","name":"d","uid":"1","blockOwnerDeletion":true}"#
+        let body = #""requestObject":[{"op":"remove","path":"/x"},\#(operation.replacing("OWNER", with: owner))]"#
+        let flags = try fold(Self.event("patch", "/api/v1/namespaces/n/configmaps/x", body, code: 200)).flags.keys.map(\.flag)
+        #expect(flags.contains { $0.hasPrefix("hidden:update apps Deployment/finalizers d") } == isChecked)
+    }
+
+    @Test(
         "parameters that are malformed count as not there, as in Go",
         arguments: [
             ("?limit=%zz&fieldSelector=metadata.name%3Da", "a"), ("?fieldSelector=metadata.name%3Da%2", ""),
