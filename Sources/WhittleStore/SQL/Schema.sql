@@ -377,15 +377,15 @@ CREATE TABLE checkpoint (                            -- every audit log that was
   events           INTEGER NOT NULL,                 -- events read
   requests         INTEGER NOT NULL,                 -- of these: completed and decided, counted as usage
   received_only    INTEGER NOT NULL,                 -- of these: stage RequestReceived or ResponseStarted
-  ignored          INTEGER NOT NULL,                 -- of these: refused before authorization (401, 429, 503)
+  ignored          INTEGER NOT NULL,                 -- of these: refused before authorization (401, 429, 503 without a decision)
   undecided        INTEGER NOT NULL,                 -- of these: completed, decision 'unknown'
   rejected         INTEGER NOT NULL,                 -- lines that are no event
   envelopes        TEXT NOT NULL DEFAULT '{}',       -- JSON object: what was wrapped around events → count of these
   line_count       INTEGER NOT NULL DEFAULT 0,       -- line feeds in these bytes
   repeated         INTEGER NOT NULL DEFAULT 0,       -- of the events: read before, in this log or another
   rejects          TEXT NOT NULL DEFAULT '{}',       -- JSON object: why something is no event → count; sums to rejected
-  levels           TEXT NOT NULL DEFAULT '{}',       -- JSON object: audit level → count of events; '' = not told
-  stages           TEXT NOT NULL DEFAULT '{}',       -- JSON object: stage → count of events
+  levels           TEXT NOT NULL DEFAULT '{}',       -- JSON object: audit level → count of events, with those read before; '' = not told
+  stages           TEXT NOT NULL DEFAULT '{}',       -- JSON object: stage → count of events, with those read before
   decisions        TEXT NOT NULL DEFAULT '{}',       -- JSON object: decision annotation → count of answered events; '' = none
   spans            TEXT NOT NULL DEFAULT '[]',       -- JSON array of [from, to], minutes since 1970-01-01 UTC: no event is more than 10 minutes from the next
   head             TEXT NOT NULL DEFAULT '',         -- hex SHA-256 of the first 4 KiB, the same however long the log grows; '' = it is shorter, or not known
