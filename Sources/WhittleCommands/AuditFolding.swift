@@ -135,16 +135,16 @@ final class AuditFolding {
     private func opened(_ path: String) throws -> Int32 {
         var isWaiting = false
         while true {
-            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
             var status = stat()
-            if descriptor >= 0, fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-                close(descriptor)
-                throw CommandFailure("--follow takes one file, and `\(path)` is a folder", code: .usage)
+            // To open a pipe would wait for its writer.
+            if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+                throw CommandFailure("--follow takes one file, and `\(path)` is a folder, or no file", code: .usage)
             }
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
             if descriptor >= 0 {
-                guard status.st_mode & S_IFMT == S_IFREG, !AuditLogReader.isCompressed(descriptor) else {
+                guard !AuditLogReader.isCompressed(descriptor) else {
                     close(descriptor)
-                    throw CommandFailure("--follow takes a file as it is written, and `\(path)` is compressed, or no file", code: .usage)
+                    throw CommandFailure("--follow takes a file as it is written, and `\(path)` is compressed", code: .usage)
                 }
                 return descriptor
             }

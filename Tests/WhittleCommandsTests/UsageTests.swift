@@ -357,6 +357,24 @@ struct UsageTests {
         #expect(try String(contentsOfFile: rejects, encoding: .utf8) == "garbage\nmore\n")
     }
 
+    @Test("what cannot be followed, patterns that do less than they seem to, names that a load drops and rejects that it does not show")
+    func told() throws {
+        let workspace = try Workspace()
+        let path = database(workspace)
+        let log = try workspace.write(Self.text(Self.events(30, seed: 5)), to: "logs/a.log")
+        #expect(try Shell.result(of: "gzip -c logs/a.log > a.gz; mkfifo pipe", in: workspace.folder.path).code == 0)
+        for (file, reason) in [("a.gz", "is compressed"), ("pipe", "no file"), ("logs", "a folder")] {
+            let result = whittle("usage", "load", "--follow", workspace.file(file), "--db", path)
+            #expect(result.code == 64 && result.errors.contains(reason), "\(file)")
+        }
+        #expect(whittle("usage", "load", workspace.file("**/a.log"), "--db", path).errors.contains("`**` stands for one folder"))
+        let names = try workspace.write(Self.text(Self.events(30, seed: 6)), to: "b.log")
+        let dropping = whittle("usage", "load", names, "--max-names", "0", "--db", path)
+        #expect(dropping.errors.contains("names are not kept of") && dropping.errors.contains("(--max-names)"), "\(dropping.errors)")
+        let bad = try workspace.write(String(repeating: "no event\n", count: 21), to: "bad.log")
+        #expect(whittle("usage", "load", log, bad, "--db", path).errors.contains("20 of what is unreadable are shown"))
+    }
+
     @Test("logs that hold no event are nothing that could be judged; that all of it is known is something else")
     func empty() throws {
         let workspace = try Workspace()
