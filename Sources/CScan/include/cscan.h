@@ -50,6 +50,8 @@ static inline int scan_contains(const uint8_t *_Nonnull p, size_t count, const u
 #if defined(__SSE2__)
     const __m128i first = _mm_set1_epi8((char)word[0]), last = _mm_set1_epi8((char)word[word_count - 1]);
     for (; p < end; p += 16) {
+        // The page behind that of the last byte may not be there.
+        if (end - p < 16 && ((uintptr_t)(p + word_count - 1) & 4095) > 4096 - 16) break;
         // Places where both the first and the last byte of the word are right.
         __m128i starts = _mm_loadu_si128((const __m128i *)p), ends = _mm_loadu_si128((const __m128i *)(p + word_count - 1));
         unsigned mask = (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(starts, first), _mm_cmpeq_epi8(ends, last)));
@@ -58,11 +60,10 @@ static inline int scan_contains(const uint8_t *_Nonnull p, size_t count, const u
             if (found < end && memcmp(found, word, word_count) == 0) return 1;
         }
     }
-#else
+#endif
     for (; p < end; p++) {
         if (*p == word[0] && memcmp(p, word, word_count) == 0) return 1;
     }
-#endif
     return 0;
 }
 
