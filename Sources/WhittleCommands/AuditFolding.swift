@@ -117,7 +117,7 @@ final class AuditFolding {
         let isKnown = log.extendedDigest != nil
         if isKnown { hasKnown = true }
         let hasNews = log.events > 0 || log.rejected > 0 || log.skipped > 0
-        digests.insert(hasNews ? log.digest : log.extendedDigest ?? log.digest)
+        if let digest = hasNews ? log.digest : log.extendedDigest { digests.insert(digest) }
         guard hasNews else {
             if unfinished == 0 { tell(isKnown ? "nothing new" : "no audit events", path) } else { logCount += 1 }
             return

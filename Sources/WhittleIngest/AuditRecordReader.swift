@@ -157,7 +157,7 @@ final class AuditRecordReader {
                 while rest.moveToNextValue(hasCommas: hasCommas) { guard (try? rest.skipValue()) != nil else { return false } }
             }
             // What Docker has split goes on, even if this part by itself looks like an event.
-            if !parts.isEmpty, let part = AuditEnvelope.logPart(of: tree.root), parts["docker/" + part.stream] != nil,
+            if !parts.awaitsNothing, let part = AuditEnvelope.logPart(of: tree.root), parts.isAwaited("docker/" + part.stream),
                 partCounts["docker/" + part.stream] == Self.dockerPart
             {
                 takePart(part, line)
@@ -168,7 +168,7 @@ final class AuditRecordReader {
             // Docker splits long lines too, each part in a record of its own; a part may look like values that are no events.
             if records.map({ !$0.hasEvents && $0.unknown + $0.cutOff > 0 }) ?? true,
                 let part = AuditEnvelope.logPart(of: tree.root),
-                parts["docker/" + part.stream] != nil || part.isPartial && AuditEnvelope.mayBegin(part.text)
+                parts.isAwaited("docker/" + part.stream) || part.isPartial && AuditEnvelope.mayBegin(part.text)
             {
                 takePart(part, line)
                 continue
@@ -207,11 +207,13 @@ final class AuditRecordReader {
         return .taken
     }
 
-    /// Judges every event in a record of a table.
-    func read(row: UnsafeBufferPointer<UInt8>, of table: AuditCSV, _ line: Int) {
+    /// Judges every event in a record of a table; `false` when there is none, and the record is something else.
+    func read(row: UnsafeBufferPointer<UInt8>, of table: AuditCSV, _ line: Int, unless isOther: () -> Bool = { false }) -> Bool {
         isTextKept = false
         let records = table.records(row: row, as: format) { [self] in take($0, $1, isWrapped: true, isChecked: false) }
+        if !records.hasEvents, records.skipped == 0, records.cutOff == 0, records.unknown > 0, isOther() { return false }
         judge(records, line, row)
+        return true
     }
 
     private func judge(_ records: AuditEnvelope.Records, _ line: Int, _ text: UnsafeBufferPointer<UInt8>) {
@@ -266,14 +268,15 @@ final class AuditRecordReader {
 
     /// The whole line whose last part this is; `nil` while it goes on.
     func joined(_ part: [UInt8], stream: String, isPartial: Bool, _ line: Int) -> [UInt8]? {
+        if parts.drops(partOf: stream, isLast: !isPartial) { return nil }
         guard isPartial || parts[stream] != nil else { return part }
         guard !isPartial else {
             parts.add(part, to: stream)
-            if parts[stream]?.bytes.count ?? 0 > lineLimit {
-                reject("too-long", "the parts of a line are longer than \(lineLimit >> 20) MiB", line, 1, parts.empty(stream))
-            } else if parts.size > lineLimit {
+            if parts[stream]?.bytes.count ?? 0 > lineLimit, let whole = parts.giveUp(stream) {
+                reject("too-long", "the parts of a line are longer than \(lineLimit >> 20) MiB", line, 1, whole)
+            } else if parts.size > 2 * lineLimit {
                 // Those whose last parts do not come.
-                for beginning in parts.removeAll(but: stream) { rejectBeginning(beginning, line) }
+                for beginning in parts.giveUpOldest(downTo: lineLimit * 3 / 2) { rejectBeginning(beginning, line) }
             }
             return nil
         }
@@ -287,7 +290,9 @@ final class AuditRecordReader {
         }
         let whole = beginning.bytes + part
         // Nor is one that is split itself: only of what is no part of another value do the brackets end where the line does.
-        if let place = beginning.lastBeginning, whole[place...].withUnsafeBufferPointer(AuditEnvelope.isEvent) {
+        if let place = beginning.lastBeginning, whole[..<place].withUnsafeBufferPointer({ AuditEnvelope.isCutEvent($0[...]) }),
+            whole[place...].withUnsafeBufferPointer(AuditEnvelope.isEvent)
+        {
             rejectBeginning(Array(whole[..<place]), line)
             return Array(whole[place...])
         }

@@ -38,26 +38,35 @@ enum AuditShape {
     ]
 
     /// What stands before the names of all members of an event; `nil` when they are none of one. A body may hold such names, too, which
-    /// are longer, and so may what stands beside the event, without a stage.
+    /// are longer, and so may what stands beside the event, without such a stage.
     private static func prefix(ofMembersOf value: DocumentValue) -> ByteSlice? {
         let (user, stage): (StaticString, StaticString) = ("user.username", "stage")
-        var users: [ByteSlice] = []
-        var stages: Set<ByteString> = []
-        for (key, _) in value.members {
+        var users: Set<ByteString> = []
+        var shortest: ByteSlice?
+        for (key, member) in value.members {
             let key = ByteSlice(key.bytes)
             if entryMethods.contains(where: { key.isText($0.name) }) { return ByteSlice(start: key.start, count: 0) }
-            for name in [user, stage] where key.isText(name) || key.ends(withName: name) {
-                let prefix = ByteSlice(start: key.start, count: key.count - name.utf8CodeUnitCount)
-                guard !isOfBody(prefix.text) else { continue }
-                if name.utf8CodeUnitCount == user.utf8CodeUnitCount { users.append(prefix) } else { stages.insert(ByteString(prefix.text)) }
+            func prefix(_ name: StaticString) -> ByteSlice? {
+                key.isText(name) || key.ends(withName: name)
+                    ? ByteSlice(start: key.start, count: key.count - name.utf8CodeUnitCount) : nil
+            }
+            if let prefix = prefix(user), !isOfBody(prefix.text) { users.insert(ByteString(prefix.text)) }
+            // Others have stages too, of another kind.
+            if let prefix = prefix(stage), prefix.count < shortest?.count ?? .max,
+                AuditTally.place(ofStage: ByteSlice((member.kind == .array ? member.elements.first ?? member : member).bytes)) != nil
+            {
+                shortest = prefix
             }
         }
-        return users.filter { stages.contains(ByteString($0.text)) }.min { $0.count < $1.count }
+        guard let shortest, users.contains(ByteString(shortest.text)) else { return nil }
+        return shortest
     }
 
     /// Whether what stands before the name of a member tells that it is one of the body of a request or its answer.
     static func isOfBody(_ prefix: some StringProtocol) -> Bool {
-        prefix.split(separator: ".").contains { $0.hasPrefix("requestObject") || $0.hasPrefix("responseObject") }
+        prefix.lowercased().replacing("_", with: "").split(separator: ".").contains { name in
+            ["requestobject", "responseobject", "oldobject"].contains { name.hasPrefix($0) }
+        }
     }
 
     /// Whether a word for nothing stands at a path, and no name that may be one.

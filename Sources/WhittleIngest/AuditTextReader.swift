@@ -120,7 +120,8 @@ struct AuditTextReader {
                 // The record at hand was cut off.
                 reader.reject("cut-off", "the record is cut off", rowLine, 1, row)
                 (row, rowQuotes) = ([], 0)
-                return text.withUnsafeBufferPointer { reader.read(row: $0, of: table, line) }
+                _ = text.withUnsafeBufferPointer { reader.read(row: $0, of: table, line) }
+                return
             }
         }
         if row.isEmpty { rowLine = line }
@@ -135,7 +136,17 @@ struct AuditTextReader {
         }
         let record = row
         (row, rowQuotes) = ([], 0)
-        record.withUnsafeBufferPointer { reader.read(row: $0, of: table, rowLine) }
+        // Another log may follow, or the header was a line of text.
+        let isRow = record.withUnsafeBufferPointer { bytes in
+            reader.read(row: bytes, of: table, rowLine) {
+                rowLine == line && AuditCSV(headerLine: bytes, isFirst: false) != nil
+                    || rowLine == line && AuditEnvelope.prefix(of: bytes).map { $0.isPartial || AuditEnvelope.isEvent($0.rest) } ?? false
+            }
+        }
+        if !isRow {
+            endTable()
+            take(record, rowLine)
+        }
     }
 
     /// Ends the log; the bytes of its last record if that is cut off and may go on, `nil` = there is none.

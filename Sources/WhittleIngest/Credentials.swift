@@ -39,7 +39,7 @@ enum Credentials {
         "hvs.",
     ]
     private static let keyLength = 16
-    /// How those of AWS begin, and how long they are: capital letters and digits only.
+    /// How those of AWS begin, and how long they are, mostly: capital letters and digits only.
     private static let keysOfAWS: [StaticString] = ["AKIA", "ASIA"]
     private static let lengthOfAWS = 20
 
@@ -66,9 +66,11 @@ enum Credentials {
             case UInt8(ascii: "B"), UInt8(ascii: "b"):
                 let value =
                     begins("bearer", at: position, in: bytes)
-                    ? value(behind: position + 6, of: isSchemeByte, atLeast: 6, isName, in: bytes)
+                    ? value(
+                        behind: position + 6, of: isSchemeByte, atLeast: 6, asWord: isName && isWord(at: position + 6, in: bytes), in: bytes
+                    )
                     : begins("basic", at: position, in: bytes)
-                        ? value(behind: position + 5, of: isBase64, atLeast: 12, isName, in: bytes) : nil
+                        ? value(behind: position + 5, of: isBase64, atLeast: 12, asWord: isName, in: bytes) : nil
                 if let value { found.append(value) }
                 position = value?.upperBound ?? position + 1
             case UInt8(ascii: "="),
@@ -147,11 +149,17 @@ enum Credentials {
         return isFirst ? start..<word : nil
     }
 
-    /// Whether a colon in a name stands behind what is no word of it: a quote, a header for credentials, or before a space.
+    /// Whether a colon in a name stands behind what is no word of it: a quote, a header for credentials, or before a space and what has
+    /// a digit.
     private static func mayBeHeader(at place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         guard place > 0 else { return false }
-        return "\"'".utf8.contains(bytes[place - 1]) || place + 1 < bytes.count && bytes[place + 1] == UInt8(ascii: " ")
-            || ends(with: authorization, before: place, in: bytes)
+        if "\"'".utf8.contains(bytes[place - 1]) { return true }
+        if ends(with: authorization, before: place, in: bytes) {
+            return place == authorization.count || " \"'".utf8.contains(bytes[place - authorization.count - 1])
+        }
+        guard place + 1 < bytes.count, bytes[place + 1] == UInt8(ascii: " ") else { return false }
+        let end = end(of: place + 2, in: bytes) { !" &;,\"'".utf8.contains($0) && $0 >= 0x20 }
+        return bytes[(place + 2)..<end].contains { $0 &- UInt8(ascii: "0") < 10 }
     }
 
     /// Where the key ends that begins there.
@@ -166,7 +174,8 @@ enum Credentials {
         }
         guard bytes[position] == UInt8(ascii: "A") else { return nil }
         let end = Self.end(of: position, in: bytes) { $0 &- UInt8(ascii: "A") < 26 || $0 &- UInt8(ascii: "0") < 10 }
-        let isKey = end - position == lengthOfAWS && (end == bytes.count || !isTokenByte(bytes[end]))
+        let hasDigit = bytes[position..<end].contains { $0 &- UInt8(ascii: "0") < 10 }
+        let isKey = end - position == lengthOfAWS || end - position > lengthOfAWS && hasDigit
         return isKey && keysOfAWS.contains { ByteSlice(UnsafeBufferPointer(rebasing: bytes[position..<end].prefix(4))).isText($0) }
             ? end : nil
     }
@@ -197,12 +206,17 @@ enum Credentials {
         return (end(of: body + 1, in: bytes, while: isTokenByte), true)
     }
 
+    /// Whether a colon stands there between words.
+    private static func isWord(at place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        place + 1 < bytes.count && bytes[place] == UInt8(ascii: ":") && bytes[place + 1] != UInt8(ascii: " ")
+    }
+
     /// The value behind the name of a scheme, and what stands between them.
+    ///
+    /// - Parameter asWord: whether it must have what words have not, a digit or `=`.
     private static func value(
-        behind name: Int, of isPart: (UInt8) -> Bool, atLeast count: Int, _ isName: Bool, in bytes: UnsafeBufferPointer<UInt8>
+        behind name: Int, of isPart: (UInt8) -> Bool, atLeast count: Int, asWord: Bool, in bytes: UnsafeBufferPointer<UInt8>
     ) -> Range<Int>? {
-        // In a name a colon stands between words of it.
-        if isName, name < bytes.count, bytes[name] == UInt8(ascii: ":") { return nil }
         var start = name
         while start < bytes.count {
             if " \t+:=\"'\\".utf8.contains(bytes[start]) {
@@ -215,7 +229,9 @@ enum Credentials {
         }
         guard start > name else { return nil }
         let end = end(of: start, in: bytes, while: isPart)
-        return end - start >= count ? start..<end : nil
+        guard end - start >= count else { return nil }
+        if asWord, !bytes[start..<end].contains(where: { $0 &- UInt8(ascii: "0") < 10 || $0 == UInt8(ascii: "=") }) { return nil }
+        return start..<end
     }
 
     /// Whether the name before a place is that of a secret, alone or behind another word.

@@ -1016,6 +1016,11 @@ struct AuditEnvelopeTests {
             let log = try fold(portal + closed + events[1...].map { "2026,\(cell($0))\n" }.joined()).logs[0]
             #expect(log.requests + log.rejected == 3 && log.requests >= 2, "\(first)")
         }
+        // What is no record of a table is looked at for itself.
+        let behind = "2026-03-01T10:00:00Z stdout F "
+        let mixed = portal + "2026,\(cell(events[0]))\n\(behind)\(events[1])\nt,_raw\nx,\(cell(events[2]))\n"
+        #expect(try fold(mixed).logs[0].requests == 3)
+        #expect(try fold(portal + events.map { "\(behind)\($0)\n" }.joined()).logs[0].requests == 3)
         // No record of it: each line stands for itself.
         let lines = "x \" y\n\nz \(Self.event)\n\" w\n"
         let other = try fold(header + lines).logs[0]
@@ -1065,9 +1070,20 @@ struct AuditEnvelopeTests {
             "2026-03-01T10:00:00Z stdout P \(first)\n2026-03-01T10:00:01Z stdout P \(head)\n2026-03-01T10:00:01Z stdout F \(tail)\n"
         let ended = try fold(missing).logs[0]
         #expect(ended.requests == 1 && ended.rejects == ["cut-off": 1])
+        // Only behind the beginning of an event; what a program writes may end like one, and what stands whole before it counts.
+        let said = missing.replacing(first, with: "\"POST\" 200 body=")
+        #expect(try fold(said).logs[0].requests == 0)
+        let two =
+            "2026-03-01T10:00:00Z stdout P \(events[0])\n2026-03-01T10:00:01Z stdout P \(head)\n2026-03-01T10:00:01Z stdout F \(tail)\n"
+        #expect(try fold(two).logs[0].requests == 2)
         let waiting = (0..<40).map { fluentd(String(repeating: "[", count: 1 << 20), isLast: false).replacing("p1", with: "p\($0 + 2)") }
         let waited = try fold(waiting.joined() + fluentd(head, isLast: false) + fluentd(tail, isLast: true)).logs[0]
         #expect(waited.requests == 1 && waited.rejects == ["cut-off": 40])
+        // Of a line that was given up the rest is no event, however it looks.
+        let part = String(repeating: "[", count: 1 << 14)
+        let parts = (1..<4_300).map { fluentd(part, isLast: false).replacing("p1", with: "p\($0)") }
+        let behindGivenUp = try fold(parts.joined() + fluentd(events[0], isLast: true)).logs[0]
+        #expect(behindGivenUp.requests == 0)
         #expect(try fold("2026-03-01T10:00:00Z stdout P said\n2026-03-01T10:00:01Z stdout F \(events[1])\n").logs[0].requests == 0)
         for glued in ["x \(events[0]) kube-apiserver-audit-\(events[1])", "x \(events[0])\u{1B}[\(events[1])m", "#TYPE \(events[0])"] {
             let log = try fold(glued + "\n").logs[0]
@@ -1129,12 +1145,13 @@ struct AuditEnvelopeTests {
             .replacing("{", with: #"{"host.user.username":"root","#, maxReplacements: 1)
         #expect(try fold(behind + #","audit.requestURI":"/x"}"# + "\n").usage.keys.map(\.user) == ["system:serviceaccount:d:a"])
         let scopes =
-            #","requestURI":"/x","impersonatedUser.username":"bob","impersonatedUser.extra.scopes":["role:read-secret:shop","Bearer abcdefgh","{\"token\":\"x\"}","a-token=x","bearer:offline_access","Authorization: Basic cGxhbnRlZA==","--token planted1","x-api-key: planted2","basic:authenticated","ASIA-PACIFIC-platform-admins","AKIAIOSFODNN7EXAMPLE"]}"#
+            #","requestURI":"/x","impersonatedUser.username":"bob","impersonatedUser.extra.scopes":["role:read-secret:shop","Bearer abcdefgh","{\"token\":\"x\"}","a-token=x","bearer:offline_access","Authorization: Basic cGxhbnRlZA==","--token planted1","x-api-key: planted2","basic:authenticated","ASIA-PACIFIC-platform-admins","AKIAIOSFODNN7EXAMPLE-x","Basic Administrators","cattle:authorization:cluster-viewer","bearer:aB3456789012"]}"#
         #expect(
             Set(try fold(head + scopes + "\n").implied.keys.map(\.request.name)).isSuperset(of: [
                 "role:read-secret:shop", "Bearer REDACTED", #"{"token":"REDACTED"}"#, "a-token=REDACTED", "bearer:offline_access",
                 "Authorization: Basic REDACTED", "--token REDACTED", "x-api-key: REDACTED", "basic:authenticated",
-                "ASIA-PACIFIC-platform-admins", "REDACTED",
+                "ASIA-PACIFIC-platform-admins", "REDACTED-x", "Basic Administrators", "cattle:authorization:cluster-viewer",
+                "bearer:REDACTED",
             ]))
         let named = #","objectRef.resource":"secrets","objectRef.name":"nil","objectRef.namespace":"null"}"#
         #expect(try fold(head + named + "\n").usage.keys.map(\.request.name) == ["nil"])
