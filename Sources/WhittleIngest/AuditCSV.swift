@@ -43,6 +43,8 @@ struct AuditCSV {
             return nil
         }
         for delimiter in Self.delimiters {
+            // Without a delimiter the line is one column, whatever the delimiter is.
+            guard delimiter == Self.delimiters[0] || bytes.contains(delimiter) else { continue }
             guard let (names, arePlain) = Self.names(of: bytes, delimiter, mustBePlain: !isFirst) else { continue }
             // One column alone must hold the events.
             guard names.count > 1 || Self.texts.contains(names[0]) || isFirst && names[0] == "content" else { continue }
@@ -91,7 +93,7 @@ struct AuditCSV {
         for cell in cells {
             var text = line[cell.range]
             if text.suffix(utc.utf8.count).elementsEqual(utc.utf8) { text = text.dropLast(utc.utf8.count) }
-            let isPlain = !text.contains { $0 == 0x20 || $0 == UInt8(ascii: "=") }
+            let isPlain = !text.contains { $0 == 0x20 || $0 == UInt8(ascii: "=") } && !(text.first?.isDigit ?? false)
             guard isPlain || !mustBePlain else { return nil }
             // Splunk names lists with both braces.
             let hasBrace = text.indices.contains { index in
@@ -135,7 +137,9 @@ struct AuditCSV {
 
     /// The portal writes `TimeGenerated [UTC]`, Splunk `sourceIPs{}`.
     private static func name(_ text: String) -> String {
-        let text = text.trimmingCharacters(in: .whitespaces)
+        // Foundation looks for spaces of all scripts, which takes long.
+        let isBare = text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+        let text = isBare ? text : text.trimmingCharacters(in: .whitespaces)
         let name = text.hasSuffix(utc) ? String(text.dropLast(utc.count)) : text.hasSuffix("{}") ? String(text.dropLast(2)) : text
         let lower = name.lowercased()
         return firstTexts.contains(lower) ? lower : name

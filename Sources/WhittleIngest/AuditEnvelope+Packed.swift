@@ -12,7 +12,7 @@ extension AuditEnvelope {
     /// What is in a line of base64: JSON, or gzip, as subscriptions deliver them; `nil` when it is none, or larger than the limit.
     package static func unpacked(_ line: UnsafeBufferPointer<UInt8>, limit: Int = 32 << 20) -> [UInt8]? {
         guard mayBePacked(line), let packed = base64Decoded(line) else { return nil }
-        guard packed.starts(with: [0x1F, 0x8B]) else { return packed }
+        guard packed.starts(with: ByteStream.gzipMagic) else { return packed }
         return packed.withUnsafeBufferPointer { inflated($0, limit: limit) }
     }
 

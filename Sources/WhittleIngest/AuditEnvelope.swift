@@ -75,8 +75,8 @@ package struct AuditEnvelope {
         case nil, "auto": true
         case "json", "upstream": envelope.isEmpty || envelope == "list"
         case "openshift": envelope.isEmpty || envelope == "list" || envelope == "prefixed"
-        // Exports to S3 have the time before each event.
-        case "eks": envelope.isEmpty || envelope == "eks" || envelope == "prefixed"
+        // Exports to S3 have the time before each event, and what is left of an answer by `--query events` only its messages.
+        case "eks": ["", "eks", "prefixed", "message"].contains(envelope)
         case "cri", "prefixed", "loki", "fluent-bit": envelope.isEmpty || envelope == format
         // A value is an event or a list of them; keys stand before it.
         case "kafka": envelope.isEmpty || envelope == "list" || envelope == "prefixed" || envelope == format

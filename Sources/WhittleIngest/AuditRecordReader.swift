@@ -332,6 +332,7 @@ final class AuditRecordReader {
         if text.starts(with: "---\n".utf8) || text.elementsEqual("---".utf8) {
             return "YAML is not read; let the tool write JSON, for example with --format=json"
         }
+        if text.starts(with: "{\"whittle\":\"usage\"".utf8) { return "it is an export of usage, which `whittle usage merge` adds" }
         return isFirst && AuditCSV.mayBeHeader(text)
             ? "of CSV one column must hold the events, with a name such as `message` or `log`, or each a member: `stage`, `user`, `verb`, …"
             : "the other lines are judged for themselves"
@@ -360,6 +361,16 @@ final class AuditRecordReader {
                 help: "let the API server write JSON: --audit-log-format=json"))
     }
 
+    /// Reads all values of a text.
+    private static func parse(_ bytes: UnsafeBufferPointer<UInt8>) throws(JSONText.Failure) {
+        var json = try JSONText(bytes)
+        let tree = DocumentTree(file: "", base: json.base)
+        while json.peek() != 0 || json.position < json.end {
+            tree.reset(anchor: DocumentTree.LineCursor())
+            try json.parseValue(into: tree)
+        }
+    }
+
     /// Rejects a text that is no JSON, at the place where it goes wrong.
     func rejectUnreadable(_ text: [UInt8], _ line: Int) {
         let (reason, message, offset) = text.withUnsafeBufferPointer { bytes -> (String, String, Int) in
@@ -367,6 +378,8 @@ final class AuditRecordReader {
             do throws(JSONText.Failure) {
                 var json = try JSONText(bytes)
                 while json.peek() != 0 || json.position < json.end { try json.skipValue() }
+                // That has looked at brackets and strings only.
+                if bytes.count <= AuditEvent.memberLimit { try Self.parse(bytes) }
             } catch {
                 let first = bytes.first { $0 > 0x20 }
                 let isCut = error.offset >= bytes.count - 1 && (first == UInt8(ascii: "{") || first == UInt8(ascii: "["))

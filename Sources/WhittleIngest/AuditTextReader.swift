@@ -139,8 +139,9 @@ struct AuditTextReader {
         // Another log may follow, or the header was a line of text.
         let isRow = record.withUnsafeBufferPointer { bytes in
             reader.read(row: bytes, of: table, rowLine) {
-                rowLine == line && AuditCSV(headerLine: bytes, isFirst: false) != nil
-                    || rowLine == line && AuditEnvelope.prefix(of: bytes).map { $0.isPartial || AuditEnvelope.isEvent($0.rest) } ?? false
+                guard rowLine == line else { return false }
+                return AuditCSV(headerLine: bytes, isFirst: false) != nil
+                    || AuditEnvelope.prefix(of: bytes).map { $0.isPartial || AuditEnvelope.isEvent($0.rest) } ?? false
             }
         }
         if !isRow {

@@ -399,7 +399,7 @@ struct AuditVisitor {
         if !isPrefixed, first == UInt8(ascii: "{") || first == UInt8(ascii: "[") || first == UInt8(ascii: "\"") {
             return visit(values: bytes, envelope, depth)
         }
-        if bytes.starts(with: Self.gzipStart) {
+        if bytes.starts(with: ByteStream.gzipMagic) {
             guard let unpacked = unpacked(bytes) else { return false }
             return visit(bytes: consume unpacked, envelope, depth + 1)
         }
@@ -407,7 +407,7 @@ struct AuditVisitor {
             var packed = AuditEnvelope.base64Decoded(bytes)
         {
             budget -= packed.count
-            if packed.starts(with: Self.gzipStart) {
+            if packed.starts(with: ByteStream.gzipMagic) {
                 guard let unpacked = packed.withUnsafeBufferPointer({ unpacked($0) }) else { return false }
                 packed = unpacked
             }
@@ -416,8 +416,6 @@ struct AuditVisitor {
         guard let (rest, name) = AuditEnvelope.behindPrefix(bytes) else { return false }
         return visit(values: rest, envelope.isEmpty ? name : envelope, depth)
     }
-
-    private static let gzipStart: [UInt8] = [0x1F, 0x8B]
 
     private mutating func unpacked(_ packed: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
         guard let unpacked = AuditEnvelope.inflated(packed, limit: min(32 << 20, budget)) else { return nil }

@@ -89,7 +89,8 @@ final class ByteStream {
     /// Whether a file that begins so is compressed.
     static func isCompressed(_ magic: ArraySlice<UInt8>) -> Bool { magic.starts(with: gzipMagic) || beginsZstd(magic) }
 
-    private static let gzipMagic: [UInt8] = [0x1F, 0x8B]
+    /// How gzip begins.
+    static let gzipMagic: [UInt8] = [0x1F, 0x8B]
 
     /// A frame, or one that is to be skipped: pzstd puts its own before each.
     private static func beginsZstd(_ magic: ArraySlice<UInt8>) -> Bool {

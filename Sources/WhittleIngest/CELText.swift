@@ -1,3 +1,5 @@
+import WhittleModel
+
 /// The words of a CEL expression, as far as chains of calls need them (github.com/google/cel-spec, doc/langdef.md).
 struct CELText {
     enum Kind {
@@ -50,7 +52,6 @@ struct CELText {
     private static func isLetter(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) || byte == UInt8(ascii: "_")
     }
-    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
     private static func isQuote(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "'") || byte == UInt8(ascii: "\"") }
 
     private func next(from position: inout Int) -> Token? {
@@ -60,7 +61,7 @@ struct CELText {
         let first = bytes[start]
         func token(_ kind: Kind) -> Token { Token(kind: kind, range: start..<position) }
         if Self.isLetter(first) {
-            position = bytes[start...].firstIndex { !Self.isLetter($0) && !Self.isDigit($0) } ?? bytes.count
+            position = bytes[start...].firstIndex { !Self.isLetter($0) && !$0.isDigit } ?? bytes.count
             guard Self.isQuote(byte(position)), position - start <= 2 else { return token(.identifier) }
             let prefix = bytes[start..<position].map { $0 | 0x20 }
             let isRaw = prefix.contains(UInt8(ascii: "r"))
@@ -69,8 +70,8 @@ struct CELText {
             return token(prefix.contains(UInt8(ascii: "b")) ? .other : .string(isRaw: isRaw))
         }
         if Self.isQuote(first) { return skipString(&position, isRaw: false) ? token(.string(isRaw: false)) : nil }
-        if Self.isDigit(first) {
-            position = bytes[start...].firstIndex { !Self.isLetter($0) && !Self.isDigit($0) } ?? bytes.count
+        if first.isDigit {
+            position = bytes[start...].firstIndex { !Self.isLetter($0) && !$0.isDigit } ?? bytes.count
             return token(.other)
         }
         position += 1

@@ -33,10 +33,11 @@ enum Credentials {
             || text.contains("--") || text.count > keyLength && (keys + keysOfAWS).contains { text.contains($0) }
     }
 
-    /// How keys of OpenShift, GitHub, GitLab, Slack, EKS, Google and Vault begin, and characters that follow at least.
+    /// How keys of OpenShift, GitHub, GitLab, Slack, EKS, Google, Vault, npm, PyPI, Docker, Stripe and DigitalOcean begin, and how long
+    /// they are at least.
     private static let keys: [StaticString] = [
-        "sha256~", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "k8s-aws-v1.", "AIza", "ya29.",
-        "hvs.",
+        "sha256~", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "xapp-", "k8s-aws-v1.", "AIza",
+        "ya29.", "hvs.", "hvb.", "npm_", "pypi-", "dckr_pat_", "sk_live_", "rk_live_", "dop_v1_",
     ]
     private static let keyLength = 16
     /// How those of AWS begin, and how long they are, mostly: capital letters and digits only.

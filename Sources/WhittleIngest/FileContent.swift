@@ -2,7 +2,7 @@ import Foundation
 
 /// What a file is that nobody can read as text, told by how it begins.
 package enum FileContent: CaseIterable {
-    case database, xz, bzip2, lz4, zip, sevenZip, tar, parquet, avro
+    case database, xz, bzip2, lz4, zip, sevenZip, tar, parquet, avro, snappy, zlib
 
     /// The bytes that are looked at.
     private static let size = 512
@@ -36,6 +36,9 @@ package enum FileContent: CaseIterable {
         case .tar: Array("ustar".utf8)
         case .parquet: [0x50, 0x41, 0x52, 0x31, 0x15]
         case .avro: [0x4F, 0x62, 0x6A, 0x01]
+        case .snappy: [0xFF, 0x06, 0x00, 0x00, 0x73, 0x4E, 0x61, 0x50, 0x70, 0x59]
+        // As usual; at its best it begins so too, with 0xDA.
+        case .zlib: [0x78, 0x9C]
         }
     }
 
@@ -53,6 +56,8 @@ package enum FileContent: CaseIterable {
         case .tar: "a tar archive is not read; unpack it first"
         case .parquet: "Parquet is not read; write it as JSON lines first, for example with `duckdb`"
         case .avro: "Avro is not read; write it as JSON lines first, for example with `avro-tools tojson`"
+        case .snappy: "Snappy is not read; decompress it first, for example with `snzip -dc`"
+        case .zlib: "zlib is not read; decompress it first, for example with `zlib-flate -uncompress`"
         }
     }
 }

@@ -73,10 +73,8 @@ struct GoSource {
     private static let endingKeywords: Set<String> = ["break", "continue", "fallthrough", "return"]
 
     private static func isNamePart(_ byte: UInt8) -> Bool {
-        byte >= 0x80 || byte == UInt8(ascii: "_") || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) || isDigit(byte)
+        byte >= 0x80 || byte == UInt8(ascii: "_") || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) || byte.isDigit
     }
-
-    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 
     private func byte(_ offset: Int) -> UInt8 { offset < bytes.count ? bytes[offset] : 0 }
 
@@ -178,7 +176,7 @@ struct GoSource {
                 mayEnd = true
             case _ where Self.isNamePart(current):
                 while position < bytes.count, Self.isNamePart(bytes[position]) { position += 1 }
-                let isKeyword = !Self.isDigit(current) && Self.keywords.contains(String(decoding: bytes[start..<position], as: UTF8.self))
+                let isKeyword = !current.isDigit && Self.keywords.contains(String(decoding: bytes[start..<position], as: UTF8.self))
                 add(isKeyword ? .keyword : .name, start..<position, on: line)
                 mayEnd = !isKeyword || Self.endingKeywords.contains(String(decoding: bytes[start..<position], as: UTF8.self))
             default:

@@ -59,9 +59,11 @@ enum JSONLines {
         return json.peek() == UInt8(ascii: ":")
     }
 
-    /// Whether the object or array that begins there is the first of several cells.
+    /// Whether the object or array that begins there is the first of several cells, and not of several values with commas.
     static func isCell(at start: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard let end = containerEnd(in: bytes, from: start), end < bytes.count else { return false }
-        return bytes[end] == UInt8(ascii: ",") && bytes[(end + 1)...].contains { $0 > 0x20 }
+        guard let end = containerEnd(in: bytes, from: start), end < bytes.count, bytes[end] == UInt8(ascii: ","),
+            let next = bytes[(end + 1)...].first(where: { $0 > 0x20 })
+        else { return false }
+        return next != UInt8(ascii: "{")
     }
 }

@@ -47,11 +47,14 @@ struct JSONText {
         return peek() != 0 || position < end
     }
 
-    /// Whether a comma and nothing but values follows.
+    /// Whether a comma and nothing but values follows, as far as the first object that is damaged or cut off.
     func hasCommas() -> Bool {
         var rest = self
         guard rest.peek() == UInt8(ascii: ",") else { return false }
-        while rest.moveToNextValue(hasCommas: true) { guard (try? rest.skipValue()) != nil else { return false } }
+        while rest.moveToNextValue(hasCommas: true) {
+            let isObject = rest.peek() == UInt8(ascii: "{")
+            guard (try? rest.skipValue()) != nil else { return isObject }
+        }
         return true
     }
 

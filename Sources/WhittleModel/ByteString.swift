@@ -88,3 +88,8 @@ extension StringProtocol {
         hasBytePrefix(prefix) ? String(decoding: utf8.dropFirst(prefix.utf8.count), as: UTF8.self) : nil
     }
 }
+
+extension UInt8 {
+    /// Whether it is one of the digits of ASCII.
+    package var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
+}

@@ -13,16 +13,16 @@ enum GeneratedName {
         guard let last = parts.last else { return nil }
         if parts.count >= 5, isUUID(parts.suffix(5)) { return "`\(name)` ends with a UUID" }
         let tail = name.utf8.suffix(while: isHexadecimal)
-        if tail.count >= 16, tail.startIndex > name.startIndex, tail.contains(where: isDigit) {
+        if tail.count >= 16, tail.startIndex > name.startIndex, tail.contains(where: \.isDigit) {
             return "`\(name)` ends with \(tail.count) hexadecimal digits"
         }
         if name.hasBytePrefix("sh.helm.release.v1.") { return "`\(name)` is a revision of a Helm release" }
         guard parts.count > 1 else { return nil }
-        if last.count >= 8, last.count <= 10, last.allSatisfy(isDigit) { return "`\(name)` ends with a time" }
+        if last.count >= 8, last.count <= 10, last.allSatisfy(\.isDigit) { return "`\(name)` ends with a time" }
         guard GeneratedSuffix.mayBe(last) else { return nil }
-        if last.count >= 8, last.count <= 10, last.contains(where: isDigit) { return "`\(name)` ends with a hash" }
+        if last.count >= 8, last.count <= 10, last.contains(where: \.isDigit) { return "`\(name)` ends with a hash" }
         guard last.count == 5 else { return nil }
-        if last.contains(where: isDigit) { return "`\(name)` ends as generateName does" }
+        if last.contains(where: \.isDigit) { return "`\(name)` ends as generateName does" }
         // Five consonants may be a word; two names that differ only in them are not.
         let prefix = String(decoding: name.utf8.dropLast(5), as: UTF8.self)
         let twin = siblings.first { other in
@@ -32,9 +32,8 @@ enum GeneratedName {
         return twin.map { "`\(name)` and `\($0)` end as generateName does" }
     }
 
-    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
     private static func isHexadecimal(_ byte: UInt8) -> Bool {
-        isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+        byte.isDigit || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
     }
 
     private static func isUUID(_ parts: ArraySlice<Substring.UTF8View>) -> Bool {

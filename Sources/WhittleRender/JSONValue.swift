@@ -120,11 +120,10 @@ enum YAMLRenderer {
     static func text(_ string: String) -> String {
         let reserved = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"]
         guard let first = string.utf8.first, isLetter(first), !reserved.contains(string.lowercased()),
-            string.utf8.allSatisfy({ isLetter($0) || isDigit($0) || "-_./".utf8.contains($0) })
+            string.utf8.allSatisfy({ isLetter($0) || $0.isDigit || "-_./".utf8.contains($0) })
         else { return jsonQuoted(string) }
         return string
     }
 
     private static func isLetter(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) }
-    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
 }

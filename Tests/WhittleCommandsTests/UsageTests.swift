@@ -652,6 +652,8 @@ struct UsageTests {
         let merged = database(workspace, "merged.db")
         #expect(whittle("usage", "merge", workspace.file("parts"), "--db", merged).code == 0)
         #expect(facts(merged) == before)
+        _ = whittle("usage", "export", "--db", path, "-o", workspace.file("a.ndjson"))
+        #expect(whittle("usage", "load", workspace.file("a.ndjson"), "--db", path).errors.contains("`whittle usage merge`"))
         // A database beside the logs is passed over, and said to be.
         let beside = database(workspace, "logs/w.db")
         let loaded = whittle("usage", "load", workspace.file("logs"), "--db", beside)
@@ -660,6 +662,7 @@ struct UsageTests {
         #expect(!loaded.errors.contains("unreadable ("))
         for (name, bytes) in [
             ("a.xz", [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00, 0x01]), ("a.bz2", Array("BZh91AY".utf8)), ("a.parquet", Array("PAR1\u{15}".utf8)),
+            ("a.sz", [0xFF, 0x06, 0x00, 0x00] + Array("sNaPpY".utf8)), ("a.zz", [0x78, 0x9C, 0x01]),
         ] {
             try Data(bytes).write(to: URL(fileURLWithPath: workspace.file(name)))
             let unread = whittle("usage", "load", workspace.file(name), "--db", path)

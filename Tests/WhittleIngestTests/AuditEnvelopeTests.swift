@@ -802,7 +802,9 @@ struct AuditEnvelopeTests {
         #expect(AuditEnvelope.contents(of: Self.event, as: "json").events.count == 1)
         #expect(AuditEnvelope.contents(of: list, as: "upstream").events.count == 1)
         #expect(AuditEnvelope.contents(of: Self.event, as: "aks").unknown == 1)
-        #expect(AuditEnvelope.contents(of: Self.event, as: "eks").events.count == 1)
+        for text in [Self.event, #"[{"timestamp":1,"message":\#(Self.quote(Self.event))}]"#] {
+            #expect(AuditEnvelope.contents(of: text, as: "eks").events.count == 1)
+        }
         #expect(AuditEnvelope.contents(of: list, as: "openshift").events.count == 1)
         for text in [Self.event, list, "key\t\(Self.event)"] {
             #expect(AuditEnvelope.contents(of: text, as: "kafka").events.count == 1)
@@ -913,7 +915,8 @@ struct AuditEnvelopeTests {
         let objects = rows.map { "{" + zip(names, $0).map { "\"\($0)\":\(Self.quote($1))" }.joined(separator: ",") + "}" }
         let table =
             [names.joined(separator: ",")] + rows.map { $0.map { "\"\($0.replacing("\"", with: "\"\""))\"" }.joined(separator: ",") }
-        for entries in [entries, entries.map(inBigQuery), objects, table] {
+        let inWazuh = entries.map { #"{"rule":{"level":3},"data":{"integration":"gcp","gcp":\#($0)},"location":"x"}"# }
+        for entries in [entries, entries.map(inBigQuery), inWazuh, objects, table] {
             let result = try fold(entries.joined(separator: "\n") + "\n")
             #expect(result.logs[0].requests == 4 && result.logs[0].rejects.isEmpty)
             #expect(Set(result.usage.keys.compactMap(\.request.path)) == ["/readyz", "/api/v1"])
@@ -1111,6 +1114,17 @@ struct AuditEnvelopeTests {
         #expect(many.utf8.count > 4 << 20)
         let long = try fold(many + "\n").logs[0]
         #expect(long.requests == 9_000 && long.rejects.isEmpty)
+        // One of them that is damaged or cut off spoils nothing else.
+        for (line, reason) in [
+            (events.joined(separator: ",") + ",\(events[0].dropLast(40))", "cut-off"),
+            ("\(events[0]),\(events[1].replacing(":200}", with: ":2 0}")),\(events[2]),\(events[1])", "not-json"),
+        ] {
+            let log = try fold(line + "\n").logs[0]
+            #expect(log.requests == 3 && log.rejects == [reason: 1], "\(line)")
+        }
+        let table = "t,_raw\n1,\"\(events[0].replacing("\"", with: "\"\""))\"\n"
+        let behind = try fold("\(table)\(events[1]),\(events[2])\n").logs[0]
+        #expect(behind.requests == 3 && behind.rejects.isEmpty)
         for half in ["{\"x\":1},\(events[0]),\(events[1])]}", "{\"x\":1},\(events[0])"] {
             let log = try fold(half + "\n").logs[0]
             #expect(log.requests == 0 && log.rejected == 2)
