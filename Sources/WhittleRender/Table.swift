@@ -40,11 +40,12 @@ public struct Table: Hashable, Sendable {
         return top + body.map(line).joined()
     }
 
-    /// RFC 4180.
+    /// RFC 4180; what would move a terminal's cursor is spelled as in the other forms.
     public func csv(hasHeader: Bool = true) -> String {
         ((hasHeader ? [columns] : []) + rows).map { row in
-            row.map { cell in
-                cell.utf8.contains(where: { ",\"\n\r".utf8.contains($0) }) ? "\"" + cell.replacing("\"", with: "\"\"") + "\"" : cell
+            row.map { text in
+                let cell = text.printable(keepsLines: true)
+                return cell.utf8.contains(where: { ",\"\n".utf8.contains($0) }) ? "\"" + cell.replacing("\"", with: "\"\"") + "\"" : cell
             }.joined(separator: ",") + "\n"
         }.joined()
     }

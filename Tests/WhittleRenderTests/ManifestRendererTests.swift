@@ -30,6 +30,7 @@ struct ManifestRendererTests {
         let table = Table(columns: ["name", "roleRef"], rows: [["a\nb", "x"], ["long name", ""]])
         #expect(table.aligned(isWide: false) == "NAME       ROLE REF\na\\u{a}b    x\nlong name\n")
         #expect(table.csv() == "name,roleRef\n\"a\nb\",x\nlong name,\n")
+        #expect(Table(columns: ["name"], rows: [["\u{1B}[2J,\t"]]).csv() == "name\n\"\\u{1b}[2J,\t\"\n")
         #expect(table.markdown.contains("| long name |  |"))
         let names = Table(columns: ["name"], rows: [["<script>"], ["[a](http://b)"], ["a|b"]])
         #expect(names.markdown.hasSuffix("| \\<script> |\n| \\[a](http://b) |\n| a\\|b |\n"))
