@@ -84,6 +84,16 @@ public struct Coverage: Sendable {
         case noAnswers
         /// No log can show a `get` or `list` of anybody.
         case noReads
+        /// Reads of anybody were seen over less than the days asked for: only some of the logs can show them.
+        case shortReads(seconds: Int64, minimumDays: Int)
+
+        /// Whether it says something about reads only.
+        public var isAboutReads: Bool {
+            switch self {
+            case .noReads, .shortReads: true
+            default: false
+            }
+        }
     }
 
     /// A grant and what the audit policy hides of it.
@@ -155,13 +165,19 @@ public struct Coverage: Sendable {
     public func thinness(_ requirement: EvidenceRequirement = EvidenceRequirement()) -> [Thinness] {
         guard let window else { return [.noLogs] }
         var reasons: [Thinness] = []
-        if logs.stages.keys.allSatisfy({ $0 == "RequestReceived" }), !logs.stages.isEmpty {
-            reasons.append(.noAnswers)
-        } else if logs.events > 0, !logs.hasReads || logs.envelopes["aks-admin", default: 0] >= logs.events {
-            reasons.append(.noReads)
-        }
         let needed = Int64(requirement.minimumDays) * Self.day
         let observed = window.length - silentDays * Self.day
+        if logs.stages.keys.allSatisfy({ $0 == "RequestReceived" }), !logs.stages.isEmpty {
+            reasons.append(.noAnswers)
+        } else if logs.events > 0, logs.envelopes["aks-admin", default: 0] >= logs.events {
+            reasons.append(.noReads)
+        } else if logs.events > 0 {
+            let length = logs.reads?.length
+            if length == nil { reasons.append(.noReads) }
+            if let length, length < needed, observed >= needed {
+                reasons.append(.shortReads(seconds: length / 1_000_000, minimumDays: requirement.minimumDays))
+            }
+        }
         if observed < needed { reasons.append(.shortWindow(seconds: observed / 1_000_000, minimumDays: requirement.minimumDays)) }
         if requests.allowed == 0, requests.refused == 0, requests.undecided == 0 {
             reasons.append(.noRequests)

@@ -22,8 +22,8 @@ public struct LogTotals: Hashable, Sendable {
     public var levels: [String: Int] = [:]
     /// Events by stage.
     public var stages: [String: Int] = [:]
-    /// Whether some read (`get`, `list`) was seen, of whomever.
-    public var hasReads = false
+    /// First to last read (`get`, `list`) that was seen, of whomever; `nil` = none.
+    public var reads: Coverage.Span?
     /// Whether some access review told what another server asked.
     public var hasAccessReviews = false
 
@@ -51,7 +51,9 @@ public struct LogTotals: Hashable, Sendable {
             gaps = Self.gaps(between: spans).map { Coverage.Span(from: max($0.from, window.from), to: min($0.to, window.to)) }
         }
         let flags = try database.run("evidence-kinds").named.first
-        hasReads = flags?["reads"].isTrue ?? false
+        if let first = flags?["first_read"].integer, let last = flags?["last_read"].integer {
+            reads = Coverage.Span(from: Int64(first), to: Int64(last))
+        }
         hasAccessReviews = flags?["access_reviews"].isTrue ?? false
     }
 

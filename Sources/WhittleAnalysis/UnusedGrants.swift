@@ -168,14 +168,23 @@ private struct Grader {
             return item(.tooYoung, ["binding, role or account were made after the logs begin"])
         }
         doubts += windowDoubts + usageDoubts(grant)
-        if Self.readVerbs.contains(grant.verb), grant.resource != nil, coverage.thinness(requirement).contains(.noReads) {
-            doubts.append("the logs hold no reads (get, list) of anybody")
-        }
+        if Self.readVerbs.contains(grant.verb), grant.resource != nil, let readDoubt { doubts.append(readDoubt) }
         if grant.createdAt == nil { doubts.append("the input does not tell how old the grant is") }
         guard doubts.isEmpty else { return item(.weak, doubts.uniqued()) }
         let policy = probe == nil ? "; of other accounts they hold such requests" : "; the audit policy logs it"
         let days = coverage.windowDays == 1 ? "1 day" : "\(coverage.windowDays) days"
         return item(.strong, ["older than the logs, which reach over \(days)\(policy)"])
+    }
+
+    /// What is wrong with the evidence about reads.
+    private var readDoubt: String? {
+        coverage.thinness(requirement).lazy.compactMap { reason in
+            switch reason {
+            case .noReads: "the logs hold no reads (get, list) of anybody"
+            case .shortReads(_, let days): "reads (get, list) of anybody were seen over less than \(days) days"
+            default: nil
+            }
+        }.first
     }
 
     /// Whether some account was logged with a request that the grant would allow, of whatever name and wherever.
@@ -196,7 +205,7 @@ private struct Grader {
             case .fewRequests(_, let minimum): "fewer than \(minimum) requests were allowed"
             case .noAnswers: "no event tells an answer"
             // Says something about reads only.
-            case .noReads: nil
+            case .noReads, .shortReads: nil
             }
         }
         if coverage.gapPercent > EvidenceRequirement.maximumGapPercent { doubts.append("\(coverage.gapPercent) % of the window are gaps") }
@@ -233,8 +242,8 @@ private struct Grader {
         for (envelope, verbs) in [("aks-admin", ["get", "list", "*"]), ("gke", ["get", "list", "watch", "*"])]
         where verbs.contains(grant.verb) {
             let wrapped = shared.logs.envelopes[envelope] ?? 0
-            guard wrapped > 0, envelope == "aks-admin" || !shared.logs.hasReads else { continue }
-            let isTotal = wrapped >= shared.logs.events
+            guard wrapped > 0, envelope == "aks-admin" || readDoubt != nil else { continue }
+            let isTotal = wrapped >= shared.logs.events && (envelope == "aks-admin" || shared.logs.reads == nil)
             return (isTotal, "\(isTotal ? "the logs are" : "part of the logs is") of \(envelope), which holds no reads")
         }
         return nil

@@ -8,6 +8,7 @@ final class AuditFolding {
     private let progress: FoldingProgress
     private let commit: (UsageFold) throws -> Void
     private let rejects: RejectFile?
+    private let format: String?
     private var total = UsageFold.Log(path: "")
     /// Logs that could not be read.
     private var failures: [IngestError] = []
@@ -33,6 +34,7 @@ final class AuditFolding {
         window: EventWindowState? = nil, commit: @escaping (UsageFold) throws -> Bool
     ) throws {
         reader = AuditLogReader(options: options, known: known, window: window)
+        format = options.format
         let progress = FoldingProgress(isShown: Console.current.showsProgress)
         let rejectFile = try rejects.map { try RejectFile($0) }
         self.progress = progress
@@ -126,8 +128,14 @@ final class AuditFolding {
         if isKnown { hasGrown = true }
         total.add(log)
         tell(CoverageText.summary(log), path)
+        if let format, log.events > 0, log.rejects["not-an-event"] ?? 0 > 0 {
+            tell("what is not of --format \(format) is passed over, and is not looked for again where it counts as read", path)
+        }
         if rejects == nil, log.rejected > AuditLogReader.rejectsShown {
-            tell("\(AuditLogReader.rejectsShown) of what is unreadable are shown; a load with --rejects FILE keeps all", path)
+            let command = "`whittle usage export \(path) --rejects FILE -o /dev/null`"
+            tell(
+                "\(AuditLogReader.rejectsShown) of what is unreadable are shown; \(path == "-" ? "--rejects FILE" : command) keeps all",
+                path)
         }
     }
 

@@ -71,6 +71,7 @@ struct CompareCommand: ParsableCommand {
                 }, isUsageKnown: isUsageKnown, in: database)
         }
         for comparison in comparisons where !allNamespaces { try tell(comparison, needs, isUsageKnown: isUsageKnown, in: database) }
+        if isUsageKnown, let account = comparisons.first(where: { !$0.rows.isEmpty })?.account { try tellReads(account, in: database) }
         let renderer = ComparisonRenderer(comparisons)
         try format.write(renderer.table, renderer.document, from: database)
         if let missing = comparisons.first?.missingKinds, !missing.isEmpty {
@@ -93,6 +94,15 @@ struct CompareCommand: ParsableCommand {
         return all.filter { matching.matches(namespace: $0.namespace, name: $0.name) }.sorted {
             $0.namespace.isSameBytes(as: $1.namespace) ? bytesPrecede($0.name, $1.name) : bytesPrecede($0.namespace, $1.namespace)
         }
+    }
+
+    /// Says when the logs could not show what is only read, of whatever account: it looks unused then.
+    private func tellReads(_ account: DeclaredNeed.Account, in database: WhittleDatabase) throws {
+        guard try database.exists(kind: "ServiceAccount", namespace: account.namespace, name: account.name) else { return }
+        let catalogue = ResourceCatalogue.builtIn(extendedBy: try database.apiResources())
+        let shared = try Coverage.Shared(catalogue, policy: nil, in: database)
+        let coverage = try Coverage(namespace: account.namespace, name: account.name, shared, in: database)
+        for reason in CoverageRenderer(coverage).readReasons { Console.current.error("whittle: note: \(reason)\n") }
     }
 
     /// Says what a reader of the rows should know about where they come from.

@@ -49,7 +49,7 @@ package struct AuditNeeds {
     init(_ event: AuditEvent) {
         subject = event.caller.subject
         defer { implied = implied.map(Self.withoutCredentials) }
-        let forbidden = event.code == 403 ? ForbiddenMessage(event.message) : nil
+        let forbidden = event.code == 403 ? ForbiddenMessage(event.message).map(Self.withoutCredentials) : nil
         switch event.decision {
         case "allow": use = .evidence
         case "forbid": use = .attempt
@@ -69,7 +69,7 @@ package struct AuditNeeds {
         case _ where (100..<400).contains(event.code) || Self.codesOfHandlers.contains(event.code): use = .evidence
         default: use = .unknown
         }
-        guard let request = Self.request(of: event) else {
+        guard let request = Self.request(of: event).map(Credentials.withoutKeys) else {
             use = .ignore
             isAimless = true
             return
@@ -82,12 +82,20 @@ package struct AuditNeeds {
     }
 
     /// What is told of somebody impersonated may be a credential that a proxy has passed on.
-    private static func withoutCredentials(_ need: ImpliedNeed) -> ImpliedNeed {
+    static func withoutCredentials(_ need: ImpliedNeed) -> ImpliedNeed {
         var need = need
+        need.request = Credentials.withoutKeys(need.request)
         guard need.request.isOfImpersonation else { return need }
         need.request.name = Credentials.masked(need.request.name, isName: true)
         need.request.subresource = Credentials.masked(need.request.subresource, isName: true)
         return need
+    }
+
+    private static func withoutCredentials(_ message: ForbiddenMessage) -> ForbiddenMessage {
+        var message = message
+        message.request = Credentials.withoutKeys(message.request)
+        if let path = message.request.path { message.request.path = Credentials.masked(path) }
+        return message
     }
 
     /// Errors that only what stands behind authorization answers with; others may come from before it.
@@ -165,8 +173,6 @@ package struct AuditNeeds {
 
     private mutating func addFlags(_ event: AuditEvent, _ request: Request, _ forbidden: ForbiddenMessage?) {
         if event.code == 403 {
-            var forbidden = forbidden
-            if let path = forbidden?.request.path { forbidden?.request.path = Credentials.masked(path) }
             flags.append(forbidden.map { "later-denial:\(Self.short($0.request))" } ?? "later-denial")
         }
         if event.decision == "allow", event.reason.isEmpty, event.tellsReason { flags.append("not-rbac") }
@@ -175,7 +181,7 @@ package struct AuditNeeds {
         }
         guard request.isResourceRequest else { return }
         if request.apiGroup == "authorization.k8s.io", request.resource == "selfsubjectaccessreviews",
-            let question = event.body.reviewedRequest
+            let question = event.body.reviewedRequest.map(Credentials.withoutKeys)
         {
             flags.append("self-check:\(Self.short(question))")
         }
@@ -202,7 +208,7 @@ package struct AuditNeeds {
             }
             if request.verb == "create", request.subresource.isEmpty, let name = event.objectRef?.name, !name.isEmpty {
                 let role = event.body.roleRef.map { [$0.kind, $0.name] } ?? []
-                written.append("written:" + jsonArray([request.resource, request.namespace, name] + role))
+                written.append("written:" + jsonArray([request.resource, request.namespace, Credentials.withoutKey(name)] + role))
             }
         }
         if request.verb == "watch", let query = event.requestURI.splitBytes(at: "?").after,

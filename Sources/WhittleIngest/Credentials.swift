@@ -23,6 +23,32 @@ enum Credentials {
         }
     }
 
+    /// The request without what stands for one of its names and is a credential as a whole, as in `kubectl get secret $TOKEN`.
+    static func withoutKeys(_ request: Request) -> Request {
+        var request = request
+        request.verb = withoutKey(request.verb)
+        request.resource = withoutKey(request.resource)
+        request.subresource = withoutKey(request.subresource)
+        request.namespace = withoutKey(request.namespace)
+        request.name = withoutKey(request.name)
+        return request
+    }
+
+    static func withoutKey(_ name: String) -> String {
+        guard name.utf8.count >= keyLength else { return name }
+        var name = name
+        return name.withUTF8 { isKey(ByteSlice($0)) } ? Request.maskedCredential : name
+    }
+
+    /// Whether a name is a JSON Web Token, or a key of a well-known issuer; it has characters that names of objects mostly have not.
+    static func isKey(_ name: ByteSlice) -> Bool {
+        guard name.count >= keyLength else { return false }
+        let bytes = name.buffer
+        guard bytes.contains(where: { $0 &- UInt8(ascii: "A") < 26 || "_~".utf8.contains($0) }) else { return false }
+        if begins("eyj", at: 0, in: bytes), case (bytes.count, true) = token(at: 0, in: bytes) { return true }
+        return endOfKey(at: 0, in: bytes) == bytes.count
+    }
+
     /// The reason of a decision; what RBAC says is made of names.
     static func masked(reason: String) -> String { reason.hasPrefix("RBAC: ") ? reason : masked(reason) }
 
@@ -30,14 +56,16 @@ enum Credentials {
     static func mayBe(in text: ByteSlice) -> Bool {
         text.contains(UInt8(ascii: "=")) || text.contains(UInt8(ascii: "@")) || text.contains("eyJ") || text.contains("earer")
             || text.contains("EARER") || text.contains("asic") || text.contains("ASIC") || text.contains(UInt8(ascii: ":"))
-            || text.contains("--") || text.count > keyLength && (keys + keysOfAWS).contains { text.contains($0) }
+            || text.contains("--") || text.contains(UInt8(ascii: "."))
+            || text.count > keyLength && (keys + keysOfAWS).contains { text.contains($0) }
     }
 
-    /// How keys of OpenShift, GitHub, GitLab, Slack, EKS, Google, Vault, npm, PyPI, Docker, Stripe and DigitalOcean begin, and how long
-    /// they are at least.
+    /// How keys of OpenShift, GitHub, GitLab, Slack, EKS, Google, Vault, npm, PyPI, Docker, Stripe, DigitalOcean, Grafana, age, Hugging
+    /// Face and others begin, and how long they are at least.
     private static let keys: [StaticString] = [
-        "sha256~", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "xapp-", "k8s-aws-v1.", "AIza",
-        "ya29.", "hvs.", "hvb.", "npm_", "pypi-", "dckr_pat_", "sk_live_", "rk_live_", "dop_v1_",
+        "sha256~", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "xapp-1-", "k8s-aws-v1.", "AIza",
+        "ya29.", "hvs.", "hvb.", "npm_", "pypi-AgE", "dckr_pat_", "sk_live_", "rk_live_", "dop_v1_", "glsa_", "AGE-SECRET-KEY-", "hf_",
+        "sk-ant-", "sk-proj-",
     ]
     private static let keyLength = 16
     /// How those of AWS begin, and how long they are, mostly: capital letters and digits only.
@@ -46,7 +74,8 @@ enum Credentials {
 
     private static let secrets = [
         "token", "password", "passwd", "pwd", "secret", "apikey", "api_key", "api-key", "accesskey", "access_key", "access-key",
-        "sessionid", "session_id", "credential", "credentials", "signature",
+        "sessionid", "session_id", "credential", "credentials", "signature", "sig",
+        "cookie", "assertion", "accountkey", "privatekey", "private_key", "private-key", "key-data",
     ].map { Array($0.utf8) }
 
     /// Where credentials stand, in order.
@@ -54,7 +83,7 @@ enum Credentials {
         var found: [Range<Int>] = []
         var position = 0
         while position < bytes.count {
-            if let end = endOfKey(at: position, in: bytes) {
+            if let end = endOfKey(at: position, in: bytes) ?? endOfBootstrapToken(at: position, in: bytes) {
                 found.append(position..<end)
                 position = end
                 continue
@@ -179,6 +208,17 @@ enum Credentials {
         let isKey = end - position == lengthOfAWS || end - position > lengthOfAWS && hasDigit
         return isKey && keysOfAWS.contains { ByteSlice(UnsafeBufferPointer(rebasing: bytes[position..<end].prefix(4))).isText($0) }
             ? end : nil
+    }
+
+    /// The end of a word as `kubeadm token create` makes them: six characters, a dot and sixteen more, not only letters.
+    private static func endOfBootstrapToken(at position: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
+        let isPart = { (byte: UInt8) in byte &- UInt8(ascii: "a") < 26 || byte.isDigit }
+        let isOfWord = { (byte: UInt8) in isTokenByte(byte) || byte == UInt8(ascii: ".") }
+        let (dot, end) = (position + 6, position + 23)
+        guard end <= bytes.count, bytes[dot] == UInt8(ascii: "."), position == 0 || !isOfWord(bytes[position - 1]),
+            end == bytes.count || !isOfWord(bytes[end]), bytes[position..<dot].allSatisfy(isPart), bytes[(dot + 1)..<end].allSatisfy(isPart)
+        else { return nil }
+        return bytes[(dot + 1)..<end].contains(where: \.isDigit) ? end : nil
     }
 
     /// Whether the word before a place is a flag of a command: it begins with two dashes.

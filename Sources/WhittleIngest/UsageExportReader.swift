@@ -31,6 +31,8 @@ public enum UsageExportReader {
         let path: String
         private var fold = UsageFold()
         private var places: [ByteString: Int32] = [ByteString(""): 0]
+        /// Places of texts that stand there without the credentials in them.
+        private var (paths, agents, reasons): ([ByteString: Int32], [ByteString: Int32], [ByteString: Int32]) = ([:], [:], [:])
         private var line = 0
         private var records = 0
         private var isStarted = false
@@ -58,8 +60,25 @@ public enum UsageExportReader {
             return member
         }
 
+        /// The place of a text in which a log may have held a credential: older versions have kept more of them.
+        ///
+        /// - Parameter known: places of such texts.
+        private mutating func text(
+            _ value: DocumentValue, _ key: StaticString, _ known: WritableKeyPath<Self, [ByteString: Int32]>, _ mask: (String) -> String
+        ) throws(IngestError) -> Int32 {
+            let text = try string(value, key)
+            if let place = self[keyPath: known][ByteString(text)] { return place }
+            let place = place(of: mask(text))
+            self[keyPath: known][ByteString(text)] = place
+            return place
+        }
+
         private mutating func text(_ value: DocumentValue, _ key: StaticString) throws(IngestError) -> Int32 {
-            var text = try string(value, key)
+            place(of: try string(value, key))
+        }
+
+        private mutating func place(of text: String) -> Int32 {
+            var text = text
             // As in a log: the mark that the database puts in its place.
             if text.utf8.contains(0) { text = text.replacing("\0", with: "\u{FFFD}") }
             if let place = places[ByteString(text)] { return place }
@@ -112,7 +131,8 @@ public enum UsageExportReader {
             } else if let need = record.value("implied"), let cause = need.value("cause")?.string.flatMap(ImpliedNeed.Cause.init) {
                 let (user, request) = try request(need.value("request"))
                 guard let isAllowed = need.value("allowed")?.bool else { throw error("`allowed` must be true or false") }
-                fold.implied[ImpliedNeed(user: user, request: request, cause: cause, isAllowed: isAllowed)] = try totals(need)
+                let implied = ImpliedNeed(user: user, request: request, cause: cause, isAllowed: isAllowed)
+                fold.implied[AuditNeeds.withoutCredentials(implied), default: UsageCount()].add(try totals(need))
             } else if let flag = record.value("flag") {
                 fold.flags[UsageFlag(user: try string(flag, "user"), flag: try string(flag, "flag"))] = try totals(flag)
             } else if let dropped = record.value("namesDropped") {
@@ -149,7 +169,7 @@ public enum UsageExportReader {
         private func request(_ value: DocumentValue?) throws(IngestError) -> (user: String, request: Request) {
             guard let value else { throw error("the record names no request") }
             let (user, verb, path) = (try string(value, "user"), try string(value, "verb"), try string(value, "path"))
-            if !path.isEmpty { return (user, Request(verb: verb, path: path)) }
+            if !path.isEmpty { return (user, Request(verb: verb, path: Credentials.masked(path))) }
             guard value.value("resource") != nil else { throw error("the record names neither resource nor path") }
             return (
                 user,
@@ -162,18 +182,22 @@ public enum UsageExportReader {
 
         private mutating func target(_ fact: inout UsageFact, _ value: DocumentValue) throws(IngestError) {
             fact.user = try text(value, "user")
-            fact.verb = try text(value, "verb")
+            fact.verb = try name(value, "verb")
             if value.value("path") != nil {
                 fact.apiGroup = -1
-                fact.resource = try text(value, "path")
+                fact.resource = try text(value, "path", \.paths) { Credentials.masked($0) }
             } else {
                 guard value.value("resource")?.string != nil else { throw error("the record names neither resource nor path") }
                 fact.apiGroup = try text(value, "apiGroup")
-                fact.resource = try text(value, "resource")
-                fact.subresource = try text(value, "subresource")
-                fact.namespace = try text(value, "namespace")
-                fact.name = try text(value, "name")
+                fact.resource = try name(value, "resource")
+                fact.subresource = try name(value, "subresource")
+                fact.namespace = try name(value, "namespace")
+                fact.name = try name(value, "name")
             }
+        }
+
+        private mutating func name(_ value: DocumentValue, _ key: StaticString) throws(IngestError) -> Int32 {
+            place(of: Credentials.withoutKey(try string(value, key)))
         }
 
         private mutating func take(fact value: DocumentValue) throws(IngestError) {
@@ -189,8 +213,8 @@ public enum UsageExportReader {
                 try text(value, "podNamespace"), try text(value, "pod"), try text(value, "podUID")
             )
             fact.address = try text(value, "address")
-            fact.userAgent = try text(value, "userAgent")
-            fact.reason = try text(value, "reason")
+            fact.userAgent = try text(value, "userAgent", \.agents) { Credentials.masked($0) }
+            fact.reason = try text(value, "reason", \.reasons) { Credentials.masked(reason: $0) }
             fact.decision = Int32(UsageKey.Decision.allCases.firstIndex(of: decision) ?? 2)
             fact.codeClass = Int32(clamping: max(try number(value, "codeClass"), 0))
             var count = UsageCount()

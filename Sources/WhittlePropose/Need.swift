@@ -52,12 +52,14 @@ public struct Need: Hashable, Sendable {
         return isDeclared || !request.resource.isEmpty && !atom.hasPattern && !(atom.resource ?? "").hasSuffix("/*")
     }
 
-    /// Whether a credential in it is not kept: in its path, or in what was told of somebody impersonated.
+    /// Whether a credential in it is not kept: in its path, in what was told of somebody impersonated, or instead of a name.
     public var isMasked: Bool {
         guard !isDeclared else { return false }
         if let path = request.path { return path.contains(Request.maskedCredential) }
-        return request.isOfImpersonation
-            && (request.subresource.contains(Request.maskedCredential) || name?.contains(Request.maskedCredential) ?? false)
+        let names = [request.verb, request.resource, request.subresource, request.namespace, name]
+        return names.contains(Request.maskedCredential)
+            || request.isOfImpersonation
+                && (request.subresource.contains(Request.maskedCredential) || name?.contains(Request.maskedCredential) ?? false)
     }
 
     /// Whether an authorizer gives `user` all of it.

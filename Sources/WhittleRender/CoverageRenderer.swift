@@ -15,13 +15,20 @@ public struct CoverageRenderer: Sendable {
     private var account: String { "\(coverage.namespace)/\(coverage.name)" }
 
     /// Why the evidence is thin, one sentence each; empty = it is not.
-    public var thinReasons: [String] {
-        coverage.thinness(requirement).map { reason in
+    public var thinReasons: [String] { reasons { _ in true } }
+
+    /// The same about reads, which is true of all accounts.
+    public var readReasons: [String] { reasons(where: \.isAboutReads) }
+
+    private func reasons(where isWanted: (Coverage.Thinness) -> Bool) -> [String] {
+        coverage.thinness(requirement).filter(isWanted).map { reason in
             switch reason {
             case .noLogs: "no audit log was read"
             case .noRequests: "nothing of the account was seen"
             case .noAnswers: "only stage RequestReceived was logged, which proves nothing"
             case .noReads: "the logs hold no reads (get, list) of anybody, so what is only read seems unused"
+            case .shortReads(let seconds, let days):
+                "reads (get, list) of anybody were seen over \(Self.duration(seconds)), less than \(Self.count(days, "day")), so what is only read may seem unused"
             case .shortWindow(let seconds, let days): "the logs span \(Self.duration(seconds)), less than \(Self.count(days, "day"))"
             case .fewRequests(let count, let minimum):
                 "\(Self.count(count, "allowed request")) of the account \(count == 1 ? "was" : "were") seen, less than \(minimum)"
@@ -70,6 +77,9 @@ public struct CoverageRenderer: Sendable {
             columns: ["account", "evidence", "window", "gaps", "days", "allowed", "refused", "hiddenGrants", "starts", "why"],
             rows: summaries, wideColumns: ["gaps", "refused", "starts"])
     }
+
+    /// Whether any log with an event was read.
+    var hasEvents: Bool { coverage.window != nil }
 
     /// Window, gaps and whether it is thin, for a report; empty = no log was read.
     var report: [String] {

@@ -15,6 +15,9 @@ extension String {
         return result
     }
 
+    /// The same for Markdown, where nothing in it is HTML or a link.
+    var markdown: String { ["<", "["].reduce(printable()) { $0.replacing($1, with: "\\\($1)") } }
+
     private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0..<0x20, 0x7F...0x9F, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: false

@@ -29,6 +29,7 @@ public struct ReportRenderer: Sendable {
                 "\(use.request): \(use.count == 1 ? "once" : "\(use.count) times"), \(TimeText.rfc3339(Int64(use.firstSeen))) to \(TimeText.rfc3339(Int64(use.lastSeen)))"
             }
         }
+        let why = coverage?.hasEvents ?? false ? "nothing of it was seen in the logs" : "no usage; see `whittle usage load`"
         return [
             Section(title: "Runs as it", lines: report.runners.map(Self.text), empty: "nothing in the input"),
             Section(
@@ -44,9 +45,9 @@ public struct ReportRenderer: Sendable {
             Section(title: "Refused", lines: uses(true), empty: "nothing was seen"),
             Section(
                 title: "Granted to it and not used", lines: report.unused ?? [],
-                empty: report.unused == nil ? "not known without usage" : "nothing"),
+                empty: report.unused == nil ? "not known: \(why)" : "nothing"),
             Section(title: "Evidence", lines: coverage?.report ?? [], empty: "no audit log was read; see `whittle usage load`"),
-            Section(title: "Enough", lines: proposal.map(Self.text) ?? [], empty: "not known without usage; see `whittle usage load`"),
+            Section(title: "Enough", lines: proposal.map(Self.text) ?? [], empty: "not known: \(why)"),
         ]
     }
 
@@ -70,17 +71,20 @@ public struct ReportRenderer: Sendable {
 
     /// Sections of lines.
     public var text: String {
-        "ServiceAccount \(report.namespace)/\(report.name)\n"
+        // Any client chooses what it asks for: that must not look like a section of its own.
+        "ServiceAccount \(report.namespace)/\(report.name)".printable() + "\n"
             + sections.map { section in
-                "\n\(section.title)\n" + (section.lines.isEmpty ? "  \(section.empty)\n" : section.lines.map { "  \($0)\n" }.joined())
+                let lines = section.lines.map { "  \($0.printable())\n" }
+                return "\n\(section.title)\n" + (lines.isEmpty ? "  \(section.empty)\n" : lines.joined())
             }.joined()
     }
 
     /// The same as Markdown.
     public var markdown: String {
-        "# ServiceAccount \(report.namespace)/\(report.name)\n"
+        "# ServiceAccount \(report.namespace)/\(report.name)".markdown + "\n"
             + sections.map { section in
-                "\n## \(section.title)\n\n" + (section.lines.isEmpty ? "\(section.empty)\n" : section.lines.map { "- \($0)\n" }.joined())
+                let lines = section.lines.map { "- \($0.markdown)\n" }
+                return "\n## \(section.title)\n\n" + (lines.isEmpty ? "\(section.empty)\n" : lines.joined())
             }.joined()
     }
 

@@ -52,10 +52,9 @@ public struct Table: Hashable, Sendable {
 
     /// A GitHub table. What a name could make of it, HTML or a link, is escaped.
     public var markdown: String {
-        func cell(_ text: String) -> String {
-            ["|", "<", "["].reduce(text.printable()) { $0.replacing($1, with: "\\\($1)") }
+        func line(_ cells: [String]) -> String {
+            "| " + cells.map { $0.markdown.replacing("|", with: "\\|") }.joined(separator: " | ") + " |\n"
         }
-        func line(_ cells: [String]) -> String { "| " + cells.map(cell).joined(separator: " | ") + " |\n" }
         return line(columns) + line(columns.map { _ in "---" }) + rows.map(line).joined()
     }
 

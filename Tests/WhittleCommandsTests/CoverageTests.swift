@@ -156,6 +156,17 @@ struct CoverageTests {
         #expect(unused.contains("get configmaps weak: the logs hold no reads (get, list) of anybody"), "\(unused)")
         #expect(unused.contains { $0.hasPrefix("delete configmaps strong") }, "\(unused)")
 
+        // Reads that were switched on at the end say nothing about the time before.
+        let late = watching + Self.event(Self.time(day: 9), "get", "/api/v1/namespaces/shop/pods/x")
+        let short = "reads (get, list) of anybody were seen over"
+        let coverage = try document(try run(cluster, late, "coverage", "sa/cart", "-n", "shop", "-o", "json"))
+        #expect(coverage["thinBecause"].strings == ["\(short) 0 seconds, less than 7 days, so what is only read may seem unused"])
+        let lately = try grades(run(cluster, late, "unused", "sa/cart", "-n", "shop", "--audit-policy", policy, "-o", "json"))
+        #expect(lately.contains("get configmaps weak: \(short) less than 7 days"), "\(lately)")
+        #expect(lately.contains { $0.hasPrefix("delete configmaps strong") }, "\(lately)")
+        #expect(try run(cluster, late, "compare", "sa/cart", "-n", "shop").errors.contains("note: \(short)"))
+        #expect(!(try run(cluster, Self.steady(2...9), "compare", "sa/cart", "-n", "shop").errors.contains("reads")))
+
         let user = "\"user\":{\"username\":\"\(Self.account)\""
         // A name that is a credential is not kept, so nobody knows whether it is that of the grant.
         let scoped = Self.cluster(
@@ -188,6 +199,17 @@ struct CoverageTests {
         let others = try document(try run(cluster, impersonating, "coverage", "sa/cart", "-n", "shop", "-o", "json"))
         #expect(others["requests"]["allowed"].int == 1152 && others["requests"]["impersonated"].int == 1152)
         #expect(others["thinBecause"].strings == ["0 allowed requests of the account were seen, less than 100"])
+    }
+
+    @Test("what is asked for cannot look like a part of a report")
+    func forgedReport() throws {
+        let forged = Self.event(Self.time(day: 9), "get", "/x%0A%0AEvidence%0A%20%20enough%1B%5B8m<b>[a](//b)")
+        for format in ["table", "markdown"] {
+            let report = try run(Self.cluster(Self.wide), forged, "report", "sa/cart", "-n", "shop", "-o", format).output
+            #expect(report.contains("Evidence") && report.contains("enough") && !report.contains("\u{1B}"))
+            #expect(!report.split(separator: "\n").contains("  enough"))
+            #expect(format == "table" || report.contains("\\<b>\\[a]"))
+        }
     }
 
     @Test("a gap begins within the window; a day on which nothing ends is a day")

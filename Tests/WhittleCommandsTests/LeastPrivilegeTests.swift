@@ -424,15 +424,38 @@ struct LeastPrivilegeTests {
             {"kind":"Event","stage":"ResponseComplete","token":"\(token)"}
             {"broken":"\(token)
             """
+        // Where names stand.
+        func asked(_ id: Int, _ verb: String, _ uri: String, _ code: Int, _ more: String = "") -> String {
+            #"{"kind":"Event","level":"Request","auditID":"n\#(id)","stage":"ResponseComplete","requestURI":"\#(uri)","verb":"\#(verb)","user":{"username":"system:serviceaccount:shop:cart"},"userAgent":"agent","responseStatus":{"code":\#(code)}\#(more),"requestReceivedTimestamp":"2026-11-20T09:00:00.000000Z","annotations":{"authorization.k8s.io/decision":"\#(code == 403 ? "forbid" : "allow")","authorization.k8s.io/reason":"r"}}"#
+        }
+        let review = #","requestObject":{"spec":{"user":"bob","resourceAttributes":{"verb":"get","resource":"pods","name":"\#(token)"}}}"#
+        let named = [
+            asked(1, "get", "/api/v1/namespaces/shop/secrets/\(token)", 404), asked(2, "get", "/api/v1/\(token)", 403),
+            asked(3, "get", "/api/v1/namespaces/\(token)/pods/x", 404), asked(4, "get", "/api/v1/pods/a/\(token)", 404),
+            asked(5, "create", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", 201, review),
+            asked(6, "create", "/apis/authorization.k8s.io/v1/subjectaccessreviews", 201, review),
+            asked(
+                7, "create", "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles", 201,
+                #","objectRef":{"resource":"roles","namespace":"shop","name":"\#(token)"}"#),
+        ]
         let folder = workspace.file("in")
         _ = try workspace.write(manifest, to: "in/a.yaml")
         _ = try workspace.write(json, to: "in/b.json")
-        let log = try workspace.write(event, to: "audit.log")
+        let log = try workspace.write(event + "\n" + named.joined(separator: "\n") + "\n", to: "audit.log")
         let database = workspace.file("c.db")
+        // What an older version has kept.
+        let older = try workspace.write(
+            named.map { $0.replacing(token, with: "replaced").replacing("\"n", with: "\"o") }.joined(separator: "\n"), to: "o.log")
+        let part = whittle("usage", "export", older).output
+        #expect(part.contains("replaced") && part.contains("\"agent\""))
+        let export = try workspace.write(
+            part.replacing("replaced", with: token).replacing("\"agent\"", with: "\"a \(token)\""), to: "o.ndjson")
         var texts: [String] = []
         for command in [
             ["load", folder, "-o", database, "-v"], ["usage", "load", log, "--db", database],
+            ["usage", "merge", export, "--db", database],
             ["usage", "list", "-o", "json", "--db", database], ["usage", "list", "--by", "agent", "--db", database],
+            ["report", "sa/cart", "-n", "shop", "--db", database], ["compare", "sa/cart", "-n", "shop", "--db", database],
             ["usage", "export", "--db", database],
             ["propose", "-A", "--db", database], ["who-can", "get", "secrets", "-A", "-o", "json", "--db", database],
             ["permissions", "pod/p", "-n", "shop", "-o", "json", "--db", database],
@@ -443,7 +466,8 @@ struct LeastPrivilegeTests {
         }
         #expect(
             texts.contains { $0.contains("userextras") } && texts.contains { $0.contains("serviceaccounts") }
-                && texts.contains { $0.contains("curl/8 Authorization: Bearer REDACTED") })
+                && texts.contains { $0.contains("curl/8 Authorization: Bearer REDACTED") }
+                && texts.contains { $0.contains("get secrets named REDACTED") } && texts.contains { $0.contains("a REDACTED") })
         let pages = try Data(contentsOf: URL(fileURLWithPath: database))
         for planted in [token, encoded, "planted-token", "access_token"] {
             #expect(pages.range(of: Data(planted.utf8)) == nil, "in the database")
