@@ -105,8 +105,8 @@ package struct AuditNeeds {
     static func request(of event: AuditEvent) -> Request? {
         if !event.requestURI.isEmpty { return RequestURI(verb: event.verb, uri: event.requestURI).request }
         guard var request = event.objectRef, request.path != nil || !request.resource.isEmpty else { return nil }
-        // Back-filled from the body, the authorizer saw no name.
-        if request.verb == "create", request.subresource.isEmpty { request.name = "" }
+        // Back-filled from the body, the authorizer saw no name; of a collection there is none.
+        if request.verb == "create" && request.subresource.isEmpty || request.verb == "deletecollection" { request.name = "" }
         return request
     }
 
@@ -131,7 +131,11 @@ package struct AuditNeeds {
         } else {
             checks = Impersonation.legacyChecks(wanted: wanted, uid: event.caller.impersonatedUID, extra: event.caller.impersonatedExtra)
         }
-        implied += checks.map { ImpliedNeed(user: event.caller.user.name, request: $0, cause: .impersonation, isAllowed: true) }
+        // A value that is there twice is asked for once.
+        var seen: Set<Request> = []
+        for check in checks where seen.insert(check).inserted {
+            implied.append(ImpliedNeed(user: event.caller.user.name, request: check, cause: .impersonation, isAllowed: true))
+        }
     }
 
     private mutating func addImplied(_ event: AuditEvent, _ request: Request) {
@@ -155,7 +159,7 @@ package struct AuditNeeds {
         // A review that failed says nothing.
         if request.apiGroup == "authorization.k8s.io", request.verb == "create", event.code < 400,
             let reviewed = event.body.reviewedRequest,
-            let user = event.body.reviewedUser, request.resource.hasSuffix("subjectaccessreviews")
+            let user = event.body.reviewedUser, !user.isEmpty, request.resource.hasSuffix("subjectaccessreviews")
         {
             implied.append(
                 ImpliedNeed(user: user, request: reviewed, cause: .accessReview, isAllowed: event.body.reviewAllowed ?? true))

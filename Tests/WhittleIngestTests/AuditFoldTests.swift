@@ -253,6 +253,22 @@ struct AuditFoldTests {
         #expect(try groups(#","authenticationMetadata":{"impersonationConstraint":"impersonate:user-info"}"#) == ["dev": 1])
     }
 
+    @Test("a value of extra that stands there twice is asked for once; a collection has no name, and nobody no rights")
+    func oncePerRequest() throws {
+        let impersonating = #""impersonatedUser":{"username":"bob","extra":{"scopes":["a","a"]}},"#
+        let lines = Self.event(1, more: impersonating)
+        try expectSame(lines)
+        #expect(try fold(lines).implied.values.allSatisfy { $0.count == 1 })
+        #expect(try fold(lines).implied.count == 2)
+        let collection = Self.event(2, verb: "deletecollection", more: #""objectRef":{"resource":"pods","namespace":"shop","name":"x"},"#)
+            .replacing(#/"requestURI":"[^"]*",/#, with: "")
+        #expect(try fold(collection).usage.keys.map(\.request.name) == [""])
+        let review = Self.event(
+            "create", "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+            #""requestObject":{"spec":{"user":"","groups":["g"],"resourceAttributes":{"verb":"get","resource":"pods"}}}"#)
+        #expect(try fold(review).implied.isEmpty && fold(review).logs[0].requests == 1)
+    }
+
     @Test("owners in the status of a pod are not checked", arguments: [("/status", true), ("", false)])
     func exemptStatus(_ subresource: String, _ isExempt: Bool) throws {
         let body =
