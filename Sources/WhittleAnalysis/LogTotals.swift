@@ -22,7 +22,8 @@ public struct LogTotals: Hashable, Sendable {
     public var levels: [String: Int] = [:]
     /// Events by stage.
     public var stages: [String: Int] = [:]
-    /// First to last read (`get`, `list`) that was seen, of whomever; `nil` = none.
+    /// First to last read that was seen, of whomever; `nil` = no `get` or `list`. Whoever logs those logs watches as well, but in AKS's
+    /// `kube-audit-admin`.
     public var reads: Coverage.Span?
     /// Whether some access review told what another server asked.
     public var hasAccessReviews = false
@@ -53,6 +54,9 @@ public struct LogTotals: Hashable, Sendable {
         let flags = try database.run("evidence-kinds").named.first
         if let first = flags?["first_read"].integer, let last = flags?["last_read"].integer {
             reads = Coverage.Span(from: Int64(first), to: Int64(last))
+            if envelopes["aks-admin"] == nil, let first = flags?["first_watch"].integer, let last = flags?["last_watch"].integer {
+                reads = reads.map { Coverage.Span(from: min($0.from, Int64(first)), to: max($0.to, Int64(last))) }
+            }
         }
         hasAccessReviews = flags?["access_reviews"].isTrue ?? false
     }

@@ -168,7 +168,9 @@ private struct Grader {
             return item(.tooYoung, ["binding, role or account were made after the logs begin"])
         }
         doubts += windowDoubts + usageDoubts(grant)
-        if Self.readVerbs.contains(grant.verb), grant.resource != nil, let readDoubt { doubts.append(readDoubt) }
+        // What Google Cloud keeps apart are watches, too.
+        let isRead = Self.readVerbs.contains(grant.verb) || grant.verb == "watch" && shared.logs.envelopes["gke"] != nil
+        if isRead, grant.resource != nil, let readDoubt { doubts.append(readDoubt) }
         if grant.createdAt == nil { doubts.append("the input does not tell how old the grant is") }
         guard doubts.isEmpty else { return item(.weak, doubts.uniqued()) }
         let policy = probe == nil ? "; of other accounts they hold such requests" : "; the audit policy logs it"
@@ -242,8 +244,8 @@ private struct Grader {
         for (envelope, verbs) in [("aks-admin", ["get", "list", "*"]), ("gke", ["get", "list", "watch", "*"])]
         where verbs.contains(grant.verb) {
             let wrapped = shared.logs.envelopes[envelope] ?? 0
-            guard wrapped > 0, envelope == "aks-admin" || readDoubt != nil else { continue }
-            let isTotal = wrapped >= shared.logs.events && (envelope == "aks-admin" || shared.logs.reads == nil)
+            guard wrapped > 0, envelope == "aks-admin" || shared.logs.reads == nil else { continue }
+            let isTotal = wrapped >= shared.logs.events
             return (isTotal, "\(isTotal ? "the logs are" : "part of the logs is") of \(envelope), which holds no reads")
         }
         return nil

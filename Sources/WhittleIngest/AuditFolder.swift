@@ -171,7 +171,7 @@ struct AuditFolder: ~Copyable {
         var name: ByteSlice?
         if let attributes = URLAttributes(path: path.buffer) {
             guard attributes.verb == nil else { return nil }
-            let names = [attributes.name, attributes.namespace, attributes.resource, attributes.subresource, verb]
+            let names = [attributes.name, attributes.namespace, attributes.resource, attributes.subresource, attributes.apiGroup, verb]
             if names.contains(where: Credentials.isKey) { return nil }
             if isAllowed, AuditNeeds.mayProveMore(verb: verb, attributes, code: Int(event.code)) { return nil }
             fact.apiGroup = text(attributes.apiGroup)

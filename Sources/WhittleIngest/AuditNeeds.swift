@@ -211,7 +211,7 @@ package struct AuditNeeds {
             default: break
             }
             if request.verb == "create", request.subresource.isEmpty, let name = event.objectRef?.name, !name.isEmpty {
-                let role = event.body.roleRef.map { [$0.kind, $0.name] } ?? []
+                let role = event.body.roleRef.map { [$0.kind, Credentials.withoutKey($0.name)] } ?? []
                 written.append("written:" + jsonArray([request.resource, request.namespace, Credentials.withoutKey(name)] + role))
             }
         }

@@ -27,6 +27,7 @@ enum Credentials {
     static func withoutKeys(_ request: Request) -> Request {
         var request = request
         request.verb = withoutKey(request.verb)
+        request.apiGroup = withoutKey(request.apiGroup)
         request.resource = withoutKey(request.resource)
         request.subresource = withoutKey(request.subresource)
         request.namespace = withoutKey(request.namespace)
@@ -45,6 +46,8 @@ enum Credentials {
         guard name.count >= keyLength else { return false }
         let bytes = name.buffer
         guard bytes.contains(where: { $0 &- UInt8(ascii: "A") < 26 || "_~".utf8.contains($0) }) else { return false }
+        // OpenShift names the objects of its tokens by their hashes.
+        if begins("sha256~", at: 0, in: bytes) { return false }
         if begins("eyj", at: 0, in: bytes), case (bytes.count, true) = token(at: 0, in: bytes) { return true }
         return endOfKey(at: 0, in: bytes) == bytes.count
     }
@@ -57,16 +60,18 @@ enum Credentials {
         text.contains(UInt8(ascii: "=")) || text.contains(UInt8(ascii: "@")) || text.contains("eyJ") || text.contains("earer")
             || text.contains("EARER") || text.contains("asic") || text.contains("ASIC") || text.contains(UInt8(ascii: ":"))
             || text.contains("--") || text.contains(UInt8(ascii: "."))
-            || text.count > keyLength && (keys + keysOfAWS).contains { text.contains($0) }
+            || text.count > keyLength && (keys + wordlikeKeys + keysOfAWS).contains { text.contains($0) }
     }
 
     /// How keys of OpenShift, GitHub, GitLab, Slack, EKS, Google, Vault, npm, PyPI, Docker, Stripe, DigitalOcean, Grafana, age, Hugging
     /// Face and others begin, and how long they are at least.
     private static let keys: [StaticString] = [
         "sha256~", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "xapp-1-", "k8s-aws-v1.", "AIza",
-        "ya29.", "hvs.", "hvb.", "npm_", "pypi-AgE", "dckr_pat_", "sk_live_", "rk_live_", "dop_v1_", "glsa_", "AGE-SECRET-KEY-", "hf_",
-        "sk-ant-", "sk-proj-",
+        "ya29.", "hvs.", "hvb.", "pypi-AgE", "dckr_pat_", "sk_live_", "rk_live_", "dop_v1_", "glsa_", "AGE-SECRET-KEY-",
     ]
+    /// Those that words begin with, too: what follows is long, with a digit and a capital letter at its end.
+    private static let wordlikeKeys: [StaticString] = ["npm_", "hf_", "sk-ant-", "sk-proj-"]
+    private static let wordlikeLength = 20
     private static let keyLength = 16
     /// How those of AWS begin, and how long they are, mostly: capital letters and digits only.
     private static let keysOfAWS: [StaticString] = ["AKIA", "ASIA"]
@@ -74,7 +79,7 @@ enum Credentials {
 
     private static let secrets = [
         "token", "password", "passwd", "pwd", "secret", "apikey", "api_key", "api-key", "accesskey", "access_key", "access-key",
-        "sessionid", "session_id", "credential", "credentials", "signature", "sig",
+        "sessionid", "session_id", "credential", "credentials", "signature",
         "cookie", "assertion", "accountkey", "privatekey", "private_key", "private-key", "key-data",
     ].map { Array($0.utf8) }
 
@@ -202,6 +207,15 @@ enum Credentials {
             let end = end(of: start, in: bytes) { isTokenByte($0) || $0 == UInt8(ascii: ".") }
             if end - start >= keyLength { return end }
         }
+        for key in wordlikeKeys where key.utf8Start.pointee == bytes[position] {
+            let start = position + key.utf8CodeUnitCount
+            guard start < bytes.count, ByteSlice(UnsafeBufferPointer(rebasing: bytes[position..<start])).isText(key) else { continue }
+            let end = end(of: start, in: bytes, while: isTokenByte)
+            let last = bytes[start..<end].suffix(wordlikeLength)
+            if last.count == wordlikeLength, last.contains(where: \.isDigit), last.contains(where: { $0 &- UInt8(ascii: "A") < 26 }) {
+                return end
+            }
+        }
         guard bytes[position] == UInt8(ascii: "A") else { return nil }
         let end = Self.end(of: position, in: bytes) { $0 &- UInt8(ascii: "A") < 26 || $0 &- UInt8(ascii: "0") < 10 }
         let hasDigit = bytes[position..<end].contains { $0 &- UInt8(ascii: "0") < 10 }
@@ -210,15 +224,17 @@ enum Credentials {
             ? end : nil
     }
 
-    /// The end of a word as `kubeadm token create` makes them: six characters, a dot and sixteen more, not only letters.
+    /// The end of a word as `kubeadm token create` makes them: six characters, a dot and sixteen more, not only letters, and
+    /// no hexadecimal number, as names of Events have it.
     private static func endOfBootstrapToken(at position: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
         let isPart = { (byte: UInt8) in byte &- UInt8(ascii: "a") < 26 || byte.isDigit }
-        let isOfWord = { (byte: UInt8) in isTokenByte(byte) || byte == UInt8(ascii: ".") }
+        let isOfWord = { (byte: UInt8) in isTokenByte(byte) || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "/") }
         let (dot, end) = (position + 6, position + 23)
         guard end <= bytes.count, bytes[dot] == UInt8(ascii: "."), position == 0 || !isOfWord(bytes[position - 1]),
             end == bytes.count || !isOfWord(bytes[end]), bytes[position..<dot].allSatisfy(isPart), bytes[(dot + 1)..<end].allSatisfy(isPart)
         else { return nil }
-        return bytes[(dot + 1)..<end].contains(where: \.isDigit) ? end : nil
+        let secret = bytes[(dot + 1)..<end]
+        return secret.contains(where: \.isDigit) && secret.contains { $0 > UInt8(ascii: "f") } ? end : nil
     }
 
     /// Whether the word before a place is a flag of a command: it begins with two dashes.

@@ -188,7 +188,7 @@ public enum UsageExportReader {
                 fact.resource = try text(value, "path", \.paths) { Credentials.masked($0) }
             } else {
                 guard value.value("resource")?.string != nil else { throw error("the record names neither resource nor path") }
-                fact.apiGroup = try text(value, "apiGroup")
+                fact.apiGroup = try name(value, "apiGroup")
                 fact.resource = try name(value, "resource")
                 fact.subresource = try name(value, "subresource")
                 fact.namespace = try name(value, "namespace")

@@ -56,7 +56,7 @@ public struct Need: Hashable, Sendable {
     public var isMasked: Bool {
         guard !isDeclared else { return false }
         if let path = request.path { return path.contains(Request.maskedCredential) }
-        let names = [request.verb, request.resource, request.subresource, request.namespace, name]
+        let names = [request.verb, request.apiGroup, request.resource, request.subresource, request.namespace, name]
         return names.contains(Request.maskedCredential)
             || request.isOfImpersonation
                 && (request.subresource.contains(Request.maskedCredential) || name?.contains(Request.maskedCredential) ?? false)

@@ -157,7 +157,8 @@ struct CoverageTests {
         #expect(unused.contains { $0.hasPrefix("delete configmaps strong") }, "\(unused)")
 
         // Reads that were switched on at the end say nothing about the time before.
-        let late = watching + Self.event(Self.time(day: 9), "get", "/api/v1/namespaces/shop/pods/x")
+        let writing = Self.steady(2...9).replacing("\"verb\":\"get\"", with: "\"verb\":\"update\"")
+        let late = writing + Self.event(Self.time(day: 9), "get", "/api/v1/namespaces/shop/pods/x")
         let short = "reads (get, list) of anybody were seen over"
         let coverage = try document(try run(cluster, late, "coverage", "sa/cart", "-n", "shop", "-o", "json"))
         #expect(coverage["thinBecause"].strings == ["\(short) 0 seconds, less than 7 days, so what is only read may seem unused"])
@@ -165,6 +166,10 @@ struct CoverageTests {
         #expect(lately.contains("get configmaps weak: \(short) less than 7 days"), "\(lately)")
         #expect(lately.contains { $0.hasPrefix("delete configmaps strong") }, "\(lately)")
         #expect(try run(cluster, late, "compare", "sa/cart", "-n", "shop").errors.contains("note: \(short)"))
+        // Watches all along say that reads are logged, and so do reads by day.
+        for log in [watching + Self.event(Self.time(day: 2), "get", "/api/v1/namespaces/shop/pods/x"), Self.steady(3...9) + writing] {
+            #expect(try run(cluster, log, "coverage", "sa/cart", "-n", "shop").code == 0)
+        }
         #expect(!(try run(cluster, Self.steady(2...9), "compare", "sa/cart", "-n", "shop").errors.contains("reads")))
 
         let user = "\"user\":{\"username\":\"\(Self.account)\""

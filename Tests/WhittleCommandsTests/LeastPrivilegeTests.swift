@@ -326,7 +326,8 @@ struct LeastPrivilegeTests {
             "kubectl/v1.30.0 (linux/amd64) kubernetes/abc", "Basic Operator/2", "basic auth/1.0", "token-refresher/1", "retry=standard",
             "Bearer/1.0", "session=abc", "token: expired", "external-secret:v1.2", "a --tokens --secret on", "my-token 1.2.3-alpha.12345",
             "Authorization: none set", "a = b", "tokens = 5", #"{\"a\":\"b\",\"token\":\"\"}"#,
-            "logsghp_abcdefghijklmnopqrstuvwxyz", "npm_config/1", "pypi-client/2.0", "sha256~short", "EurAKIA",
+            "logsghp_abcdefghijklmnopqrstuvwxyz", "npm_config/1", "pypi-client/2.0", "hf_hub_transfer_library/1",
+            "sk-proj-controller-manager/v1", "pod123.17a1b2c3d4e5f678", "kubernetes-sig: external-dns/v0", "sha256~short", "EurAKIA",
             String(repeating: "eyJ", count: 100_000),
             String(repeating: "//a:", count: 100_000),
         ]
@@ -344,7 +345,8 @@ struct LeastPrivilegeTests {
             ("Authorization: p12-planted", "Authorization: REDACTED"), ("Authorization: Negotiate p14planted", "Authorization: REDACTED"),
             ("token => p15 x", "token => REDACTED x"), (#"{\"token\":[\"p16\"]}"#, #"{\"token\":[\"REDACTED\"]}"#),
             ("a Bearer=p13planted", "a Bearer=REDACTED"),
-            ("ci npm_0123456789abcdefghij;", "ci REDACTED;"), ("dckr_pat_0123456789-ab_cdef x", "REDACTED x"),
+            ("ci npm_0123456789ABCDefghij;", "ci REDACTED;"), ("join abcdef.0123456789uvwxyz", "join REDACTED"),
+            ("dckr_pat_0123456789-ab_cdef x", "REDACTED x"),
         ]
         let paths = ["/openid/v1/jwks", "/.well-known/openid-configuration", "/oauth/token", "/a=b", "/x/token=abcdef"]
         var lines: [String] = []
