@@ -132,7 +132,7 @@ final class AuditFolding {
             tell("what is not of --format \(format) is passed over, and is not looked for again where it counts as read", path)
         }
         if rejects == nil, log.rejected > AuditLogReader.rejectsShown {
-            let command = "`whittle usage export \(path) --rejects FILE -o /dev/null`"
+            let command = "`whittle usage export \(path.printable()) --rejects FILE -o /dev/null`"
             tell(
                 "\(AuditLogReader.rejectsShown) of what is unreadable are shown; \(path == "-" ? "--rejects FILE" : command) keeps all",
                 path)
