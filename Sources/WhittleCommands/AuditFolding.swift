@@ -48,7 +48,6 @@ final class AuditFolding {
             // What is not kept is read again, or its rejects are another's.
             defer { if isKept { rejectFile?.keep() } else { rejectFile?.rollBack() } }
             isKept = try commit(fold)
-            if !isKept { Console.current.error("another load has added all of this meanwhile; it is not counted twice\n") }
         }
         if let database, let rejects = self.rejects, rejects.isFile(database) {
             throw CommandFailure("--rejects would write into the database `\(database)`", code: .usage)

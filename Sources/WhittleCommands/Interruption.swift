@@ -15,7 +15,6 @@ package enum Interruption {
         sigaction(SIGHUP, nil, &hangup)
         let outlives = unsafeBitCast(hangup.__sigaction_handler.sa_handler, to: Int.self) == 1
         for number in outlives ? [SIGINT, SIGTERM] : [SIGINT, SIGTERM, SIGHUP] {
-            signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInteractive))
             source.setEventHandler {
                 if EndOfInput.isAwaited, EndOfInput.signal == nil {
@@ -26,6 +25,8 @@ package enum Interruption {
                 if isatty(2) == 1 { write(2, "\r\u{1B}[K", 4) }
                 _exit(128 + number)
             }
+            // Before the source is at work a signal ends the process by itself, and is not lost.
+            source.setRegistrationHandler { signal(number, SIG_IGN) }
             source.resume()
             sources.append(source)
         }

@@ -75,28 +75,44 @@ struct UsageLoadCommand: ParsableCommand {
         while true {
             do {
                 return try load()
-            } catch StoreError.overtaken(let log) where attempts < 100 || follow {
-                Console.current.error("\(log): another load has added something meanwhile, maybe some of it; reading again\n")
+            } catch let error as StoreError {
+                switch error {
+                case .overtaken(let log) where attempts < 100 || follow:
+                    Console.current.error("\(log): another load has added something meanwhile, maybe some of it; reading again\n")
+                case .replaced(let path) where !logs.contains("-") && (attempts < 100 || follow):
+                    Console.current.error("\(path): a load has dropped its usage meanwhile; reading again\n")
+                case .locked(let path) where follow: tellLocked(path)
+                default: throw error
+                }
                 attempts += 1
             }
         }
     }
 
+    private func tellLocked(_ path: String) { Console.current.error("\(path): another process is writing it; waiting\n") }
+
     /// Keeps facts. What others have added meanwhile is an error, but of standard input, which cannot be read again.
-    private func keep(_ fold: UsageFold, in database: WhittleDatabase) throws -> Bool {
+    ///
+    /// - Parameter countsTwice: whether some of it may have been counted twice so far.
+    private func keep(_ fold: UsageFold, in database: WhittleDatabase, _ countsTwice: inout Bool) throws -> Bool {
         do throws(StoreError) {
-            return try database.add(fold, maxNames: options.maxNames)
+            let isKept = try database.add(fold, maxNames: options.maxNames, mayCountTwice: countsTwice)
+            if !isKept {
+                let what = countsTwice ? "the rest" : "all"
+                Console.current.error(
+                    "another load has added \(what) of this meanwhile; \(countsTwice ? "that" : "it") is not counted twice\n")
+            }
+            return isKept
         } catch {
             switch error {
             case .overtaken(let log) where logs.contains("-"):
                 Console.current.error("\(log): another load has added something meanwhile; what it had of this counts twice\n")
-                return try database.add(fold, maxNames: options.maxNames, mayCountTwice: true)
-            case .locked(let path) where follow:
-                Console.current.error("\(path): another process is writing it; waiting\n")
-                return try keep(fold, in: database)
+                countsTwice = true
+            case .locked(let path) where follow: tellLocked(path)
             default: throw error
             }
         }
+        return try keep(fold, in: database, &countsTwice)
     }
 
     private func load() throws {
@@ -107,9 +123,10 @@ struct UsageLoadCommand: ParsableCommand {
         let known = try database.knownUsage()
         let dropped = try database.countDroppedNames()
         defer { tellDroppedNames(since: dropped, in: database, limit: options.maxNames) }
+        var countsTwice = false
         let folding = try AuditFolding(
             reading, rejects: options.rejects, beside: path, known: known.logs, window: known.window
-        ) { try keep($0, in: database) }
+        ) { try keep($0, in: database, &countsTwice) }
         if follow {
             try folding.follow(logs[0], wasRead: try database.hasFolded(path: logs[0]))
         } else {

@@ -30,10 +30,19 @@ struct AuditEvent {
     /// Bytes of a member that is kept: what is asked for and by whom comes in the header of a request, which the API server limits to
     /// as many.
     static let memberLimit = 1 << 20
+    /// Bytes of a user agent; the API server cuts it at half of that.
+    private static let agentLimit = 2_048
     private static let kept: [StaticString] = [
         "auditID", "level", "verb", "requestURI", "userAgent", "user", "usr", "http", "impersonatedUser", "authenticationMetadata",
         "sourceIPs", "objectRef", "requestReceivedTimestamp", "stageTimestamp", "timestamp",
     ]
+
+    /// A user agent as it is kept: without credentials, and not longer than clients may make it.
+    static func agent(_ text: String) -> String {
+        let text = Credentials.masked(text)
+        guard text.utf8.count > agentLimit else { return text }
+        return String(decoding: text.utf8.prefix(agentLimit), as: UTF8.self) + "...TRUNCATED"
+    }
 
     /// Who asked, and as whom.
     struct Caller {

@@ -76,7 +76,7 @@ struct AuditFolder: ~Copyable {
             known.callers.append((texts, text(value.address), value.impersonatedUser != nil))
         }
         known.callerValues += new.callers
-        for agent in new.agents { known.agents.append(text(Credentials.masked(agent))) }
+        for agent in new.agents { known.agents.append(text(AuditEvent.agent(agent))) }
         for answer in new.answers {
             known.answers.append((AuditTally.place(ofDecision: answer.decision), text(Credentials.masked(reason: answer.reason))))
         }
@@ -218,7 +218,7 @@ struct AuditFolder: ~Copyable {
                 fact.podUID = text(pod.uid)
             }
             fact.address = text(event.caller.address)
-            fact.userAgent = text(Credentials.masked(event.userAgent))
+            fact.userAgent = text(AuditEvent.agent(event.userAgent))
             fact.verb = text(request.verb)
             if let path = request.path {
                 fact.apiGroup = -1

@@ -31,8 +31,14 @@ public enum AuditLogFiles {
                 }
                 var inner: [String] = []
                 for match in matches {
-                    let isFolder = FileManager.default.fileExists(atPath: match, isDirectory: &isDirectory) && isDirectory.boolValue
-                    inner += isFolder ? contents(of: match, &result) : [match]
+                    var status = stat()
+                    let kind = stat(match, &status) == 0 ? status.st_mode & S_IFMT : S_IFREG
+                    switch kind {
+                    case S_IFDIR: inner += contents(of: match, &result)
+                    case S_IFREG: inner.append(match)
+                    // To open a pipe would wait for its writer.
+                    default: result.skipped.append((match, "no file"))
+                    }
                 }
                 result.files += ordered(inner)
             } else {

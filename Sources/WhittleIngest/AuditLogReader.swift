@@ -192,8 +192,8 @@ public final class AuditLogReader {
         guard let session else { return 0 }
         let unfinished = session.finish(waiting: source.isToldByPlace ? .max : LogDigest.droppable)
         collect(source, session)
-        // Of a log that was read as far as it can be, the damage was told.
-        if let failure = source.failure, source.hasNews || source.total.extendedDigest == nil {
+        // Of a log that was read as far as it can be, the damage was told; an interruption is none.
+        if let failure = source.failure, EndOfInput.signal == nil, source.hasNews || source.total.extendedDigest == nil {
             session.reader.reject("damaged", failure.description, source.lineCount, 1, [])
             collect(source, session)
         }

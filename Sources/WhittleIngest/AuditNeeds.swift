@@ -101,8 +101,9 @@ package struct AuditNeeds {
     /// Errors that only what stands behind authorization answers with; others may come from before it.
     private static let codesOfHandlers: Set<Int> = [404, 405, 406, 409, 410, 412, 415, 422]
 
-    /// The attributes as the authorizer saw them (semantics AUD-7 to AUD-9, AUD-17).
+    /// The attributes as the authorizer saw them (semantics AUD-7 to AUD-9, AUD-17); `nil` without a verb, or with neither URI nor object.
     static func request(of event: AuditEvent) -> Request? {
+        guard !event.verb.isEmpty else { return nil }
         if !event.requestURI.isEmpty { return RequestURI(verb: event.verb, uri: event.requestURI).request }
         guard var request = event.objectRef, request.path != nil || !request.resource.isEmpty else { return nil }
         // Back-filled from the body, the authorizer saw no name; of a collection there is none.

@@ -324,18 +324,27 @@ final class AuditRecordReader {
         diagnostics.append(
             Diagnostic(
                 .error, id: "invalid-audit-line", "\(message) (\(reason))", at: SourceLocation(file: path, line: line, column: column),
-                help: Self.help(for: text, isFirst: line == 1)))
+                help: Self.help(for: text, reason, isFirst: line == 1)))
     }
 
-    private static func help(for text: UnsafeBufferPointer<UInt8>, isFirst: Bool) -> String {
+    private static func help(for text: UnsafeBufferPointer<UInt8>, _ reason: String, isFirst: Bool) -> String {
         // What `gcloud` writes unasked.
         if text.starts(with: "---\n".utf8) || text.elementsEqual("---".utf8) {
             return "YAML is not read; let the tool write JSON, for example with --format=json"
         }
         if text.starts(with: "{\"whittle\":\"usage\"".utf8) { return "it is an export of usage, which `whittle usage merge` adds" }
-        return isFirst && AuditCSV.mayBeHeader(text)
-            ? "of CSV one column must hold the events, with a name such as `message` or `log`, or each a member: `stage`, `user`, `verb`, …"
-            : "the other lines are judged for themselves"
+        if isFirst, AuditCSV.mayBeHeader(text) {
+            return
+                "of CSV one column must hold the events, with a name such as `message` or `log`, or each a member: `stage`, `user`, `verb`, …"
+        }
+        return switch reason {
+        case "cut-off": "a shipper with a limit for lines or a full disk cuts events; raise the limit, or read the log of the API server"
+        case "too-long": "what the API server writes is shorter; several events may have been joined to one"
+        case "not-an-event": "it is of another log, or in a wrapper that is not read; let the export give the events as they are"
+        case "not-utf8": "text must be UTF-8, or UTF-16 with a byte order mark; compressed logs gzip or zstd"
+        case "not-json": "it is of another log, or was damaged; `--rejects FILE` keeps such lines"
+        default: "a shipper has left it out or rewritten it; let it pass the events on as they are"
+        }
     }
 
     /// Keeps more of the text that was rejected last.

@@ -213,7 +213,7 @@ public enum UsageExportReader {
                 try text(value, "podNamespace"), try text(value, "pod"), try text(value, "podUID")
             )
             fact.address = try text(value, "address")
-            fact.userAgent = try text(value, "userAgent", \.agents) { Credentials.masked($0) }
+            fact.userAgent = try text(value, "userAgent", \.agents) { AuditEvent.agent($0) }
             fact.reason = try text(value, "reason", \.reasons) { Credentials.masked(reason: $0) }
             fact.decision = Int32(UsageKey.Decision.allCases.firstIndex(of: decision) ?? 2)
             fact.codeClass = Int32(clamping: max(try number(value, "codeClass"), 0))

@@ -97,16 +97,24 @@ struct CheckpointWriter {
             lastEvent = try [lastEvent, row.at("last_event")].compactMap { $0 }.max()
             let names = ["events", "requests", "received_only", "ignored", "undecided", "rejected", "repeated", "skipped"]
             for (place, name) in names.enumerated() { counts[place] += try row.at(name) ?? 0 }
-            func merge(_ counts: inout [String: Int], _ column: String) throws {
+            func counted(_ column: String) throws -> [String: Int] {
                 let text: String = try row.at(column)
-                let earlier = (try? JSONDecoder().decode([String: Int].self, from: Data(text.utf8))) ?? [:]
-                counts.merge(earlier, uniquingKeysWith: +)
+                return (try? JSONDecoder().decode([String: Int].self, from: Data(text.utf8))) ?? [:]
             }
+            func merge(_ counts: inout [String: Int], _ column: String) throws {
+                counts.merge(try counted(column), uniquingKeysWith: +)
+            }
+            let earlierRejects = try counted("rejects")
             try merge(&envelopes, "envelopes")
             try merge(&rejects, "rejects")
             try merge(&levels, "levels")
             try merge(&stages, "stages")
             try merge(&decisions, "decisions")
+            // What goes on behind damage was a copy that was not finished.
+            if let damaged = earlierRejects["damaged"] {
+                counts[5] -= damaged
+                rejects["damaged"] = rejects["damaged"].flatMap { $0 > damaged ? $0 - damaged : nil }
+            }
             let text: String = try row.at("spans")
             spans = CheckpointWriter.joined(spans + ((try? JSONDecoder().decode([[Int64]].self, from: Data(text.utf8))) ?? []))
         }

@@ -12,7 +12,7 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
     case newerSchema(path: String, found: Int, supported: Int)
     /// The file was written by an older version and cannot be brought to the schema of this one.
     case olderSchema(path: String, found: Int, supported: Int)
-    /// A load put another file in its place while it was open.
+    /// A load put a file without its usage in its place while it was open.
     case replaced(path: String)
     /// Another load has added the log, another state of it, or some of its events since it was read.
     case overtaken(log: String)
@@ -36,7 +36,7 @@ public enum StoreError: Error, CustomStringConvertible, Equatable {
             "`\(path)` has schema \(found), this whittle knows schemas up to \(supported); use the newer whittle that wrote it"
         case .olderSchema(let path, let found, let supported):
             "`\(path)` has schema \(found), this whittle needs schema \(supported) and cannot bring the file to it; make it writable once, or load the input into a new file"
-        case .replaced(let path): "`\(path)` was replaced by a load meanwhile and nothing was added; run the command again"
+        case .replaced(let path): "`\(path)` was replaced by a load that dropped its usage; nothing was added to it; run the command again"
         case .overtaken(let log): "another load has added some of `\(log)` meanwhile, and nothing was added twice; run the command again"
         case .otherCluster(let path, let found, let given):
             "`\(path)` holds usage of cluster \(found), the input is of cluster \(given); write another file, or drop the usage with --fresh"

@@ -13,9 +13,13 @@ public final class WhittleDatabase: Sendable {
 
     /// The path as given; `:memory:` for a database without a file.
     public let path: String
-    let queue: DatabaseQueue
-    /// The file that was opened; another may stand at `path` by now.
-    private let inode: UInt64?
+    /// The file that is open; a load may have put another at `path` by now.
+    private let file: Mutex<File>
+    private struct File {
+        let queue: DatabaseQueue
+        let inode: UInt64?
+    }
+    var queue: DatabaseQueue { file.withLock { $0.queue } }
 
     /// Digests of logs that were added, and of those that are parts of longer ones now.
     private let added = Mutex<Set<String>>([])
@@ -24,8 +28,7 @@ public final class WhittleDatabase: Sendable {
 
     private init(path: String, queue: DatabaseQueue, inode: UInt64? = nil) {
         self.path = path
-        self.queue = queue
-        self.inode = inode
+        file = Mutex(File(queue: queue, inode: inode))
     }
 
     // MARK: Opening
@@ -75,6 +78,25 @@ public final class WhittleDatabase: Sendable {
         }
     }
 
+    /// Opens the file that a load has put at `path`, which carries the usage of the one before.
+    ///
+    /// - Throws: `StoreError.replaced` when the load has dropped it.
+    private func reopen() throws(StoreError) {
+        let new = try Self.open(path, isReadOnly: false)
+        let sql = "SELECT load_run_id, loaded_at FROM load_run ORDER BY load_run_id"
+        let runs = try attempt { try Row.fetchAll($0, sql: sql) }
+        let newRuns = try new.attempt { try Row.fetchAll($0, sql: sql) }
+        // The runs of the old file are carried with its usage.
+        guard newRuns.count > runs.count, newRuns.starts(with: runs) else { throw .replaced(path: path) }
+        added.withLock { $0 = [] }
+        view.withLock { view in
+            view?.grown = []
+            view?.hasOthers = true
+        }
+        let opened = new.file.withLock { $0 }
+        file.withLock { $0 = opened }
+    }
+
     private static func upgrade(_ path: String, from found: Int) throws {
         do {
             var configuration = Configuration()
@@ -102,13 +124,18 @@ public final class WhittleDatabase: Sendable {
 
     static func wrap(_ error: any Error, path: String) -> StoreError {
         switch error {
-        case StoreError.sql(code: SQLITE_FULL, _): wrap(DatabaseError(resultCode: .SQLITE_FULL), path: path)
+        case StoreError.sql(let code, let message) where code & 0xFF != SQLITE_ERROR && code != 0:
+            wrap(DatabaseError(resultCode: ResultCode(rawValue: code), message: message), path: path)
         case let error as StoreError: error
         case let error as DatabaseError where error.resultCode == .SQLITE_CANTOPEN:
             .cannotOpen(path: path, reason: error.message ?? "cannot be opened")
         case let error as DatabaseError where error.resultCode == .SQLITE_FULL:
             .cannotWrite(path: path, reason: "no space is left on the disk, or the file would be larger than is allowed")
         case let error as DatabaseError where error.resultCode == .SQLITE_BUSY: .locked(path: path)
+        case let error as DatabaseError where error.extendedResultCode == .SQLITE_READONLY_DBMOVED:
+            .cannotWrite(path: path, reason: "it was moved or deleted while it was open")
+        case let error as DatabaseError where error.extendedResultCode == .SQLITE_READONLY_DIRECTORY:
+            .cannotWrite(path: path, reason: "its folder may not be written")
         case let error as DatabaseError where error.resultCode == .SQLITE_READONLY:
             .cannotWrite(path: path, reason: "it may not be written")
         case let error as DatabaseError where error.resultCode == .SQLITE_IOERR:
@@ -152,11 +179,13 @@ public final class WhittleDatabase: Sendable {
         }
     }
 
-    /// Writes the state beside `path` and renames it over it; usage and checkpoints of the old file are carried over.
+    /// Writes the state beside `path` and renames it over it, or over what it links to; usage and checkpoints of the old file are
+    /// carried over.
     ///
-    /// An interrupted load leaves the old file as it was. The file may be read by its owner only.
+    /// An interrupted load leaves the old file as it was. The file may be read by its owner only, who stays the same.
     /// - Throws: `StoreError.otherCluster` when the old file holds usage of another cluster.
     public static func load(_ state: ClusterState, to path: String, options: LoadOptions) throws(StoreError) {
+        let path = linked(path)
         var oldPath: String?
         let lock = FileLock(path)
         defer { withExtendedLifetime(lock) {} }
@@ -174,6 +203,9 @@ public final class WhittleDatabase: Sendable {
         let descriptor = Foundation.open(temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .cannotOpen(path: path, reason: String(cString: strerror(errno))) }
         UnfinishedFiles.add(temporary)
+        var status = stat()
+        // Others than root may give a file to nobody.
+        if stat(path, &status) == 0, status.st_uid != getuid() { _ = fchown(descriptor, status.st_uid, status.st_gid) }
         defer {
             close(descriptor)
             unlink(temporary)
@@ -199,6 +231,14 @@ public final class WhittleDatabase: Sendable {
         guard fsync(descriptor) == 0, rename(temporary, path) == 0 else {
             throw .cannotOpen(path: path, reason: String(cString: strerror(errno)))
         }
+    }
+
+    /// The file that a symbolic link leads to.
+    private static func linked(_ path: String) -> String {
+        var status = stat()
+        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK, let target = realpath(path, nil) else { return path }
+        defer { free(target) }
+        return String(cString: target)
     }
 
     /// Removes what loads that were killed left beside the file.
@@ -277,13 +317,13 @@ public final class WhittleDatabase: Sendable {
     ///   - maxNames: names of a verb on a resource that are kept for one user.
     ///   - mayCountTwice: whether it is added even if others have added some of it: it cannot be read again.
     /// - Returns: `false` when others have added all of it: there is nothing to add then.
-    /// - Throws: `StoreError.replaced` when a load has put another file in its place since it was opened, `overtaken` when others have
-    ///   added some of the logs, or of their events, since `knownUsage` was asked for.
+    /// - Throws: `StoreError.replaced` when a load has put a file without the usage of this one in its place, `overtaken` when others
+    ///   have added some of the logs, or of their events, since `knownUsage` was asked for.
     @discardableResult
     public func add(_ fold: UsageFold, maxNames: Int = 1_000, mayCountTwice: Bool = false) throws(StoreError) -> Bool {
         let lock = FileLock(path)
         defer { withExtendedLifetime(lock) {} }
-        if let lock, let inode, lock.inode != inode { throw .replaced(path: path) }
+        if let lock, let inode = file.withLock({ $0.inode }), lock.inode != inode { try reopen() }
         let order = Promise { TextOrder(fold) }
         do {
             let (isWritten, hasOthers) = try queue.write { database in

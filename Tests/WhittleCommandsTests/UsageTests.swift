@@ -105,6 +105,45 @@ struct UsageTests {
         }
     }
 
+    @Test("a load of the cluster beside a long load of usage takes nothing of it away", arguments: [1, 1_024])
+    func loadBeside(commitEvery: Int) throws {
+        let workspace = try Workspace()
+        let events = Self.events(3_000, seed: 1)
+        for (name, part) in [("first.log", events[..<2_000]), ("rest.log", events[2_000...])] {
+            _ = try workspace.write(Self.text(part), to: name)
+        }
+        _ = database(workspace)
+        // Longer than what a pipe holds: the load of usage is at work when the first part is gone.
+        let result = try Shell.result(
+            of: """
+                (cat first.log; $WHITTLE load \(Fixtures.path("demo/cluster")) -o whittle.db 2> /dev/null; cat rest.log) \
+                | $WHITTLE usage load - --commit-every \(commitEvery) --db whittle.db 2> /dev/null; echo $?
+                sqlite3 whittle.db 'SELECT sum(count) FROM usage; SELECT count(*) FROM checkpoint; SELECT count(*) > 0 FROM pod'
+                """, in: workspace.folder.path)
+        #expect(result.output == "0\n\(events.count { $0.contains("ResponseComplete") })\n1\n1\n")
+    }
+
+    @Test("a compressed log that was read before it was whole counts no damage once it is; pipes behind a pattern are passed over")
+    func unfinishedCopy() throws {
+        let workspace = try Workspace()
+        let events = Self.events(400, seed: 1)
+        _ = try workspace.write(Self.text(events), to: "a.log")
+        _ = database(workspace)
+        let result = try Shell.result(
+            of: """
+                gzip -c a.log > whole.gz; mkfifo fifo.gz; rm a.log
+                for n in 3000 5000 100000000; do
+                  head -c $n whole.gz > a.gz; $WHITTLE usage load a.gz --db whittle.db 2> /dev/null
+                  sqlite3 whittle.db 'SELECT rejected, rejects, events FROM checkpoint'
+                done
+                $WHITTLE usage load '*.gz' --db whittle.db 2>&1
+                """, in: workspace.folder.path)
+        let lines = result.output.split(separator: "\n")
+        #expect(lines.count == 6)
+        #expect(lines.prefix(2).allSatisfy { $0.hasPrefix("1|{\"damaged\":1}|") })
+        #expect(lines[2...] == ["0|{}|\(events.count)", "fifo.gz: not read: no file", "a.gz: nothing new", "whole.gz: nothing new"])
+    }
+
     @Test("a copy of a log from before it grew counts once, and what goes on behind it counts; 64 states of a log are remembered")
     func earlierStates() throws {
         let workspace = try Workspace()
@@ -504,7 +543,7 @@ struct UsageTests {
         }
         let lines = [
             with(1, "/api/v1/namespaces/a%00b/pods"), with(2, "/api/v1/namespaces/a%ffb/pods"), with(3, "/a%00b"), with(4, "/a%ffb"),
-            with(5, "/x", "caf\\u00e9"), with(6, "/x", "cafe\\u0301"), with(7, "?x").replacing(#/"verb":"[^"]*"/#, with: "\"verb\":\"\""),
+            with(5, "/x", "caf\\u00e9"), with(6, "/x", "cafe\\u0301"), with(7, "?x"),
         ]
         let path = database(workspace)
         for part in [lines, lines.reversed()] {

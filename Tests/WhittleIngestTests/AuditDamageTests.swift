@@ -179,6 +179,19 @@ struct AuditDamageTests {
         #expect(try counts("\(body)\n").map { [$0.requests, $0.rejected] } == [[1, 0]])
     }
 
+    @Test("a user agent that is longer than an API server writes is kept cut, however it comes")
+    func longAgent() throws {
+        let agents = ["tool/1 " + String(repeating: "x", count: 2_041), "tool/2 " + String(repeating: "y", count: 600_000)]
+        for agent in agents {
+            let event = Self.event(1, "\"userAgent\":\"\(agent)\",")
+            for text in [event, "{\"kind\":\"EventList\",\"items\":[\(event)]}", "{\"log\":\(Self.quoted(event))}"] {
+                let fold = try fold(text + "\n")
+                let kept = fold.facts.map { fold.texts[Int($0.userAgent)] }
+                #expect(kept == [agent.utf8.count > 2_048 ? agent.prefix(2_048) + "...TRUNCATED" : agent])
+            }
+        }
+    }
+
     @Test("a line that is too long is kept whole among the rejects")
     func wholeRejects() throws {
         let folder = try Fixtures.TemporaryFolder()

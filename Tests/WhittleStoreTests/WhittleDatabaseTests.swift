@@ -98,8 +98,6 @@ struct WhittleDatabaseTests {
         let again = try reader.read(Fixtures.path("clusters/recorded/audit.log.gz")) { _ in }
         #expect(again.log.events == 0)
         #expect(reader.take() == nil)
-        var fresh = WhittleDatabase.LoadOptions()
-        fresh.isFresh = true
         try WhittleDatabase.load(cluster, to: file, options: fresh)
         #expect(try WhittleDatabase.open(file).run("usage").rows.isEmpty)
     }
@@ -120,17 +118,57 @@ struct WhittleDatabaseTests {
         #expect(try Data(contentsOf: URL(fileURLWithPath: file)) == before)
     }
 
-    @Test("usage is not added to a file that a load has replaced meanwhile")
+    @Test("usage goes into the file that a load has put there meanwhile, unless that has dropped the usage")
     func replacedFile() throws {
         let folder = try Fixtures.TemporaryFolder()
         defer { folder.remove() }
         let file = folder.file("c.db")
         let state = try Fixtures.recordedCluster()
+        let packed = Fixtures.path("clusters/recorded/audit.log.gz")
+        try folder.shell("gzip -dc \(packed) > \(folder.path)/whole.log")
+        let log = try String(contentsOfFile: folder.file("whole.log"), encoding: .utf8)
+        let lines = log.split(separator: "\n", omittingEmptySubsequences: true)
+        let parts = [lines[..<(lines.count / 2)], lines[(lines.count / 2)...]].map { $0.joined(separator: "\n") + "\n" }
         try WhittleDatabase.load(state, to: file, options: WhittleDatabase.LoadOptions())
+        try WhittleDatabase.open(file, isReadOnly: false).add(AuditLogReader.fold(packed))
+        let whole = try WhittleDatabase.open(file).run("usage").rows
+
+        try WhittleDatabase.load(state, to: file, options: fresh)
         let opened = try WhittleDatabase.open(file, isReadOnly: false)
+        let known = try opened.knownUsage()
+        let reader = AuditLogReader(known: known.logs, window: known.window)
+        let path = folder.file("audit.log")
+        for text in ["", parts[0], parts[0] + parts[1]] {
+            try text.write(toFile: path, atomically: false, encoding: .utf8)
+            _ = try reader.read(path) { _ in }
+            if let fold = reader.take() { #expect(try opened.add(fold)) }
+            try WhittleDatabase.load(state, to: file, options: WhittleDatabase.LoadOptions())
+        }
+        #expect(try WhittleDatabase.open(file).run("usage").rows == whole)
+        #expect(try WhittleDatabase.open(file).foldedLogs()[log.utf8.count]?.count == 1)
+
+        try WhittleDatabase.load(state, to: file, options: fresh)
         try WhittleDatabase.load(state, to: file, options: WhittleDatabase.LoadOptions())
         #expect(throws: StoreError.replaced(path: file)) { try opened.add(UsageFold()) }
-        try WhittleDatabase.open(file, isReadOnly: false).add(UsageFold())
+    }
+
+    private var fresh: WhittleDatabase.LoadOptions {
+        var options = WhittleDatabase.LoadOptions()
+        options.isFresh = true
+        return options
+    }
+
+    @Test("a load writes what a link leads to")
+    func link() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("c.db")
+        let link = folder.file("link.db")
+        try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: file)
+        try WhittleDatabase.load(state(Self.shop), to: link, options: WhittleDatabase.LoadOptions())
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == file)
+        #expect(try DatabaseQueue(path: file).read { try Int.fetchOne($0, sql: "SELECT count(*) FROM load_run") } == 2)
     }
 
     @Test("the days of a fact add up, whatever folds and in whatever order they came", arguments: UInt64(1)...40)
