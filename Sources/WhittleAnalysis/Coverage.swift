@@ -157,8 +157,34 @@ public struct Coverage: Sendable {
     }
 
     /// Whole days (UTC) without any event. A log that was filtered to a few accounts is silent for hours, one that lacks for days.
-    private var silentDays: Int64 {
-        gaps.reduce(0) { $0 + max(0, $1.to / Self.day - ($1.from + Self.day - 1) / Self.day) }
+    private var silentDays: Int64 { silentDays(from: 0, count: .max) }
+
+    /// The same of days of which the first is given, since 1970-01-01 UTC.
+    private func silentDays(from first: Int64, count: Int64) -> Int64 {
+        gaps.reduce(0) { sum, gap in
+            let from = max((gap.from + Self.day - 1) / Self.day, first)
+            let to = gap.to / Self.day
+            return sum + min(max(0, to - from), count - min(max(0, from - first), count))
+        }
+    }
+
+    /// Microseconds over which requests of a kind were seen, if the logs are long enough and these were too few: from the first to the
+    /// last of them, without the days on which there were other events only.
+    ///
+    /// `nil` = long enough, or none was seen at all.
+    func shortLength(of sighting: LogTotals.Sighting?, _ requirement: EvidenceRequirement) -> Int64? {
+        guard let window, let sighting else { return nil }
+        let needed = Int64(requirement.minimumDays) * Self.day
+        let observed = window.length - silentDays * Self.day
+        let span = sighting.span
+        let first = span.from / Self.day + 1
+        let between = max(0, span.to / Self.day - first)
+        let days = Int64(sighting.days.count { $0 >= first && $0 < first + between })
+        let silent = silentDays(from: first, count: between)
+        let missing = max(0, between - silent - days) * Self.day
+        let length = max(0, span.length - (silent * Self.day + missing))
+        // At the ends of a log of a quiet cluster there may be none.
+        return observed >= needed && length + needed / 14 < needed ? length : nil
     }
 
     /// Why the evidence is thin; empty = it is not.
@@ -172,10 +198,8 @@ public struct Coverage: Sendable {
         } else if logs.events > 0, logs.envelopes["aks-admin", default: 0] >= logs.events {
             reasons.append(.noReads)
         } else if logs.events > 0 {
-            let length = logs.reads?.length
-            if length == nil { reasons.append(.noReads) }
-            // At the ends of a log of a quiet cluster there may be no read.
-            if let length, length < needed, observed >= needed, window.length - length > Self.slack {
+            if logs.reads == nil { reasons.append(.noReads) }
+            if let length = shortLength(of: logs.reads, requirement) {
                 reasons.append(.shortReads(seconds: length / 1_000_000, minimumDays: requirement.minimumDays))
             }
         }
@@ -280,6 +304,4 @@ extension Coverage {
     }
 
     static let day: Int64 = 86_400_000_000
-    /// How much longer than the time of reads a window may be without a doubt about reads: a night at both ends.
-    private static let slack = 2 * day
 }

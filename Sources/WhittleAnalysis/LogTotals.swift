@@ -22,11 +22,28 @@ public struct LogTotals: Hashable, Sendable {
     public var levels: [String: Int] = [:]
     /// Events by stage.
     public var stages: [String: Int] = [:]
-    /// First to last read that was seen, of whomever; `nil` = no `get` or `list`. Whoever logs those logs watches as well, but in AKS's
-    /// `kube-audit-admin`.
-    public var reads: Coverage.Span?
+    /// When reads were seen, of whomever; `nil` = no `get` or `list`. Its days are also those with watches: who logs reads before and
+    /// after logs them then, too, but in AKS's `kube-audit-admin`.
+    public var reads: Sighting?
+    /// The same of watches.
+    public var watches: Sighting?
     /// Whether some access review told what another server asked.
     public var hasAccessReviews = false
+
+    /// When requests of some kind were seen.
+    public struct Sighting: Hashable, Sendable {
+        /// First to last.
+        public var span: Coverage.Span
+        /// Days since 1970-01-01 UTC with one.
+        public var days: Set<Int64>
+
+        fileprivate init?(_ row: QueryResult.Row, _ kind: String) {
+            guard let first = row["first_\(kind)"].integer, let last = row["last_\(kind)"].integer else { return nil }
+            span = Coverage.Span(from: Int64(first), to: Int64(last))
+            let list = row["\(kind)_days"].string ?? ""
+            days = Set((try? JSONDecoder().decode([Int64].self, from: Data(list.utf8))) ?? [])
+        }
+    }
 
     /// Minutes without event that are no gap yet, as the spans of the logs have it.
     private static let shortGap: Int64 = 10
@@ -52,12 +69,8 @@ public struct LogTotals: Hashable, Sendable {
             gaps = Self.gaps(between: spans).map { Coverage.Span(from: max($0.from, window.from), to: min($0.to, window.to)) }
         }
         let flags = try database.run("evidence-kinds").named.first
-        if let first = flags?["first_read"].integer, let last = flags?["last_read"].integer {
-            reads = Coverage.Span(from: Int64(first), to: Int64(last))
-            if envelopes["aks-admin"] == nil, let first = flags?["first_watch"].integer, let last = flags?["last_watch"].integer {
-                reads = reads.map { Coverage.Span(from: min($0.from, Int64(first)), to: max($0.to, Int64(last))) }
-            }
-        }
+        (reads, watches) = (flags.flatMap { Sighting($0, "read") }, flags.flatMap { Sighting($0, "watch") })
+        if let watches, envelopes["aks-admin"] == nil { reads?.days.formUnion(watches.days) }
         hasAccessReviews = flags?["access_reviews"].isTrue ?? false
     }
 

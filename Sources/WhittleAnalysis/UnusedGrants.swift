@@ -168,9 +168,10 @@ private struct Grader {
             return item(.tooYoung, ["binding, role or account were made after the logs begin"])
         }
         doubts += windowDoubts + usageDoubts(grant)
-        // What Google Cloud keeps apart are watches, too.
-        let isRead = Self.readVerbs.contains(grant.verb) || grant.verb == "watch" && shared.logs.envelopes["gke"] != nil
-        if isRead, grant.resource != nil, let readDoubt { doubts.append(readDoubt) }
+        if grant.resource != nil {
+            if Self.readVerbs.contains(grant.verb), let readDoubt { doubts.append(readDoubt) }
+            if ["watch", "*"].contains(grant.verb), let watchDoubt { doubts.append(watchDoubt) }
+        }
         if grant.createdAt == nil { doubts.append("the input does not tell how old the grant is") }
         guard doubts.isEmpty else { return item(.weak, doubts.uniqued()) }
         let policy = probe == nil ? "; of other accounts they hold such requests" : "; the audit policy logs it"
@@ -187,6 +188,14 @@ private struct Grader {
             default: nil
             }
         }.first
+    }
+
+    /// What is wrong with the evidence about watches.
+    private var watchDoubt: String? {
+        guard shared.logs.watches != nil else { return "the logs hold no watch of anybody" }
+        return coverage.shortLength(of: shared.logs.watches, requirement).map { _ in
+            "watches of anybody were seen over less than \(requirement.minimumDays) days"
+        }
     }
 
     /// Whether some account was logged with a request that the grant would allow, of whatever name and wherever.

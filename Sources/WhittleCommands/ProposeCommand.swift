@@ -147,7 +147,7 @@ struct ProposeCommand: ParsableCommand {
         let count = parts.map(\.proposal.inexpressible.count).max() ?? 0
         guard count > 0 else { return }
         console.error(
-            "whittle: warning: \(count) requests of \(account.text) spell a `*` that a rule would read as a wildcard, or a credential that is not kept; they are left out\n"
+            "whittle: warning: \(count) requests of \(account.text) are left out: a rule would read their `*` as a wildcard, they have no verb or resource, or a credential in them is not kept\n"
         )
     }
 

@@ -101,9 +101,8 @@ package struct AuditNeeds {
     /// Errors that only what stands behind authorization answers with; others may come from before it.
     private static let codesOfHandlers: Set<Int> = [404, 405, 406, 409, 410, 412, 415, 422]
 
-    /// The attributes as the authorizer saw them (semantics AUD-7 to AUD-9, AUD-17); `nil` without a verb, or with neither URI nor object.
+    /// The attributes as the authorizer saw them (semantics AUD-7 to AUD-9, AUD-17); `nil` with neither URI nor object.
     static func request(of event: AuditEvent) -> Request? {
-        guard !event.verb.isEmpty else { return nil }
         if !event.requestURI.isEmpty { return RequestURI(verb: event.verb, uri: event.requestURI).request }
         guard var request = event.objectRef, request.path != nil || !request.resource.isEmpty else { return nil }
         // Back-filled from the body, the authorizer saw no name; of a collection there is none.
@@ -193,7 +192,7 @@ package struct AuditNeeds {
         if request.apiGroup == "authorization.k8s.io", request.resource == "selfsubjectrulesreviews",
             let namespace = event.body.reviewedNamespace
         {
-            flags.append("self-check:rules \(namespace)".trimmed)
+            flags.append("self-check:rules \(Credentials.withoutKey(namespace))".trimmed)
         }
         let isWrite = ["create", "update", "patch"].contains(request.verb)
         // The status of a pod is exempt (semantics HID-5).
@@ -201,7 +200,8 @@ package struct AuditNeeds {
             for owner in event.body.blockingOwners {
                 // Words are divided by spaces.
                 let group = owner.apiGroup.isEmpty ? "" : "\(owner.apiGroup.asWord) "
-                flags.append("hidden:update \(group)\(owner.kind.asWord)/finalizers \(owner.name.asWord) \(request.namespace)".trimmed)
+                let name = Credentials.withoutKey(owner.name).asWord
+                flags.append("hidden:update \(group)\(owner.kind.asWord)/finalizers \(name) \(request.namespace)".trimmed)
             }
         }
         if isWrite, request.apiGroup == "rbac.authorization.k8s.io" {
@@ -212,7 +212,7 @@ package struct AuditNeeds {
             default: break
             }
             if request.verb == "create", request.subresource.isEmpty, let name = event.objectRef?.name, !name.isEmpty {
-                let role = event.body.roleRef.map { [$0.kind, Credentials.withoutKey($0.name)] } ?? []
+                let role = event.body.roleRef.map { [$0.kind, $0.name].map(Credentials.withoutKey) } ?? []
                 written.append("written:" + jsonArray([request.resource, request.namespace, Credentials.withoutKey(name)] + role))
             }
         }

@@ -136,7 +136,7 @@ struct AuditParts: ~Copyable {
         }
         if isWrapped, event.decision == nil || event.code == 0 { return nil }
         // Without a URI the object reference counts, and some bodies are needs of somebody: too rare to be worth a memory.
-        guard let uri = event.requestURI, let verb = event.verb, !uri.isEmpty, !verb.isEmpty else { return nil }
+        guard let uri = event.requestURI, let verb = event.verb, !uri.isEmpty else { return nil }
         if let body = event.requestObject {
             let mayReview = uri.contains("authorization.k8s.io") || uri.hasEscapes || uri.contains(UInt8(ascii: "%"))
             if mayReview || body.contains("blockOwnerDeletion") || body.contains("\\u") { return nil }

@@ -31,8 +31,13 @@ enum Credentials {
         request.resource = withoutKey(request.resource)
         request.subresource = withoutKey(request.subresource)
         request.namespace = withoutKey(request.namespace)
-        request.name = withoutKey(request.name)
+        request.name = withoutKey(request.name, of: request.apiGroup)
         return request
+    }
+
+    /// The name of an object without what is a credential as a whole; OpenShift names those of its tokens by their hashes.
+    static func withoutKey(_ name: String, of apiGroup: String) -> String {
+        apiGroup == "oauth.openshift.io" && name.hasBytePrefix("sha256~") ? name : withoutKey(name)
     }
 
     static func withoutKey(_ name: String) -> String {
@@ -46,8 +51,6 @@ enum Credentials {
         guard name.count >= keyLength else { return false }
         let bytes = name.buffer
         guard bytes.contains(where: { $0 &- UInt8(ascii: "A") < 26 || "_~".utf8.contains($0) }) else { return false }
-        // OpenShift names the objects of its tokens by their hashes.
-        if begins("sha256~", at: 0, in: bytes) { return false }
         if begins("eyj", at: 0, in: bytes), case (bytes.count, true) = token(at: 0, in: bytes) { return true }
         return endOfKey(at: 0, in: bytes) == bytes.count
     }
@@ -69,9 +72,10 @@ enum Credentials {
         "sha256~", "ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "xapp-1-", "k8s-aws-v1.", "AIza",
         "ya29.", "hvs.", "hvb.", "pypi-AgE", "dckr_pat_", "sk_live_", "rk_live_", "dop_v1_", "glsa_", "AGE-SECRET-KEY-",
     ]
-    /// Those that words begin with, too: what follows is long, with a digit and a capital letter at its end.
-    private static let wordlikeKeys: [StaticString] = ["npm_", "hf_", "sk-ant-", "sk-proj-"]
+    /// Those that words begin with, too: what follows looks random.
+    private static let wordlikeKeys: [StaticString] = ["npm_", "hf_", "sk-ant-", "sk-proj-", "sk-svcacct-"]
     private static let wordlikeLength = 20
+    private static let lettersLength = 30
     private static let keyLength = 16
     /// How those of AWS begin, and how long they are, mostly: capital letters and digits only.
     private static let keysOfAWS: [StaticString] = ["AKIA", "ASIA"]
@@ -169,6 +173,8 @@ enum Credentials {
     }
 
     private static let shortestValue = 8
+    /// What URLs for a storage of Azure are signed with; words end with it, too.
+    private static let signature = Array("sig".utf8)
     private static let authorization = Array("authorization".utf8)
 
     /// What stands behind the name of the header of a request, alone or behind the name of a scheme; with it when that is long enough
@@ -210,11 +216,9 @@ enum Credentials {
         for key in wordlikeKeys where key.utf8Start.pointee == bytes[position] {
             let start = position + key.utf8CodeUnitCount
             guard start < bytes.count, ByteSlice(UnsafeBufferPointer(rebasing: bytes[position..<start])).isText(key) else { continue }
-            let end = end(of: start, in: bytes, while: isTokenByte)
-            let last = bytes[start..<end].suffix(wordlikeLength)
-            if last.count == wordlikeLength, last.contains(where: \.isDigit), last.contains(where: { $0 &- UInt8(ascii: "A") < 26 }) {
-                return end
-            }
+            // Behind an underscore there are no more of them.
+            let end = end(of: start, in: bytes, while: bytes[start - 1] == UInt8(ascii: "_") ? isAlphanumeric : isTokenByte)
+            if looksRandom(bytes[start..<end]) { return end }
         }
         guard bytes[position] == UInt8(ascii: "A") else { return nil }
         let end = Self.end(of: position, in: bytes) { $0 &- UInt8(ascii: "A") < 26 || $0 &- UInt8(ascii: "0") < 10 }
@@ -224,11 +228,18 @@ enum Credentials {
             ? end : nil
     }
 
+    /// Whether the text is long and has a capital letter and a digit, or is longer and has letters of either size.
+    private static func looksRandom(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        guard text.count >= wordlikeLength, text.contains(where: { $0 &- UInt8(ascii: "A") < 26 }) else { return false }
+        return text.contains(where: \.isDigit)
+            || text.count >= lettersLength && text.allSatisfy(isAlphanumeric) && text.contains { $0 &- UInt8(ascii: "a") < 26 }
+    }
+
     /// The end of a word as `kubeadm token create` makes them: six characters, a dot and sixteen more, not only letters, and
     /// no hexadecimal number, as names of Events have it.
     private static func endOfBootstrapToken(at position: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
         let isPart = { (byte: UInt8) in byte &- UInt8(ascii: "a") < 26 || byte.isDigit }
-        let isOfWord = { (byte: UInt8) in isTokenByte(byte) || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "/") }
+        let isOfWord = { (byte: UInt8) in isTokenByte(byte) || byte == UInt8(ascii: ".") }
         let (dot, end) = (position + 6, position + 23)
         guard end <= bytes.count, bytes[dot] == UInt8(ascii: "."), position == 0 || !isOfWord(bytes[position - 1]),
             end == bytes.count || !isOfWord(bytes[end]), bytes[position..<dot].allSatisfy(isPart), bytes[(dot + 1)..<end].allSatisfy(isPart)
@@ -253,14 +264,18 @@ enum Credentials {
         bytes[start...].firstIndex { !isPart($0) } ?? bytes.count
     }
 
-    /// Where the token that begins there ends, or what looked like one: two or three parts with dots between.
+    /// Where the token that begins there ends, or what looked like one: two to five parts with dots between.
     private static func token(at start: Int, in bytes: UnsafeBufferPointer<UInt8>) -> (end: Int, isToken: Bool) {
         let head = end(of: start, in: bytes, while: isTokenByte)
         guard head - start >= 9, head < bytes.count, bytes[head] == UInt8(ascii: ".") else { return (head, false) }
         let body = end(of: head + 1, in: bytes, while: isTokenByte)
         guard body - head > 6 else { return (head, false) }
-        guard body < bytes.count, bytes[body] == UInt8(ascii: ".") else { return (body, true) }
-        return (end(of: body + 1, in: bytes, while: isTokenByte), true)
+        var end = body
+        // An encrypted one has five parts.
+        for _ in 2..<5 where end < bytes.count && bytes[end] == UInt8(ascii: ".") {
+            end = Self.end(of: end + 1, in: bytes, while: isTokenByte)
+        }
+        return (end, true)
     }
 
     /// Whether a colon stands there between words.
@@ -294,6 +309,7 @@ enum Credentials {
     /// Whether the name before a place is that of a secret, alone or behind another word.
     private static func isSecret(before place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
         secrets.contains { ends(with: $0, before: place, in: bytes) }
+            || place > 3 && ends(with: signature, before: place, in: bytes) && "?&;".utf8.contains(bytes[place - 4])
     }
 
     private static func ends(with name: [UInt8], before place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {

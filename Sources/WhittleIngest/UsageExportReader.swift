@@ -192,7 +192,7 @@ public enum UsageExportReader {
                 fact.resource = try name(value, "resource")
                 fact.subresource = try name(value, "subresource")
                 fact.namespace = try name(value, "namespace")
-                fact.name = try name(value, "name")
+                fact.name = place(of: Credentials.withoutKey(try string(value, "name"), of: try string(value, "apiGroup")))
             }
         }
 

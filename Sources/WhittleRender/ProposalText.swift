@@ -23,10 +23,15 @@ public enum ProposalText {
             let isAllowed = proposal.allows(item.need)
             return "\(isAllowed ? "refused once, and allowed by what is needed now" : "refused and left out"): \(text(item))"
         }
-        lines += proposal.inexpressible.map { need in
-            "left out, \(need.isMasked ? "the credential in it is not kept" : "a rule would read the `*` as a wildcard"): \(text(need))"
-        }
+        lines += proposal.inexpressible.map { "left out, \(whyInexpressible($0)): \(text($0))" }
         return lines
+    }
+
+    private static func whyInexpressible(_ need: Need) -> String {
+        if need.isMasked { return "the credential in it is not kept" }
+        let request = need.request
+        return request.verb.isEmpty || request.path == nil && request.resource.isEmpty
+            ? "it has no verb or no resource" : "a rule would read the `*` as a wildcard"
     }
 
     /// A comment line of YAML, with its line end; what would end the comment or cannot be seen is spelled out.
