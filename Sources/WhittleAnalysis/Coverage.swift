@@ -157,7 +157,7 @@ public struct Coverage: Sendable {
     }
 
     /// Whole days (UTC) without any event. A log that was filtered to a few accounts is silent for hours, one that lacks for days.
-    private var silentDays: Int64 { silentDays(from: 0, count: .max) }
+    private var silentDays: Int64 { silentDays(from: -1 << 40, count: .max) }
 
     /// The same of days of which the first is given, since 1970-01-01 UTC.
     private func silentDays(from first: Int64, count: Int64) -> Int64 {

@@ -25,8 +25,6 @@ package enum Interruption {
                 if isatty(2) == 1 { write(2, "\r\u{1B}[K", 4) }
                 _exit(128 + number)
             }
-            // Before the source is at work a signal ends the process by itself, and is not lost.
-            source.setRegistrationHandler { signal(number, SIG_IGN) }
             source.resume()
             sources.append(source)
         }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import WhittleIngest
 import WhittleModel
 import WhittleStore
@@ -79,7 +80,7 @@ struct UsageLoadCommand: ParsableCommand {
                 switch error {
                 case .overtaken(let log) where attempts < 100 || follow:
                     Console.current.error("\(log): another load has added something meanwhile, maybe some of it; reading again\n")
-                case .replaced(let path) where !logs.contains("-") && (attempts < 100 || follow):
+                case .replaced(let path) where !isReadOnce && (attempts < 100 || follow):
                     Console.current.error("\(path): a load has dropped its usage meanwhile; reading again\n")
                 case .locked(let path) where follow: tellLocked(path)
                 default: throw error
@@ -89,9 +90,17 @@ struct UsageLoadCommand: ParsableCommand {
         }
     }
 
+    /// Whether some log cannot be read again: standard input, or a pipe.
+    private var isReadOnce: Bool {
+        logs.contains { path in
+            var status = stat()
+            return path == "-" || stat(path, &status) == 0 && ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
+        }
+    }
+
     private func tellLocked(_ path: String) { Console.current.error("\(path): another process is writing it; waiting\n") }
 
-    /// Keeps facts. What others have added meanwhile is an error, but of standard input, which cannot be read again.
+    /// Keeps facts. What others have added meanwhile is an error, but of what cannot be read again.
     ///
     /// - Parameter countsTwice: whether some of it may have been counted twice so far.
     private func keep(_ fold: UsageFold, in database: WhittleDatabase, _ countsTwice: inout Bool) throws -> Bool {
@@ -105,7 +114,7 @@ struct UsageLoadCommand: ParsableCommand {
             return isKept
         } catch {
             switch error {
-            case .overtaken(let log) where logs.contains("-"):
+            case .overtaken(let log) where isReadOnce:
                 Console.current.error("\(log): another load has added something meanwhile; what it had of this counts twice\n")
                 countsTwice = true
             case .locked(let path) where follow: tellLocked(path)

@@ -80,21 +80,31 @@ public final class WhittleDatabase: Sendable {
 
     /// Opens the file that a load has put at `path`, which carries the usage of the one before.
     ///
-    /// - Throws: `StoreError.replaced` when the load has dropped it.
+    /// - Throws: `StoreError.replaced` when the load has dropped it, `otherCluster` when it was of another cluster.
     private func reopen() throws(StoreError) {
         let new = try Self.open(path, isReadOnly: false)
+        let (cluster, newCluster) = (try self.cluster(), try new.cluster())
+        for (found, given) in zip(cluster, newCluster) where found != nil && given != nil && found != given {
+            throw .otherCluster(path: path, found: newCluster.compactMap { $0 }.first ?? "", given: found ?? "")
+        }
         let sql = "SELECT load_run_id, loaded_at FROM load_run ORDER BY load_run_id"
         let runs = try attempt { try Row.fetchAll($0, sql: sql) }
         let newRuns = try new.attempt { try Row.fetchAll($0, sql: sql) }
         // The runs of the old file are carried with its usage.
         guard newRuns.count > runs.count, newRuns.starts(with: runs) else { throw .replaced(path: path) }
+        let grown = try new.attempt { try Set(String.fetchAll($0, sql: "SELECT sha256 FROM earlier_checkpoint")) }
         added.withLock { $0 = [] }
         view.withLock { view in
-            view?.grown = []
+            view?.grown.formIntersection(grown)
             view?.hasOthers = true
         }
         let opened = new.file.withLock { $0 }
         file.withLock { $0 = opened }
+    }
+
+    /// UID and name of the cluster; `nil` = not known.
+    private func cluster() throws(StoreError) -> [String?] {
+        try attempt { try Row.fetchOne($0, sql: "SELECT uid, name FROM cluster").map { try [$0.at(0), $0.at(1)] } ?? [] }
     }
 
     private static func upgrade(_ path: String, from found: Int) throws {

@@ -123,6 +123,20 @@ struct UsageTests {
         #expect(result.output == "0\n\(events.count { $0.contains("ResponseComplete") })\n1\n1\n")
     }
 
+    @Test("signals end what waits for a log", arguments: [("INT", 130), ("TERM", 143), ("HUP", 129)])
+    func signals(name: String, code: Int) throws {
+        let workspace = try Workspace()
+        _ = database(workspace)
+        // A shell lets what it runs in the background ignore SIGINT.
+        let result = try Shell.result(
+            of: """
+                set -m; $WHITTLE usage load none.log --follow --db whittle.db 2> /dev/null & process=$!
+                sleep 2; kill -\(name) $process; (sleep 20; kill -9 $process) 2> /dev/null & wait $process; echo $?
+                kill %2
+                """, in: workspace.folder.path)
+        #expect(result.output == "\(code)\n")
+    }
+
     @Test("a compressed log that was read before it was whole counts no damage once it is; pipes behind a pattern are passed over")
     func unfinishedCopy() throws {
         let workspace = try Workspace()

@@ -150,6 +150,13 @@ struct WhittleDatabaseTests {
         try WhittleDatabase.load(state, to: file, options: fresh)
         try WhittleDatabase.load(state, to: file, options: WhittleDatabase.LoadOptions())
         #expect(throws: StoreError.replaced(path: file)) { try opened.add(UsageFold()) }
+
+        let other = folder.file("other.db")
+        try WhittleDatabase.load(self.state(Self.shop), to: other, options: WhittleDatabase.LoadOptions())
+        let first = try WhittleDatabase.open(other, isReadOnly: false)
+        let second = self.state(Self.shop.replacing("cluster-a", with: "cluster-b"))
+        try WhittleDatabase.load(second, to: other, options: WhittleDatabase.LoadOptions())
+        #expect(throws: StoreError.otherCluster(path: other, found: "cluster-b", given: "cluster-a")) { try first.add(UsageFold()) }
     }
 
     private var fresh: WhittleDatabase.LoadOptions {
