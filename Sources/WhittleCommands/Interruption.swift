@@ -15,6 +15,7 @@ package enum Interruption {
         sigaction(SIGHUP, nil, &hangup)
         let outlives = unsafeBitCast(hangup.__sigaction_handler.sa_handler, to: Int.self) == 1
         for number in outlives ? [SIGINT, SIGTERM] : [SIGINT, SIGTERM, SIGHUP] {
+            // Not ignored, as elsewhere with sources: on Linux the source sets a handler, and until then a signal ends the process.
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global(qos: .userInteractive))
             source.setEventHandler {
                 if EndOfInput.isAwaited, EndOfInput.signal == nil {
