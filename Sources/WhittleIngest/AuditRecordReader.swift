@@ -339,6 +339,7 @@ final class AuditRecordReader {
         }
         return switch reason {
         case "cut-off": "a shipper with a limit for lines or a full disk cuts events; raise the limit, or read the log of the API server"
+        case "damaged": "copy or compress the log again; what comes before the damage counts"
         case "too-long": "what the API server writes is shorter; several events may have been joined to one"
         case "not-an-event": "it is of another log, or in a wrapper that is not read; let the export give the events as they are"
         case "not-utf8": "text must be UTF-8, or UTF-16 with a byte order mark; compressed logs gzip or zstd"
