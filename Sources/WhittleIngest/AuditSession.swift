@@ -1,5 +1,3 @@
-import CScan
-import Foundation
 import WhittleModel
 
 /// Reads what is no usual event on one line: values over many lines, lists, wrapped events, and what is no JSON at all.
@@ -7,7 +5,7 @@ import WhittleModel
 /// Lines come in order, those of usual events left out. Lists are taken apart element by element, so that memory is bounded by
 /// the longest element; other values are held until they end, at most `lineLimit` bytes.
 final class AuditSession {
-    private enum State {
+    enum State {
         /// Between values.
         case idle
         /// Inside a value that does not end in its line, or a line of which only a part has come.
@@ -22,46 +20,44 @@ final class AuditSession {
         case dropping
     }
 
-    /// Lists that may be inside each other.
-    private static let outerLimit = 3
     /// Bytes of a value or an element over many lines that is looked for as a whole; longer ones are taken line by line, as are damaged ones.
-    private static let wholeLimit = 1 << 16
+    static let wholeLimit = 1 << 16
     /// Bytes of values on one line that are held until it ends.
     private static let rowLimit = 4 << 20
 
     let reader: AuditRecordReader
-    private let lineLimit: Int
+    let lineLimit: Int
 
-    private var state = State.idle
+    var state = State.idle
     /// The lists around the one at hand.
-    private var outer: [State] = []
+    var outer: [State] = []
     /// The value, or the element of a list, that has not ended; room for scanning is added when it is read.
-    private var held: [UInt8] = []
-    private var heldLine = 0
+    var held: [UInt8] = []
+    var heldLine = 0
     /// Whether the element at hand is too long: its rest is passed over.
-    private var isDroppingElement = false
+    var isDroppingElement = false
     private var isAtLineStart = true
-    private var nesting = Nesting()
+    var nesting = Nesting()
     /// Of the elements of the list at hand.
-    private var beginning = ElementBeginning()
+    var beginning = ElementBeginning()
     /// Bytes of a list behind its last element that are dealt with: when it goes on, they are read again.
-    private var gap = 0
+    var gap = 0
     /// Whether an earlier load has read how the list begins, so that nobody knows what is around it.
-    private var isResumed = false
+    var isResumed = false
     /// Whether a value must end in its line: it was given up once.
     private var isStrict = false
     private var isAtStart = true
     /// What is known of the line at hand.
     private var isUnusual = false
-    private var isChecked = false
+    var isChecked = false
     /// The line of a value that could not be taken as a whole, but was noted as an event that is new.
-    private var notedLine: Int?
+    var notedLine: Int?
     /// Lines of the value at hand that are events which are known to be new, should they turn out to stand for themselves.
     private var checkedLines: Set<Int> = []
     private var texts: AuditTextReader
     /// Bytes since the first part of a split line that waits for others, and what was counted until then.
     private var sinceParts = 0
-    private var countedBeforeParts = 0
+    var countedBeforeParts = 0
 
     /// - Parameter reader: of the values that are found.
     init(_ reader: AuditRecordReader, lineLimit: Int, format: String?) {
@@ -164,33 +160,6 @@ final class AuditSession {
         }
     }
 
-    private func takeWholeElements(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, envelope: String) -> Int {
-        var (line, position, taken) = (line, 0, 0)
-        while position < bytes.count, !reader.isInParts {
-            let byte = bytes[position]
-            if byte <= 0x20 || byte == UInt8(ascii: ",") {
-                if byte == UInt8(ascii: "\n") { line += 1 }
-                position += 1
-                continue
-            }
-            let rest = UnsafeBufferPointer(rebasing: bytes[position...].prefix(Self.wholeLimit))
-            guard let end = JSONLines.containerEnd(in: rest, from: 0) else { break }
-            let element = UnsafeBufferPointer(rebasing: rest[..<end])
-            guard line != notedLine, ListBeginning(of: element, among: ListBeginning.innerMembers) == nil else { break }
-            (heldLine, isChecked, countedBeforeParts) = (line, false, -1)
-            guard read(element, line, envelope: envelope) else {
-                if reader.isNoted { notedLine = line }
-                break
-            }
-            beginning.note(element)
-            gap = 0
-            line += element.lineFeedCount
-            position += end
-            taken = position
-        }
-        return taken
-    }
-
     private func takeWholeValues(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int) -> Int {
         var (line, taken) = (line, 0)
         while taken < bytes.count, bytes[taken] == UInt8(ascii: "{"), !reader.isInParts {
@@ -214,15 +183,7 @@ final class AuditSession {
         return taken
     }
 
-    /// Whether the rest of a list begins there whose first part an earlier load has read; nobody knows how many are around it.
-    private func goOn(before next: UInt8) -> Bool {
-        guard ",]}".utf8.contains(next) else { return false }
-        state = next == UInt8(ascii: "}") ? .closing : .list(envelope: "list", depth: 1)
-        (nesting, gap) = (Nesting(depth: 1), 0)
-        return true
-    }
-
-    private func takeValue(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, endsLine: Bool) {
+    func takeValue(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, endsLine: Bool) {
         // What begins something else ends the value, but an element of an inner list for which a list waits.
         if case .open = state, held.last == UInt8(ascii: "\n"), !JSONLines.mayBeInside(bytes), let first = bytes.first {
             let before = held.last { $0 > 0x20 } ?? 0
@@ -354,189 +315,8 @@ final class AuditSession {
         isStrict = wasStrict
     }
 
-    /// Where the elements of the list begin that the value at hand is, as far as it has come.
-    private func listStart(among members: [ListBeginning.Member] = ListBeginning.members) -> ListBeginning? {
-        held.withUnsafeBufferPointer { ListBeginning(of: $0, among: members) }
-    }
-
-    // MARK: Elements
-
-    /// The element at hand does not go on.
-    private func endElement() {
-        if !held.isEmpty { _ = takeSwallowed() }
-        guard case .list = state, !held.isEmpty else { return }
-        reader.reject("cut-off", "an element of a list is cut off", heldLine, 1, held)
-        held = []
-    }
-
-    /// The list that was taken apart does not go on.
-    private func endList() {
-        endElement()
-        (held, state, outer, isDroppingElement) = ([], .idle, [], false)
-    }
-
-    /// Takes the elements of the list that the value at hand is.
-    private func takeElements(of list: ListBeginning) {
-        var rest = Array(held[list.offset...])
-        let line = heldLine + held[..<list.offset].lineFeedCount
-        (held, beginning) = ([], ElementBeginning())
-        (gap, isResumed) = outer.isEmpty ? (list.offset, false) : (gap + list.offset, isResumed)
-        state = .list(envelope: list.envelope, depth: list.depth)
-        AuditEnvelope.padded(&rest) { takeElements($0, line) }
-    }
-
-    private func takeElements(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int) {
-        var line = line
-        var position = 0
-        while position < bytes.count {
-            let byte = bytes[position]
-            switch state {
-            case .list(_, let depth) where held.isEmpty && !isDroppingElement:
-                switch byte {
-                case UInt8(ascii: "]"):
-                    // Of a list that goes on nobody knows what is around it.
-                    state = depth == 0 || isResumed && outer.isEmpty ? .idle : .closing
-                    nesting = Nesting(depth: depth)
-                case UInt8(ascii: ","): break
-                case ...0x20: if byte == UInt8(ascii: "\n") { line += 1 }
-                case UInt8(ascii: "\"") where isResumed && JSONLines.isKey(at: position, in: bytes):
-                    (state, nesting) = (.closing, Nesting(depth: 1))
-                    continue
-                case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
-                    heldLine = line
-                    nesting = Nesting()
-                    position += hold(bytes, from: position, &line)
-                    continue
-                default:
-                    reader.reject("not-an-event", "an element of a list is no audit event", line, 1, Array(bytes[position...].prefix(100)))
-                    let end = bytes[position...].firstIndex {
-                        $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "]") || $0 == UInt8(ascii: "\n")
-                    }
-                    gap += (end ?? bytes.count) - position
-                    position = end ?? bytes.count
-                    continue
-                }
-                position += 1
-                gap += 1
-            case .list:
-                position += hold(bytes, from: position, &line)
-            case .closing:
-                if byte == UInt8(ascii: "\n") { line += 1 }
-                nesting.advance(byte)
-                position += 1
-                gap += 1
-                guard nesting.depth <= 0 else { continue }
-                if let next = outer.popLast() { (state, gap, beginning) = (next, 0, ElementBeginning()) } else { state = .idle }
-            default:
-                let rest = UnsafeBufferPointer(rebasing: bytes[position...])
-                if isResumed, let next = rest.first(where: { $0 > 0x20 }), goOn(before: next) { continue }
-                return takeValue(rest, line, endsLine: rest.last == UInt8(ascii: "\n"))
-            }
-        }
-    }
-
-    /// Takes the bytes of the element at hand; their count.
-    private func hold(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int, _ line: inout Int) -> Int {
-        if held.isEmpty, !isDroppingElement, let end = JSONLines.containerEnd(in: bytes, from: start) {
-            let element = UnsafeBufferPointer(rebasing: bytes[start..<end])
-            line += element.lineFeedCount
-            gap = 0
-            takeElement(element)
-            return end - start
-        }
-        // A copy, so that the run time does not look at each byte whether anybody else changes it.
-        var (copy, position, hasEnded) = (nesting, start, false)
-        while position < bytes.count, !hasEnded {
-            copy.advance(bytes[position])
-            if bytes[position] == UInt8(ascii: "\n") { line += 1 }
-            position += 1
-            hasEnded = copy.depth <= 0 && !copy.isInString
-        }
-        nesting = copy
-        if hasEnded {
-            if isDroppingElement {
-                isDroppingElement = false
-                return position - start
-            }
-            held += bytes[start..<position]
-            var element = held
-            held = []
-            gap = 0
-            AuditEnvelope.padded(&element) { takeElement($0) }
-            return position - start
-        }
-        if isDroppingElement { return position - start }
-        let isBeginning = held.count < ListBeginning.limit
-        held += bytes[start..<position]
-        if nesting.tellsNewArray(), isBeginning, enterInnerList() { return position - start }
-        if held.count > lineLimit, !takeSwallowed() {
-            reader.reject("too-long", "an element of a list is longer than \(lineLimit >> 20) MiB", heldLine, 1, held)
-            (held, gap, isDroppingElement) = ([], 0, true)
-        }
-        return position - start
-    }
-
-    /// Goes on with the list that the element at hand holds, if it does.
-    private func enterInnerList() -> Bool {
-        guard outer.count < Self.outerLimit, held.first == UInt8(ascii: "{"), let list = listStart(among: ListBeginning.innerMembers) else {
-            return false
-        }
-        outer.append(state)
-        takeElements(of: list)
-        return true
-    }
-
-    /// What is wrong in one record spoils only that: takes those of an element that cannot be read as a whole.
-    private func takeRecords(of element: UnsafeBufferPointer<UInt8>) -> Bool {
-        let before = (outer, state, beginning)
-        held = Array(element)
-        guard enterInnerList() else {
-            held = []
-            return false
-        }
-        endElement()
-        (outer, state, beginning) = before
-        (held, gap, isDroppingElement) = ([], 0, false)
-        return true
-    }
-
-    /// Takes the elements that the damaged one at hand has swallowed, and says what is wrong with itself; `false` when there are none.
-    private func takeSwallowed() -> Bool {
-        let places = held.withUnsafeBufferPointer { beginning.places(in: $0) }
-        guard let last = places.last else { return false }
-        let text = held
-        var line = heldLine
-        held = []
-        for (start, end) in zip([0] + places, places) {
-            var element = Array(text[start..<end])
-            while let byte = element.last, byte <= 0x20 || byte == UInt8(ascii: ",") { element.removeLast() }
-            heldLine = line
-            AuditEnvelope.padded(&element) { takeElement($0) }
-            line += text[start..<end].lineFeedCount
-        }
-        var rest = Array(text[last...])
-        gap = 0
-        AuditEnvelope.padded(&rest) { takeElements($0, line) }
-        return true
-    }
-
-    private func takeElement(_ element: UnsafeBufferPointer<UInt8>) {
-        var envelope = "list"
-        if case .list(let name, _) = state { envelope = name }
-        let isOther = envelope == ListBeginning.other
-        reader.readOrSkip(isOther: isOther) {
-            let line = heldLine
-            if read(element, line, envelope: isOther ? "eks" : envelope) { return beginning.note(element) }
-            if takeRecords(of: element) { return }
-            held = Array(element)
-            if takeSwallowed() { return }
-            held = []
-            reader.rejectUnreadable(Array(element), line)
-        }
-    }
-
     /// Judges every event in the values of `text`, which is padded; `false` when these cannot be read to the end.
-    private func read(
+    func read(
         _ text: UnsafeBufferPointer<UInt8>, _ line: Int, isLast: Bool = false, envelope: String = "", isUnusual: Bool = false
     ) -> Bool {
         defer { (isChecked, notedLine) = (false, nil) }

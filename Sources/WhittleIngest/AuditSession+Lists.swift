@@ -1,0 +1,219 @@
+/// Lists, which are taken apart element by element.
+extension AuditSession {
+    /// Lists that may be inside each other.
+    private static let outerLimit = 3
+
+    /// Whether the rest of a list begins there whose first part an earlier load has read; nobody knows how many are around it.
+    func goOn(before next: UInt8) -> Bool {
+        guard ",]}".utf8.contains(next) else { return false }
+        state = next == UInt8(ascii: "}") ? .closing : .list(envelope: "list", depth: 1)
+        (nesting, gap) = (Nesting(depth: 1), 0)
+        return true
+    }
+
+    /// Where the elements of the list begin that the value at hand is, as far as it has come.
+    func listStart(among members: [ListBeginning.Member] = ListBeginning.members) -> ListBeginning? {
+        held.withUnsafeBufferPointer { ListBeginning(of: $0, among: members) }
+    }
+
+    /// The element at hand does not go on.
+    func endElement() {
+        if !held.isEmpty { _ = takeSwallowed() }
+        guard case .list = state, !held.isEmpty else { return }
+        reader.reject("cut-off", "an element of a list is cut off", heldLine, 1, held)
+        held = []
+    }
+
+    /// The list that was taken apart does not go on.
+    func endList() {
+        endElement()
+        (held, state, outer, isDroppingElement) = ([], .idle, [], false)
+    }
+
+    /// Takes the elements of the list that the value at hand is.
+    func takeElements(of list: ListBeginning) {
+        var rest = Array(held[list.offset...])
+        let line = heldLine + held[..<list.offset].lineFeedCount
+        (held, beginning) = ([], ElementBeginning())
+        (gap, isResumed) = outer.isEmpty ? (list.offset, false) : (gap + list.offset, isResumed)
+        state = .list(envelope: list.envelope, depth: list.depth)
+        AuditEnvelope.padded(&rest) { takeElements($0, line) }
+    }
+
+    func takeElements(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int) {
+        var line = line
+        var position = 0
+        while position < bytes.count {
+            let byte = bytes[position]
+            switch state {
+            case .list(_, let depth) where held.isEmpty && !isDroppingElement:
+                switch byte {
+                case UInt8(ascii: "]"):
+                    // Of a list that goes on nobody knows what is around it.
+                    state = depth == 0 || isResumed && outer.isEmpty ? .idle : .closing
+                    nesting = Nesting(depth: depth)
+                case UInt8(ascii: ","): break
+                case ...0x20: if byte == UInt8(ascii: "\n") { line += 1 }
+                case UInt8(ascii: "\"") where isResumed && JSONLines.isKey(at: position, in: bytes):
+                    (state, nesting) = (.closing, Nesting(depth: 1))
+                    continue
+                case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
+                    heldLine = line
+                    nesting = Nesting()
+                    position += hold(bytes, from: position, &line)
+                    continue
+                default:
+                    reader.reject("not-an-event", "an element of a list is no audit event", line, 1, Array(bytes[position...].prefix(100)))
+                    let end = bytes[position...].firstIndex {
+                        $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "]") || $0 == UInt8(ascii: "\n")
+                    }
+                    gap += (end ?? bytes.count) - position
+                    position = end ?? bytes.count
+                    continue
+                }
+                position += 1
+                gap += 1
+            case .list:
+                position += hold(bytes, from: position, &line)
+            case .closing:
+                if byte == UInt8(ascii: "\n") { line += 1 }
+                nesting.advance(byte)
+                position += 1
+                gap += 1
+                guard nesting.depth <= 0 else { continue }
+                if let next = outer.popLast() { (state, gap, beginning) = (next, 0, ElementBeginning()) } else { state = .idle }
+            default:
+                let rest = UnsafeBufferPointer(rebasing: bytes[position...])
+                if isResumed, let next = rest.first(where: { $0 > 0x20 }), goOn(before: next) { continue }
+                return takeValue(rest, line, endsLine: rest.last == UInt8(ascii: "\n"))
+            }
+        }
+    }
+
+    /// Takes the bytes of the element at hand; their count.
+    private func hold(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int, _ line: inout Int) -> Int {
+        if held.isEmpty, !isDroppingElement, let end = JSONLines.containerEnd(in: bytes, from: start) {
+            let element = UnsafeBufferPointer(rebasing: bytes[start..<end])
+            line += element.lineFeedCount
+            gap = 0
+            takeElement(element)
+            return end - start
+        }
+        // A copy, so that the run time does not look at each byte whether anybody else changes it.
+        var (copy, position, hasEnded) = (nesting, start, false)
+        while position < bytes.count, !hasEnded {
+            copy.advance(bytes[position])
+            if bytes[position] == UInt8(ascii: "\n") { line += 1 }
+            position += 1
+            hasEnded = copy.depth <= 0 && !copy.isInString
+        }
+        nesting = copy
+        if hasEnded {
+            if isDroppingElement {
+                isDroppingElement = false
+                return position - start
+            }
+            held += bytes[start..<position]
+            var element = held
+            held = []
+            gap = 0
+            AuditEnvelope.padded(&element) { takeElement($0) }
+            return position - start
+        }
+        if isDroppingElement { return position - start }
+        let isBeginning = held.count < ListBeginning.limit
+        held += bytes[start..<position]
+        if nesting.tellsNewArray(), isBeginning, enterInnerList() { return position - start }
+        if held.count > lineLimit, !takeSwallowed() {
+            reader.reject("too-long", "an element of a list is longer than \(lineLimit >> 20) MiB", heldLine, 1, held)
+            (held, gap, isDroppingElement) = ([], 0, true)
+        }
+        return position - start
+    }
+
+    /// Goes on with the list that the element at hand holds, if it does.
+    private func enterInnerList() -> Bool {
+        guard outer.count < Self.outerLimit, held.first == UInt8(ascii: "{"), let list = listStart(among: ListBeginning.innerMembers) else {
+            return false
+        }
+        outer.append(state)
+        takeElements(of: list)
+        return true
+    }
+
+    /// What is wrong in one record spoils only that: takes those of an element that cannot be read as a whole.
+    private func takeRecords(of element: UnsafeBufferPointer<UInt8>) -> Bool {
+        let before = (outer, state, beginning)
+        held = Array(element)
+        guard enterInnerList() else {
+            held = []
+            return false
+        }
+        endElement()
+        (outer, state, beginning) = before
+        (held, gap, isDroppingElement) = ([], 0, false)
+        return true
+    }
+
+    /// Takes the elements that the damaged one at hand has swallowed, and says what is wrong with itself; `false` when there are none.
+    func takeSwallowed() -> Bool {
+        let places = held.withUnsafeBufferPointer { beginning.places(in: $0) }
+        guard let last = places.last else { return false }
+        let text = held
+        var line = heldLine
+        held = []
+        for (start, end) in zip([0] + places, places) {
+            var element = Array(text[start..<end])
+            while let byte = element.last, byte <= 0x20 || byte == UInt8(ascii: ",") { element.removeLast() }
+            heldLine = line
+            AuditEnvelope.padded(&element) { takeElement($0) }
+            line += text[start..<end].lineFeedCount
+        }
+        var rest = Array(text[last...])
+        gap = 0
+        AuditEnvelope.padded(&rest) { takeElements($0, line) }
+        return true
+    }
+
+    private func takeElement(_ element: UnsafeBufferPointer<UInt8>) {
+        var envelope = "list"
+        if case .list(let name, _) = state { envelope = name }
+        let isOther = envelope == ListBeginning.other
+        reader.readOrSkip(isOther: isOther) {
+            let line = heldLine
+            if read(element, line, envelope: isOther ? "eks" : envelope) { return beginning.note(element) }
+            if takeRecords(of: element) { return }
+            held = Array(element)
+            if takeSwallowed() { return }
+            held = []
+            reader.rejectUnreadable(Array(element), line)
+        }
+    }
+
+    func takeWholeElements(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, envelope: String) -> Int {
+        var (line, position, taken) = (line, 0, 0)
+        while position < bytes.count, !reader.isInParts {
+            let byte = bytes[position]
+            if byte <= 0x20 || byte == UInt8(ascii: ",") {
+                if byte == UInt8(ascii: "\n") { line += 1 }
+                position += 1
+                continue
+            }
+            let rest = UnsafeBufferPointer(rebasing: bytes[position...].prefix(Self.wholeLimit))
+            guard let end = JSONLines.containerEnd(in: rest, from: 0) else { break }
+            let element = UnsafeBufferPointer(rebasing: rest[..<end])
+            guard line != notedLine, ListBeginning(of: element, among: ListBeginning.innerMembers) == nil else { break }
+            (heldLine, isChecked, countedBeforeParts) = (line, false, -1)
+            guard read(element, line, envelope: envelope) else {
+                if reader.isNoted { notedLine = line }
+                break
+            }
+            beginning.note(element)
+            gap = 0
+            line += element.lineFeedCount
+            position += end
+            taken = position
+        }
+        return taken
+    }
+}
