@@ -162,8 +162,8 @@ public struct Coverage: Sendable {
     /// The same of days of which the first is given, since 1970-01-01 UTC.
     private func silentDays(from first: Int64, count: Int64) -> Int64 {
         gaps.reduce(0) { sum, gap in
-            let from = max((gap.from + Self.day - 1) / Self.day, first)
-            let to = gap.to / Self.day
+            let from = max(UsageCount.day(of: gap.from + Self.day - 1), first)
+            let to = UsageCount.day(of: gap.to)
             return sum + min(max(0, to - from), count - min(max(0, from - first), count))
         }
     }
@@ -177,8 +177,8 @@ public struct Coverage: Sendable {
         let needed = Int64(requirement.minimumDays) * Self.day
         let observed = window.length - silentDays * Self.day
         let span = sighting.span
-        let first = span.from / Self.day + 1
-        let between = max(0, span.to / Self.day - first)
+        let first = UsageCount.day(of: span.from) + 1
+        let between = max(0, UsageCount.day(of: span.to) - first)
         let days = Int64(sighting.days.count { $0 >= first && $0 < first + between })
         let silent = silentDays(from: first, count: between)
         let missing = max(0, between - silent - days) * Self.day
@@ -256,7 +256,7 @@ extension Coverage {
         window = shared.logs.window
         gaps = shared.logs.gaps
         missingKinds = shared.missingKinds
-        windowDays = window.map { Int($0.to / Self.day - $0.from / Self.day) + 1 } ?? 0
+        windowDays = window.map { Int(UsageCount.day(of: $0.to) - UsageCount.day(of: $0.from)) + 1 } ?? 0
         requests = Requests()
         days = 0
         if let row {

@@ -73,8 +73,8 @@ final class AuditFolding {
             throw CommandFailure("--rejects would write into the log `\(file)`", code: .usage)
         }
         progress.expect(files)
-        // What comes on standard input cannot be read again: an interruption is its end.
-        if files.contains("-") { Interruption.endInput() }
+        // An interruption is the end of what cannot be read again.
+        if files.contains(where: AuditLogFiles.isReadOnce) { Interruption.endInput() }
         try read(files)
     }
 
@@ -133,7 +133,7 @@ final class AuditFolding {
         if rejects == nil, log.rejected > AuditLogReader.rejectsShown {
             let command = "`whittle usage export \(path.printable()) --rejects FILE -o /dev/null`"
             tell(
-                "\(AuditLogReader.rejectsShown) of what is unreadable are shown; \(path == "-" ? "--rejects FILE" : command) keeps all",
+                "\(AuditLogReader.rejectsShown) of what is unreadable are shown; \(AuditLogFiles.isReadOnce(path) ? "--rejects FILE" : command) keeps all",
                 path)
         }
     }

@@ -72,16 +72,19 @@ struct UsageLoadCommand: ParsableCommand {
     }
 
     func run() throws {
+        // A pipe may have no name any more when it is asked again.
+        let isReadOnce = logs.contains(where: AuditLogFiles.isReadOnce)
         var attempts = 1
         while true {
             do {
-                return try load()
+                return try load(isReadOnce: isReadOnce)
             } catch let error as StoreError {
                 switch error {
                 case .overtaken(let log) where attempts < 100 || follow:
                     Console.current.error("\(log): another load has added something meanwhile, maybe some of it; reading again\n")
                 case .replaced(let path) where !isReadOnce && (attempts < 100 || follow):
-                    Console.current.error("\(path): a load has dropped its usage meanwhile; reading again\n")
+                    let copies = follow ? "; load copies of it, too" : ""
+                    Console.current.error("\(path): a load has dropped its usage meanwhile; reading again\(copies)\n")
                 case .locked(let path) where follow: tellLocked(path)
                 default: throw error
                 }
@@ -90,20 +93,16 @@ struct UsageLoadCommand: ParsableCommand {
         }
     }
 
-    /// Whether some log cannot be read again: standard input, or a pipe.
-    private var isReadOnce: Bool {
-        logs.contains { path in
-            var status = stat()
-            return path == "-" || stat(path, &status) == 0 && ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
-        }
-    }
-
     private func tellLocked(_ path: String) { Console.current.error("\(path): another process is writing it; waiting\n") }
 
     /// Keeps facts. What others have added meanwhile is an error, but of what cannot be read again.
     ///
-    /// - Parameter countsTwice: whether some of it may have been counted twice so far.
-    private func keep(_ fold: UsageFold, in database: WhittleDatabase, _ countsTwice: inout Bool) throws -> Bool {
+    /// - Parameters:
+    ///   - isReadOnce: whether it cannot be read again.
+    ///   - countsTwice: whether some of it may have been counted twice so far.
+    private func keep(
+        _ fold: UsageFold, in database: WhittleDatabase, isReadOnce: Bool, _ countsTwice: inout Bool
+    ) throws -> Bool {
         do throws(StoreError) {
             let isKept = try database.add(fold, maxNames: options.maxNames, mayCountTwice: countsTwice)
             if !isKept {
@@ -121,10 +120,10 @@ struct UsageLoadCommand: ParsableCommand {
             default: throw error
             }
         }
-        return try keep(fold, in: database, &countsTwice)
+        return try keep(fold, in: database, isReadOnce: isReadOnce, &countsTwice)
     }
 
-    private func load() throws {
+    private func load(isReadOnce: Bool) throws {
         let path = db ?? Console.current.environment["WHITTLE_DB"] ?? "whittle.db"
         let database = try WhittleDatabase.open(path, isReadOnly: false)
         var reading = options.reading
@@ -135,7 +134,7 @@ struct UsageLoadCommand: ParsableCommand {
         var countsTwice = false
         let folding = try AuditFolding(
             reading, rejects: options.rejects, beside: path, known: known.logs, window: known.window
-        ) { try keep($0, in: database, &countsTwice) }
+        ) { try keep($0, in: database, isReadOnce: isReadOnce, &countsTwice) }
         if follow {
             try folding.follow(logs[0], wasRead: try database.hasFolded(path: logs[0]))
         } else {

@@ -127,6 +127,8 @@ struct AuditEvent {
         var blockingOwners: [(apiGroup: String, kind: String, name: String)] = []
         /// Of a binding.
         var roleRef: (kind: String, name: String)?
+        /// Of a role or binding: the name that a creation told, or that was made for it.
+        var name: String?
     }
 
     /// Members that hold objects or lists.
@@ -181,6 +183,7 @@ struct AuditEvent {
         if caller.user.name.isEmpty, let user = field("usr") {
             caller.complete(with: Caller(user: user, impersonated: nil, metadata: nil, sourceIPs: nil))
         }
+        if caller.peer.isEmpty { caller.peer = Caller.address(field("network")?.value("client")?.value("ip")?.string) }
         if let reference = field("objectRef") {
             var apiGroup = reference.value("apiGroup")?.string
             // In v1alpha1 the version tells the group too.
@@ -228,10 +231,12 @@ struct AuditEvent {
                     verb: attributes.value("verb")?.short ?? "", path: Credentials.masked(attributes.value("path")?.short ?? ""))
             }
         }
-        if group == "rbac.authorization.k8s.io", let reference = object.value("roleRef"),
-            let kind = reference.value("kind")?.short, let name = reference.value("name")?.short
-        {
-            body.roleRef = (kind, name)
+        if group == "rbac.authorization.k8s.io" {
+            if let reference = object.value("roleRef"), let kind = reference.value("kind")?.short, let name = reference.value("name")?.short
+            {
+                body.roleRef = (kind, name)
+            }
+            body.name = [object, response].compactMap { $0?.value("metadata")?.value("name")?.short }.last ?? body.name
         }
         for owner in Self.owners(in: object) {
             guard owner.value("blockOwnerDeletion")?.bool ?? false, let kind = owner.value("kind")?.short,

@@ -48,6 +48,12 @@ public enum AuditLogFiles {
         return result
     }
 
+    /// Whether what a path names cannot be read again: standard input, or a pipe.
+    public static func isReadOnce(_ path: String) -> Bool {
+        var status = stat()
+        return path == "-" || stat(path, &status) == 0 && ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
+    }
+
     private static func matches(of pattern: String) -> [String] {
         var found = glob_t()
         defer { globfree(&found) }

@@ -194,7 +194,7 @@ public final class AuditLogReader {
         collect(source, session)
         // Of a log that was read as far as it can be, the damage was told; an interruption is none.
         if let failure = source.failure, EndOfInput.signal == nil, source.hasNews || source.total.extendedDigest == nil {
-            session.reader.reject("damaged", failure.description, source.lineCount, 1, [])
+            session.reader.rejectDamage(failure, line: source.lineCount)
             collect(source, session)
         }
         return unfinished

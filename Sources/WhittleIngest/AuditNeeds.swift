@@ -211,7 +211,9 @@ package struct AuditNeeds {
                 flags.append("hidden:bind-or-hold \(request.resource) \(request.namespace)".trimmed)
             default: break
             }
-            if request.verb == "create", request.subresource.isEmpty, let name = event.objectRef?.name, !name.isEmpty {
+            let names = [event.objectRef?.name, event.body.name]
+            if request.verb == "create", request.subresource.isEmpty, let name = names.lazy.compactMap({ $0 }).first(where: { !$0.isEmpty })
+            {
                 let role = event.body.roleRef.map { [$0.kind, $0.name].map(Credentials.withoutKey) } ?? []
                 written.append("written:" + jsonArray([request.resource, request.namespace, Credentials.withoutKey(name)] + role))
             }

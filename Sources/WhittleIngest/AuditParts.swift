@@ -134,7 +134,7 @@ struct AuditParts: ~Copyable {
             guard event.auditID != nil || event.requestURI != nil || event.verb != nil else { return nil }
             return PreparedEvent(time: time, phase: phase, level: level, stage: stage)
         }
-        if isWrapped, event.decision == nil || event.code == 0 { return nil }
+        if isWrapped, event.decision == nil || event.code == 0 || event.userAgent == nil || event.sourceIPs == nil { return nil }
         // Without a URI the object reference counts, and some bodies are needs of somebody: too rare to be worth a memory.
         guard let uri = event.requestURI, let verb = event.verb, !uri.isEmpty else { return nil }
         if let body = event.requestObject {

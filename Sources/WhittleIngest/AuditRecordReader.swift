@@ -316,7 +316,16 @@ final class AuditRecordReader {
         text.withUnsafeBufferPointer { reject(reason, message, line, column, $0) }
     }
 
-    private func reject(_ reason: String, _ message: String, _ line: Int, _ column: Int, _ text: UnsafeBufferPointer<UInt8>) {
+    /// The log cannot be read to its end.
+    func rejectDamage(_ failure: IngestError, line: Int) {
+        var help: String?
+        if case .cannotRead = failure { help = "what was read counts; of a log that was rotated meanwhile load the copy, too" }
+        reject("damaged", failure.description, line, 1, UnsafeBufferPointer(start: nil, count: 0), help: help)
+    }
+
+    private func reject(
+        _ reason: String, _ message: String, _ line: Int, _ column: Int, _ text: UnsafeBufferPointer<UInt8>, help: String? = nil
+    ) {
         let shown = rejects.values.reduce(0, +)
         rejects[reason, default: 0] += 1
         onReject?(text, false)
@@ -324,7 +333,7 @@ final class AuditRecordReader {
         diagnostics.append(
             Diagnostic(
                 .error, id: "invalid-audit-line", "\(message) (\(reason))", at: SourceLocation(file: path, line: line, column: column),
-                help: Self.help(for: text, reason, isFirst: line == 1)))
+                help: help ?? Self.help(for: text, reason, isFirst: line == 1)))
     }
 
     private static func help(for text: UnsafeBufferPointer<UInt8>, _ reason: String, isFirst: Bool) -> String {

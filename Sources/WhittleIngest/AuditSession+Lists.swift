@@ -11,6 +11,12 @@ extension AuditSession {
         return true
     }
 
+    /// Whether an element of a list follows a comma at the beginning of a line.
+    func beginsElement(behindComma line: UnsafeBufferPointer<UInt8>) -> Bool {
+        let next = line.drop { $0 <= 0x20 }.dropFirst().first { $0 > 0x20 }
+        return next.map { "{[".utf8.contains($0) } ?? true
+    }
+
     /// Where the elements of the list begin that the value at hand is, as far as it has come.
     func listStart(among members: [ListBeginning.Member] = ListBeginning.members) -> ListBeginning? {
         held.withUnsafeBufferPointer { ListBeginning(of: $0, among: members) }
@@ -24,23 +30,41 @@ extension AuditSession {
         held = []
     }
 
-    /// The list that was taken apart does not go on.
-    func endList() {
+    /// Whether the list has not ended, and no element is at hand.
+    var isBetweenElements: Bool {
+        if case .list = state { return held.isEmpty && !isDroppingElement }
+        return false
+    }
+
+    /// Whether a line begins something else, so that the list at hand was cut off.
+    func isCutOff(before line: UnsafeBufferPointer<UInt8>) -> Bool {
+        let isElement = held.withUnsafeBufferPointer { beginning.begins(line, after: $0) }
+        return shape.isCutOff(
+            before: line, element: held, nesting: nesting, isBetween: isBetweenElements, isDropping: isDroppingElement, isElement: isElement
+        )
+    }
+
+    /// The list at hand was cut off.
+    func endCutList() {
+        let isTold = !held.isEmpty || isDroppingElement || shape.isTold
         endElement()
-        (held, state, outer, isDroppingElement) = ([], .idle, [], false)
+        if !isTold { reader.reject("cut-off", "a list is cut off", heldLine, 1, []) }
+        (held, state, outer, isDroppingElement, gap, isResumed) = ([], .idle, [], false, 0, false)
     }
 
     /// Takes the elements of the list that the value at hand is.
     func takeElements(of list: ListBeginning) {
         var rest = Array(held[list.offset...])
         let line = heldLine + held[..<list.offset].lineFeedCount
+        if outer.isEmpty { shape = ListShape(beginning: held[..<list.offset]) } else { shape.last = UInt8(ascii: "[") }
         (held, beginning) = ([], ElementBeginning())
         (gap, isResumed) = outer.isEmpty ? (list.offset, false) : (gap + list.offset, isResumed)
         state = .list(envelope: list.envelope, depth: list.depth)
         AuditEnvelope.padded(&rest) { takeElements($0, line) }
     }
 
-    func takeElements(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int) {
+    /// - Parameter startsLine: whether a line begins where the bytes do.
+    func takeElements(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, startsLine: Bool = false) {
         var line = line
         var position = 0
         while position < bytes.count {
@@ -52,7 +76,8 @@ extension AuditSession {
                     // Of a list that goes on nobody knows what is around it.
                     state = depth == 0 || isResumed && outer.isEmpty ? .idle : .closing
                     nesting = Nesting(depth: depth)
-                case UInt8(ascii: ","): break
+                    shape.last = byte
+                case UInt8(ascii: ","): shape.last = byte
                 case ...0x20: if byte == UInt8(ascii: "\n") { line += 1 }
                 case UInt8(ascii: "\"") where isResumed && JSONLines.isKey(at: position, in: bytes):
                     (state, nesting) = (.closing, Nesting(depth: 1))
@@ -60,6 +85,7 @@ extension AuditSession {
                 case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
                     heldLine = line
                     nesting = Nesting()
+                    shape.noteElement(at: position, in: bytes, startsLine: startsLine)
                     position += hold(bytes, from: position, &line)
                     continue
                 default:
@@ -77,6 +103,7 @@ extension AuditSession {
                 position += hold(bytes, from: position, &line)
             case .closing:
                 if byte == UInt8(ascii: "\n") { line += 1 }
+                if byte > 0x20 { shape.last = byte }
                 nesting.advance(byte)
                 position += 1
                 gap += 1
@@ -96,6 +123,7 @@ extension AuditSession {
             let element = UnsafeBufferPointer(rebasing: bytes[start..<end])
             line += element.lineFeedCount
             gap = 0
+            shape.last = UInt8(ascii: "}")
             takeElement(element)
             return end - start
         }
@@ -109,6 +137,7 @@ extension AuditSession {
         }
         nesting = copy
         if hasEnded {
+            shape.last = UInt8(ascii: "}")
             if isDroppingElement {
                 isDroppingElement = false
                 return position - start
@@ -196,10 +225,12 @@ extension AuditSession {
             let byte = bytes[position]
             if byte <= 0x20 || byte == UInt8(ascii: ",") {
                 if byte == UInt8(ascii: "\n") { line += 1 }
+                if byte == UInt8(ascii: ",") { shape.last = byte }
                 position += 1
                 continue
             }
             let rest = UnsafeBufferPointer(rebasing: bytes[position...].prefix(Self.wholeLimit))
+            if position == 0 || bytes[position - 1] == UInt8(ascii: "\n"), isCutOff(before: rest) { break }
             guard let end = JSONLines.containerEnd(in: rest, from: 0) else { break }
             let element = UnsafeBufferPointer(rebasing: rest[..<end])
             guard line != notedLine, ListBeginning(of: element, among: ListBeginning.innerMembers) == nil else { break }
@@ -210,6 +241,8 @@ extension AuditSession {
             }
             beginning.note(element)
             gap = 0
+            shape.noteElement(at: position, in: bytes, startsLine: true)
+            shape.last = UInt8(ascii: "}")
             line += element.lineFeedCount
             position += end
             taken = position

@@ -40,6 +40,8 @@ final class AuditSession {
     var nesting = Nesting()
     /// Of the elements of the list at hand.
     var beginning = ElementBeginning()
+    /// Of the outermost list at hand.
+    var shape = ListShape()
     /// Bytes of a list behind its last element that are dealt with: when it goes on, they are read again.
     var gap = 0
     /// Whether an earlier load has read how the list begins, so that nobody knows what is around it.
@@ -47,6 +49,8 @@ final class AuditSession {
     /// Whether a value must end in its line: it was given up once.
     private var isStrict = false
     private var isAtStart = true
+    /// Whether an earlier load has read how the log begins.
+    private var isContinued = false
     /// What is known of the line at hand.
     private var isUnusual = false
     var isChecked = false
@@ -71,6 +75,7 @@ final class AuditSession {
     /// - Parameter firstLine: of a log whose beginning an earlier load has read; it may name the columns of a table.
     func begin(_ path: String, firstLine: [UInt8]?, onReject: RejectHandler?) {
         reader.begin(path, onReject: onReject)
+        if isAtStart { isContinued = firstLine != nil }
         if isAtStart, let firstLine, texts.resumeTable(firstLine) { isAtStart = false }
     }
 
@@ -86,11 +91,15 @@ final class AuditSession {
     func interrupt() {
         switch state {
         case .open: giveUp()
-        case .list, .closing:
+        case .closing: endCutList()
+        case .list where isBetweenElements && !shape.awaitsElement: endCutList()
+        case .list:
+            shape.isTold = !held.isEmpty || isDroppingElement
             endElement()
-            // The outermost list may go on behind the event.
+            // The outermost list may go on behind the event, which may be its last.
             if let outermost = outer.first { state = outermost }
             outer = []
+            shape.last = UInt8(ascii: "}")
         case .dropping: state = .idle
         default: break
         }
@@ -118,7 +127,9 @@ final class AuditSession {
                 isAtStart = false
                 // The name of the first column may be empty.
                 let isHeader = first == UInt8(ascii: ",") && AuditCSV(headerLine: bytes, isFirst: true) != nil
-                isResumed = !isHeader && goOn(before: first)
+                // Of a list nobody has read the beginning of, only what begins with an element is known to be one.
+                let isList = isContinued || first == UInt8(ascii: ",") && beginsElement(behindComma: bytes)
+                isResumed = !isHeader && isList && goOn(before: first)
             }
         } else if isResumed, case .idle = state, let first = bytes.first(where: { $0 > 0x20 }) {
             isResumed = goOn(before: first)
@@ -139,7 +150,10 @@ final class AuditSession {
             reader.rejectRest(bytes)
             nesting.advance(over: bytes)
             if nesting.depth <= 0 { state = .idle }
-        case .list, .closing: takeElements(bytes, line)
+        case .list, .closing:
+            guard isAtLineStart, isCutOff(before: bytes) else { return takeElements(bytes, line, startsLine: isAtLineStart) }
+            endCutList()
+            takeValue(bytes, line, endsLine: endsLine)
         case .idle, .open: takeValue(bytes, line, endsLine: endsLine)
         }
     }
@@ -254,7 +268,8 @@ final class AuditSession {
                     takeEndedValues()
                 } else if let list = listStart() {
                     takeElements(of: list)
-                    return endList()
+                    if case .idle = state { return }
+                    return endCutList()
                 }
             }
             giveUp()

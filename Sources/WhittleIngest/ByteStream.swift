@@ -53,7 +53,7 @@ final class ByteStream {
         self.path = path
         source = nil
         isOwned = given == nil && path != "-"
-        descriptor = given ?? (path == "-" ? 0 : Foundation.open(path, O_RDONLY | O_CLOEXEC))
+        descriptor = given ?? (path == "-" ? 0 : Self.opened(path))
         guard descriptor >= 0 else { throw .cannotOpen(path: path, reason: String(cString: strerror(errno))) }
         var status = stat()
         let isRegular = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
@@ -61,6 +61,13 @@ final class ByteStream {
         if given != nil { lseek(descriptor, 0, SEEK_SET) }
         while pending.count < 4, !isAtEnd { try fill() }
         try begin()
+    }
+
+    /// Opens without waiting for the writer of a pipe where a signal may end the input: it is waited for when the pipe is read.
+    private static func opened(_ path: String) -> Int32 {
+        let descriptor = Foundation.open(path, O_RDONLY | O_CLOEXEC | (EndOfInput.isAwaited ? O_NONBLOCK : 0))
+        if descriptor >= 0, EndOfInput.isAwaited { _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK) }
+        return descriptor
     }
 
     /// Finds out what the first bytes are.

@@ -20,10 +20,7 @@ struct ElementBeginning {
     /// Where elements begin in `text`, which begins with a damaged one, behind the damage; none in one that is only cut off, because
     /// whoever sent a body may have put anything into it.
     func places(in text: UnsafeBufferPointer<UInt8>) -> [Int] {
-        guard let damage = Self.damage(in: text), damage < text.count - 1 else { return [] }
-        let known = count == 0 ? ArraySlice(text.prefix(Self.limit)) : bytes
-        let word = Array(count > 1 ? known : known.prefix { $0 != UInt8(ascii: ":") })
-        guard word.count >= Self.least, word.count < known.count || count > 1 else { return [] }
+        guard let damage = Self.damage(in: text), damage < text.count - 1, let word = word(after: text) else { return [] }
         var (places, position): ([Int], Int) = ([], max(damage, 1))
         while let found = text[position...].firstIndex(of: word[0]) {
             position = found + 1
@@ -31,6 +28,19 @@ struct ElementBeginning {
             places.append(found)
         }
         return places
+    }
+
+    /// Whether a line behind `text`, which begins with an element that has not ended, begins as elements do.
+    func begins(_ line: UnsafeBufferPointer<UInt8>, after text: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard text.last(where: { $0 > 0x20 }) == UInt8(ascii: ","), let word = word(after: text) else { return false }
+        return line.starts(with: word.prefix { $0 != UInt8(ascii: "\n") })
+    }
+
+    /// What elements begin with; `nil` = too little is known.
+    private func word(after text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
+        let known = count == 0 ? ArraySlice(text.prefix(Self.limit)) : bytes
+        let word = Array(count > 1 ? known : known.prefix { $0 != UInt8(ascii: ":") })
+        return word.count >= Self.least && (word.count < known.count || count > 1) ? word : nil
     }
 
     /// The first byte that cannot stand where it does, the end when the text is cut off; `nil` when a whole value stands there. However

@@ -13,7 +13,13 @@ extension AuditEvent {
         let name = (payload.value("resourceName") ?? permissions.first?.value("resource"))?.string ?? ""
         self.init()
         verb = Self.parts(method, ".").last ?? ""
-        guard let request = Self.request(verb: verb, resourceName: name, method: method) else { return nil }
+        guard var request = Self.request(verb: verb, resourceName: name, method: method) else { return nil }
+        // The authorizer saw no name of what was to be created; a namespace is also its own name.
+        if request.subresource.isEmpty, verb == "create" || verb == "deletecollection" {
+            if !request.name.isEmpty { body.name = request.name }
+            request.name = ""
+            if request.resource == "namespaces", request.apiGroup.isEmpty { request.namespace = "" }
+        }
         objectRef = request
         let operation = entry.value("operation")
         auditID = (operation?.value("id") ?? entry.value("insertId"))?.string ?? ""
@@ -39,14 +45,13 @@ extension AuditEvent {
         let labels = entry.value("labels") ?? entry.value("annotations")
         let told = labels?.dotted("authorization.k8s.io/reason")?.string
         (reason, tellsReason) = (told ?? "", told != nil)
-        let isGranted = permissions.first == nil || permissions.allSatisfy { $0.value("granted")?.isTrue ?? false }
+        let isGranted = permissions.first != nil && permissions.allSatisfy { $0.value("granted")?.isTrue ?? false }
+        // What is answered so before authorization, unless that is told.
+        let isBefore = code == 401 || !isGranted && (code == 429 || code == 503)
         if let label = labels?.dotted("authorization.k8s.io/decision")?.string {
             decision = label
-        } else if statusCode == 7 || !isGranted {
-            decision = "forbid"
-        } else if permissions.first != nil || ![401, 429, 503].contains(code) {
-            // Without a word about authorization, any other answer was given behind it.
-            decision = "allow"
+        } else if !isBefore {
+            decision = statusCode == 7 || permissions.first != nil && !isGranted ? "forbid" : "allow"
         }
     }
 
@@ -61,7 +66,8 @@ extension AuditEvent {
     /// `io.k8s.VERB`, the path of the URL without its first slash.
     private static func request(verb: String, resourceName: String, method: String) -> Request? {
         if method.hasPrefix("io.k8s."), method.utf8.count(where: { $0 == UInt8(ascii: ".") }) == 2 {
-            return Request(verb: verb, path: Credentials.masked(resourceName.hasPrefix("/") ? resourceName : "/\(resourceName)"))
+            let path = resourceName.splitBytes(at: "?").before
+            return Request(verb: verb, path: Credentials.masked(path.hasPrefix("/") ? path : "/\(path)"))
         }
         var parts = Self.parts(resourceName, "/")
         var apiGroup = ""
@@ -80,15 +86,9 @@ extension AuditEvent {
             if parts.count > 2, parts[2] != "status", parts[2] != "finalize" { parts.removeFirst(2) }
         }
         guard let resource = parts.first, !resource.isEmpty else { return nil }
-        var request = Request(
+        return Request(
             verb: verb, apiGroup: apiGroup, resource: resource, subresource: parts.count > 2 ? parts[2] : "", namespace: namespace,
             name: parts.count > 1 ? parts[1] : "")
-        // The authorizer saw no name of what was to be created; a namespace is also its own name.
-        if request.subresource.isEmpty, verb == "create" || verb == "deletecollection" {
-            request.name = ""
-            if request.resource == "namespaces", request.apiGroup.isEmpty { request.namespace = "" }
-        }
-        return request
     }
 
     /// The parts of a text between bytes, which is quicker than between characters.

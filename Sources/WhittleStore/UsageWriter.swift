@@ -28,13 +28,13 @@ struct UsageWriter {
     ///
     /// - Parameters:
     ///   - own: logs that were added through this connection, and those that are parts of longer ones now.
-    ///   - view: what the reader of the logs knows.
-    ///   - others: what others have added since the logs were begun to be read.
+    ///   - view: what the reader of the logs knows, and what others have added since.
+    ///   - window: the latest events, also of others.
     ///   - mayCountTwice: whether everything is added nevertheless.
     /// - Returns: `false` when another load has added all of these logs since they were read: there is nothing to do then.
     /// - Throws: `StoreError.overtaken` when it has added some of them: a log is counted once, and what a fold counts cannot be taken apart.
     func write(
-        _ fold: UsageFold, _ order: Promise<TextOrder>, maxNames: Int, own: Set<String>, view: UsageView?, others: OtherUsage?,
+        _ fold: UsageFold, _ order: Promise<TextOrder>, maxNames: Int, own: Set<String>, view: UsageView, window: EventWindowState?,
         mayCountTwice: Bool
     ) throws -> Bool {
         var own = own
@@ -44,7 +44,7 @@ struct UsageWriter {
             if try isKnown(log.digest) {
                 repeated += 1
                 overtaken = log.path
-            } else if let earlier = log.extendedDigest, view?.grown.contains(earlier) != true,
+            } else if let earlier = log.extendedDigest, !view.grown.contains(earlier),
                 try !own.contains(earlier) && !isKnown(earlier)
             {
                 overtaken = log.path
@@ -52,11 +52,10 @@ struct UsageWriter {
             own.insert(log.digest)
         }
         if repeated > 0, repeated == fold.logs.count { return false }
-        if !mayCountTwice, let log = overtaken ?? others?.meeting(fold) { throw StoreError.overtaken(log: log) }
-        let window = others.map { $0.joined(with: fold.window) } ?? fold.window
+        if !mayCountTwice, let log = overtaken ?? view.others?.meeting(fold, since: view.window) { throw StoreError.overtaken(log: log) }
         let facts = try FactWriter(database, writer, dictionaries, fold, order)
         let known = dictionaries.identityCount
-        let windowWriter = try window.map { try EventWindowWriter(database, $0, replacing: others == nil ? view?.window : nil) }
+        let windowWriter = try window.map { try EventWindowWriter(database, $0, replacing: view.stored) }
         try writer.pipelined {
             // First, because it is there at once.
             try windowWriter?.write(writer)

@@ -78,33 +78,55 @@ public final class WhittleDatabase: Sendable {
         }
     }
 
-    /// Opens the file that a load has put at `path`, which carries the usage of the one before.
+    /// Opens the file that is at `path` now: that of a load, which carries the usage of the one before.
     ///
-    /// - Throws: `StoreError.replaced` when the load has dropped it, `otherCluster` when it was of another cluster.
+    /// - Throws: `StoreError.replaced` when it does not hold all of the usage, `becameOther` when it is of another cluster.
     private func reopen() throws(StoreError) {
         let new = try Self.open(path, isReadOnly: false)
         let (cluster, newCluster) = (try self.cluster(), try new.cluster())
-        for (found, given) in zip(cluster, newCluster) where found != nil && given != nil && found != given {
-            throw .otherCluster(path: path, found: newCluster.compactMap { $0 }.first ?? "", given: found ?? "")
-        }
+        if let (was, now) = Self.difference(cluster, newCluster) { throw .becameOther(path: path, was: was, now: now) }
+        // The runs of the old file are carried with its usage.
         let sql = "SELECT load_run_id, loaded_at FROM load_run ORDER BY load_run_id"
         let runs = try attempt { try Row.fetchAll($0, sql: sql) }
-        let newRuns = try new.attempt { try Row.fetchAll($0, sql: sql) }
-        // The runs of the old file are carried with its usage.
-        guard newRuns.count > runs.count, newRuns.starts(with: runs) else { throw .replaced(path: path) }
+        guard try new.attempt({ try Row.fetchAll($0, sql: sql) }).starts(with: runs), try new.holdsLogs(of: self, added.withLock { $0 })
+        else { throw .replaced(path: path) }
         let grown = try new.attempt { try Set(String.fetchAll($0, sql: "SELECT sha256 FROM earlier_checkpoint")) }
-        added.withLock { $0 = [] }
         view.withLock { view in
             view?.grown.formIntersection(grown)
-            view?.hasOthers = true
+            view?.version = nil
         }
         let opened = new.file.withLock { $0 }
         file.withLock { $0 = opened }
     }
 
-    /// UID and name of the cluster; `nil` = not known.
-    private func cluster() throws(StoreError) -> [String?] {
-        try attempt { try Row.fetchOne($0, sql: "SELECT uid, name FROM cluster").map { try [$0.at(0), $0.at(1)] } ?? [] }
+    /// Whether all logs of these digests that another file of this database holds are here, too; some may have grown.
+    private func holdsLogs(of other: WhittleDatabase, _ digests: Set<String>) throws(StoreError) -> Bool {
+        let logs = try other.attempt { try Row.fetchAll($0, sql: "SELECT sha256, head, byte_count FROM checkpoint") }
+        let sql = "SELECT EXISTS (SELECT 1 FROM checkpoint WHERE sha256 = ? OR head = ? AND byte_count > ?)"
+        return try attempt { database in
+            try logs.allSatisfy { log in
+                guard try digests.contains(log.at(0)) else { return true }
+                return try Bool.fetchOne(database, sql: sql, arguments: [log.at(0) as String, log.at(1) as String, log.at(2) as Int64])
+                    ?? false
+            }
+        }
+    }
+
+    /// What tells a cluster; `nil` = not known.
+    private typealias Cluster = (uid: String?, name: String?)
+
+    private func cluster() throws(StoreError) -> Cluster {
+        try attempt { database in
+            guard let row = try Row.fetchOne(database, sql: "SELECT uid, name FROM cluster") else { return (nil, nil) }
+            return try (row.at(0), row.at(1))
+        }
+    }
+
+    /// What tells two clusters apart. Names, which users give, count where no UID is known.
+    private static func difference(_ one: Cluster, _ other: Cluster) -> (String, String)? {
+        if let uid = one.uid, let otherUID = other.uid { return uid == otherUID ? nil : (uid, otherUID) }
+        guard let name = one.name, let otherName = other.name, name != otherName else { return nil }
+        return (name, otherName)
     }
 
     private static func upgrade(_ path: String, from found: Int) throws {
@@ -238,17 +260,25 @@ public final class WhittleDatabase: Sendable {
         } catch {
             throw wrap(error, path: path)
         }
-        guard fsync(descriptor) == 0, rename(temporary, path) == 0 else {
-            throw .cannotOpen(path: path, reason: String(cString: strerror(errno)))
+        guard fsync(descriptor) == 0 else { throw .cannotWrite(path: path, reason: String(cString: strerror(errno))) }
+        // Nobody could be kept from making the file while there was none.
+        if lock == nil {
+            if link(temporary, path) == 0 { return }
+            if errno == EEXIST { return try load(state, to: path, options: options) }
         }
+        guard rename(temporary, path) == 0 else { throw .cannotOpen(path: path, reason: String(cString: strerror(errno))) }
     }
 
-    /// The file that a symbolic link leads to.
+    /// The file that a symbolic link leads to, also when there is none yet.
     private static func linked(_ path: String) -> String {
-        var status = stat()
-        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK, let target = realpath(path, nil) else { return path }
-        defer { free(target) }
-        return String(cString: target)
+        var path = path
+        // As many as the system follows.
+        for _ in 0..<40 {
+            guard let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path) else { break }
+            let folder = (path as NSString).deletingLastPathComponent
+            path = target.hasPrefix("/") ? target : (folder as NSString).appendingPathComponent(target)
+        }
+        return path
     }
 
     /// Removes what loads that were killed left beside the file.
@@ -309,12 +339,8 @@ public final class WhittleDatabase: Sendable {
     }
 
     private func checkCluster(_ state: ClusterState, _ options: LoadOptions) throws(StoreError) {
-        let own = try attempt { database in
-            try Row.fetchOne(database, sql: "SELECT uid, name FROM cluster WHERE EXISTS (SELECT 1 FROM checkpoint)").map {
-                (uid: try $0.at(0) as String?, name: try $0.at(1) as String?)
-            }
-        }
-        guard let (uid, name) = own else { return }
+        guard try attempt({ try Bool.fetchOne($0, sql: "SELECT EXISTS (SELECT 1 FROM checkpoint)") ?? false }) else { return }
+        let (uid, name) = try cluster()
         if let uid, let given = state.clusterUID, uid != given { throw .otherCluster(path: path, found: uid, given: given) }
         if let name, let given = options.clusterName, name != given { throw .otherCluster(path: path, found: name, given: given) }
     }
@@ -327,8 +353,8 @@ public final class WhittleDatabase: Sendable {
     ///   - maxNames: names of a verb on a resource that are kept for one user.
     ///   - mayCountTwice: whether it is added even if others have added some of it: it cannot be read again.
     /// - Returns: `false` when others have added all of it: there is nothing to add then.
-    /// - Throws: `StoreError.replaced` when a load has put a file without the usage of this one in its place, `overtaken` when others
-    ///   have added some of the logs, or of their events, since `knownUsage` was asked for.
+    /// - Throws: `StoreError.replaced` when a file without the usage of this one has taken its place, `becameOther` when it is one of
+    ///   another cluster, `overtaken` when others have added some of the logs, or of their events, since `knownUsage` was asked for.
     @discardableResult
     public func add(_ fold: UsageFold, maxNames: Int = 1_000, mayCountTwice: Bool = false) throws(StoreError) -> Bool {
         let lock = FileLock(path)
@@ -336,23 +362,31 @@ public final class WhittleDatabase: Sendable {
         if let lock, let inode = file.withLock({ $0.inode }), lock.inode != inode { try reopen() }
         let order = Promise { TextOrder(fold) }
         do {
-            let (isWritten, hasOthers) = try queue.write { database in
-                let view = self.view.withLock { $0 }
-                let others = try view.flatMap { try OtherUsage(database, since: $0) }
+            let view = self.view.withLock { $0 }
+            let (isWritten, seen) = try queue.write { database in
+                let version = try UsageView.version(database)
+                var seen = view ?? UsageView(version: version)
+                if version != seen.version {
+                    (seen.others, seen.version, seen.stored) = (try OtherUsage(database, since: seen), version, nil)
+                }
+                let window = fold.window.map { seen.others?.joined(with: $0) ?? $0 }
                 let writer = BulkWriter(database)
                 defer { writer.finish() }
                 let dictionaries = try Dictionaries(database, writer, for: fold)
                 let isWritten = try UsageWriter(database, writer, dictionaries).write(
-                    fold, order, maxNames: maxNames, own: added.withLock { $0 }, view: view, others: others,
-                    mayCountTwice: mayCountTwice)
-                return (isWritten, others != nil || !isWritten)
+                    fold, order, maxNames: maxNames, own: added.withLock { $0 }, view: seen, window: window, mayCountTwice: mayCountTwice)
+                if isWritten, let window { seen.stored = window }
+                return (isWritten, seen)
             }
             let digests = fold.logs.flatMap { [$0.digest] + ($0.extendedDigest.map { [$0] } ?? []) }
             added.withLock { $0.formUnion(digests) }
-            view.withLock { view in
+            guard view != nil else { return isWritten }
+            self.view.withLock { view in
+                view = seen
                 view?.digests.formUnion(digests)
                 if let window = fold.window { view?.window = window }
-                view?.hasOthers = hasOthers
+                // What others had is the reader's own by now.
+                if !isWritten { view?.version = nil }
             }
             return isWritten
         } catch {
@@ -381,7 +415,7 @@ public final class WhittleDatabase: Sendable {
             let digests = Set(known.logs.values.joined().map(\.digest))
             let grown = try Set(String.fetchAll(database, sql: "SELECT sha256 FROM earlier_checkpoint"))
             let version = try UsageView.version(database)
-            view.withLock { $0 = UsageView(digests: digests, grown: grown, window: known.window, version: version) }
+            view.withLock { $0 = UsageView(digests: digests, grown: grown, window: known.window, stored: known.window, version: version) }
             return known
         }
     }

@@ -137,6 +137,23 @@ struct UsageTests {
         #expect(result.output == "\(code)\n")
     }
 
+    @Test("what has come through a pipe is kept when a signal ends it, and nobody waits for its writer")
+    func pipes() throws {
+        let workspace = try Workspace()
+        let events = Self.events(400, seed: 1)
+        _ = try workspace.write(Self.text(events), to: "a.log")
+        _ = database(workspace)
+        let result = try Shell.result(
+            of: """
+                set -m; mkfifo named; (cat a.log; sleep 20) > named & $WHITTLE usage load named --db whittle.db 2> /dev/null & process=$!
+                sleep 2; kill -INT $process; wait $process; echo $?; kill %1
+                sqlite3 whittle.db 'SELECT sum(count) FROM usage'
+                mkfifo silent; $WHITTLE usage load silent --db whittle.db 2> /dev/null & process=$!
+                sleep 2; kill -TERM $process; (sleep 20; kill -9 $process) 2> /dev/null & wait $process; echo $?; kill %%
+                """, in: workspace.folder.path)
+        #expect(result.output == "130\n\(events.count { $0.contains("ResponseComplete") })\n143\n")
+    }
+
     @Test("a compressed log that was read before it was whole counts no damage once it is; pipes behind a pattern are passed over")
     func unfinishedCopy() throws {
         let workspace = try Workspace()

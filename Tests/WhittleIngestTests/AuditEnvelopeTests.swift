@@ -825,6 +825,10 @@ struct AuditEnvelopeTests {
             (#""authorizationInfo":[{"granted":true}],"status":{"code":5}"#, "", "allow", 404),
             (#""authorizationInfo":[{"granted":"true"}],"status":{}"#, "", "allow", 200),
             (#""status":{"code":6}"#, "", "allow", 409), (#""status":{"code":10}"#, "", "allow", 409),
+            (#""authorizationInfo":[{"permission":"x"}],"status":{"code":16}"#, "", "", 401),
+            (#""authorizationInfo":[{"granted":true}],"status":{"code":16}"#, "", "", 401),
+            (#""authorizationInfo":[{"permission":"x"}],"status":{"code":8}"#, "", "", 429),
+            (#""authorizationInfo":[{"granted":true}],"status":{"code":8}"#, "", "allow", 429),
             (#""status":{"code":7}"#, "", "forbid", 403), (#""status":{"code":16}"#, "", "", 401), (#""status":{}"#, "", "allow", 200),
             (
                 #""authorizationInfo":[{"granted":true}],"status":{}"#, #""labels":{"authorization.k8s.io/decision":"forbid"},"#, "forbid",
@@ -841,6 +845,24 @@ struct AuditEnvelopeTests {
         #expect(found.events.map { $0.decision ?? "" } == [decision])
         #expect(found.events.map(\.code) == [code])
         #expect(found.events.map(\.auditID) == ["i1"])
+    }
+
+    @Test("a URL of GKE is the path alone")
+    func gkePath() {
+        let text =
+            #"{"insertId":"i1","timestamp":"2026-03-01T10:00:00Z","protoPayload":{"methodName":"io.k8s.get","resourceName":"healthz/ready?timeout=1s","authenticationInfo":{"principalEmail":"x"}}}"#
+        #expect(AuditEnvelope.contents(of: text).events.map(\.request) == [Request(verb: "get", path: "/healthz/ready")])
+    }
+
+    @Test("what Datadog moves to names that logs share")
+    func datadogNames() throws {
+        let whole = Self.event.replacing(#""userAgent""#, with: #""sourceIPs":["10.0.0.7"],"userAgent""#)
+            .replacing(#/,"extra":\{[^}]*\}/#, with: "")
+        let want = try fold(whole + "\n").usage
+        let moved = whole.replacing(#/"userAgent":("[^"]*")/#) { #""http":{"useragent":\#($0.output.1)}"# }
+            .replacing(#""sourceIPs":["10.0.0.7"]"#, with: #""network":{"client":{"ip":"10.0.0.7"}}"#)
+        #expect(try fold(#"{"id":"1","attributes":{"service":"k","attributes":\#(moved)}}"# + "\n").usage == want)
+        #expect(want.keys.first?.address == "10.0.0.7")
     }
 
     @Test("GKE through Pub/Sub, with the id of its operation; what names no resource is no event")

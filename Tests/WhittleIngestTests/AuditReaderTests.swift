@@ -248,6 +248,16 @@ struct AuditReaderTests {
         }
         #expect(try written(bindings.dropLast()) == (0..<5).map { #"written:["rolebindings","shop","b\#($0)","Role","r\#($0)"] 1"# })
         #expect(try written(bindings) == [#"written:["rolebindings","shop","*/*"] 6"#])
+        // The name may be made by the server, and GKE tells it as that of the resource.
+        let made = bindings[0].replacing(#""objectRef":{"name":"b0"},"#, with: "").replacing(
+            "}},", with: #"}},"responseObject":{"metadata":{"name":"b-x2"}},"#)
+        #expect(try written([made]) == [#"written:["rolebindings","shop","b-x2","Role","r0"] 1"#])
+        let method = "io.k8s.authorization.rbac.v1.rolebindings.create"
+        let entry =
+            #"{"insertId":"i1","timestamp":"2026-03-01T10:00:00Z","protoPayload":{"methodName":"\#(method)","resourceName":"rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/b7","authenticationInfo":{"principalEmail":"alice"},"request":{"roleRef":{"kind":"Role","name":"r7"}}}}"#
+        #expect(try written([entry]) == [#"written:["rolebindings","shop","b7","Role","r7"] 1"#])
+        let bodiless = entry.replacing(#","request":{"roleRef":{"kind":"Role","name":"r7"}}"#, with: "")
+        #expect(try written([bodiless]) == [#"written:["rolebindings","shop","b7"] 1"#])
     }
 
     @Test("one line may be longer than many blocks, and is refused beyond the limit; its neighbours count")
@@ -541,6 +551,46 @@ struct AuditReaderTests {
             let (log, _) = try AuditLogReader().read(try folder.write(text, to: "a.log")) { _ in }
             #expect(log.rejects == ["not-an-event": 1] && log.requests == 4, "\(place)")
         }
+    }
+
+    @Test(
+        "behind a list that is cut off anywhere all other lines and documents count",
+        arguments: [
+            #"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":[EVENTS]}"#, "[EVENTS]", #"{"records":[EVENTS]}"#,
+            #"{"data":[EVENTS],"meta":{"status":"done"}}"#,
+            "{\n  \"kind\": \"EventList\",\n  \"items\": [\n    EVENTS\n  ],\n  \"more\": {}\n}",
+        ])
+    func cutLists(_ shape: String) throws {
+        let isIndented = shape.contains("\n")
+        func list(_ numbers: Range<Int>) -> String {
+            let events = numbers.map { number in
+                let event = Self.event(number, #""sourceIPs":["10.0.0.7"],"#)
+                return isIndented ? event.replacing(",\"", with: ",\n      \"").replacing("}}", with: "\n      }\n    }") : event
+            }
+            return shape.replacing("EVENTS", with: events.joined(separator: isIndented ? ",\n    " : ","))
+        }
+        let cut = list(0..<2)
+        let feeds = cut.utf8.enumerated().filter { $0.element == UInt8(ascii: "\n") }.map(\.offset)
+        let others = [
+            list(4..<6), "2026-11-20T09:00:00.1Z stdout F \(Self.event(6))", #"{"log":\#(Self.quoted(Self.event(7)))}"#, Self.event(8),
+            #"[{"message":\#(Self.quoted(Self.event(9)))}]"#,
+        ]
+        for place in isIndented ? feeds : Array(stride(from: 1, to: cut.utf8.count - 1, by: 7)) {
+            for first in others.indices {
+                let behind = [others[first]] + others.enumerated().filter { $0.offset != first }.map(\.element)
+                let text = ([list(2..<4), String(cut.prefix(place))] + behind).joined(separator: "\n") + "\n"
+                let log = try fold(text).logs[0]
+                #expect(log.rejects == ["cut-off": 1] && (8...10).contains(log.requests), "\(place) \(first)")
+            }
+        }
+    }
+
+    private static func quoted(_ text: String) -> String { String(decoding: (try? JSONEncoder().encode(text)) ?? Data(), as: UTF8.self) }
+
+    @Test("a log that begins inside an event, or behind a list, says so", arguments: [#","requestURI":"/x","verb":"get"}"#, "]}", "}"])
+    func cutBeginning(_ first: String) throws {
+        let log = try fold("\(first)\n\(Self.event(1))\n\(Self.event(2))\n").logs[0]
+        #expect(log.rejected == 1 && log.requests == 2)
     }
 
     @Test("a last line of a stream that is not whole yet is read when it is, up to 4 MiB", arguments: [1_000, 70_000, 1_000_000])

@@ -98,6 +98,25 @@ struct OtherUsageTests {
         #expect(try scene.count() == 90)
     }
 
+    @Test("what others have added before is met later, too, though nobody adds anything any more")
+    func meetsLater() throws {
+        let scene = try Scene(reading: OtherUsageTests.lines(100..<130))
+        defer { scene.folder.remove() }
+        try Scene.load(OtherUsageTests.lines(200..<230), "others.log", scene.folder)
+        try scene.database.add(scene.fold)
+        let known = try #require(scene.fold.window)
+        func read(_ numbers: Range<Int>) throws -> UsageFold {
+            let reader = AuditLogReader(window: known)
+            _ = try reader.read(try scene.folder.write(OtherUsageTests.lines(numbers), to: "more.log")) { _ in }
+            return try #require(reader.take())
+        }
+        #expect(throws: StoreError.overtaken(log: scene.folder.file("more.log"))) { try scene.database.add(read(225..<240)) }
+        try scene.database.add(read(300..<310))
+        #expect(try scene.count() == 80)
+        // Its own events and those of the others are remembered.
+        #expect(try Scene.load(OtherUsageTests.lines(95..<320), "all.log", scene.folder) == 225 - 70)
+    }
+
     @Test("a log of which nothing was kept so far goes on")
     func emptyPart() throws {
         let folder = try Fixtures.TemporaryFolder()

@@ -156,13 +156,36 @@ struct WhittleDatabaseTests {
         let first = try WhittleDatabase.open(other, isReadOnly: false)
         let second = self.state(Self.shop.replacing("cluster-a", with: "cluster-b"))
         try WhittleDatabase.load(second, to: other, options: WhittleDatabase.LoadOptions())
-        #expect(throws: StoreError.otherCluster(path: other, found: "cluster-b", given: "cluster-a")) { try first.add(UsageFold()) }
+        #expect(throws: StoreError.becameOther(path: other, was: "cluster-a", now: "cluster-b")) { try first.add(UsageFold()) }
     }
 
     private var fresh: WhittleDatabase.LoadOptions {
         var options = WhittleDatabase.LoadOptions()
         options.isFresh = true
         return options
+    }
+
+    @Test("a file that was put in place by hand must hold what was added, and is written then")
+    func copiedFile() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let (file, copy) = (folder.file("c.db"), folder.file("copy.db"))
+        try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
+        let opened = try WhittleDatabase.open(file, isReadOnly: false)
+        _ = try opened.knownUsage()
+        func fold(_ numbers: Range<Int>) throws -> UsageFold {
+            try AuditLogReader.fold(try folder.write(OtherUsageTests.lines(numbers), to: "\(numbers).log"))
+        }
+        try opened.add(fold(0..<10))
+        try FileManager.default.copyItem(atPath: file, toPath: copy)
+        #expect(rename(copy, file) == 0)
+        try opened.add(fold(10..<20))
+        #expect(try WhittleDatabase.open(file).usage().counts.count == 20)
+
+        try FileManager.default.copyItem(atPath: file, toPath: copy)
+        try opened.add(fold(20..<30))
+        #expect(rename(copy, file) == 0)
+        #expect(throws: StoreError.replaced(path: file)) { try opened.add(fold(30..<40)) }
     }
 
     @Test("a load writes what a link leads to")
@@ -176,6 +199,12 @@ struct WhittleDatabaseTests {
         try WhittleDatabase.load(state(Self.shop), to: link, options: WhittleDatabase.LoadOptions())
         #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == file)
         #expect(try DatabaseQueue(path: file).read { try Int.fetchOne($0, sql: "SELECT count(*) FROM load_run") } == 2)
+        // Also to where there is nothing yet.
+        let first = folder.file("first.db")
+        try FileManager.default.createSymbolicLink(atPath: first, withDestinationPath: "new.db")
+        try WhittleDatabase.load(state(Self.shop), to: first, options: WhittleDatabase.LoadOptions())
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: first) == "new.db")
+        #expect(FileManager.default.fileExists(atPath: folder.file("new.db")))
     }
 
     @Test("the days of a fact add up, whatever folds and in whatever order they came", arguments: UInt64(1)...40)
