@@ -38,10 +38,8 @@ extension AuditSession {
 
     /// Whether a line begins something else, so that the list at hand was cut off.
     func isCutOff(before line: UnsafeBufferPointer<UInt8>) -> Bool {
-        let isElement = held.withUnsafeBufferPointer { beginning.begins(line, after: $0) }
-        return shape.isCutOff(
-            before: line, element: held, nesting: nesting, isBetween: isBetweenElements, isDropping: isDroppingElement, isElement: isElement
-        )
+        shape.isCutOff(
+            before: line, element: held, nesting: nesting, isBetween: isBetweenElements, isElement: beginning.begins(line))
     }
 
     /// The list at hand was cut off.
@@ -85,7 +83,7 @@ extension AuditSession {
                 case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
                     heldLine = line
                     nesting = Nesting()
-                    shape.noteElement(at: position, in: bytes, startsLine: startsLine)
+                    if outer.isEmpty { shape.noteElement(at: position, in: bytes, startsLine: startsLine) }
                     position += hold(bytes, from: position, &line)
                     continue
                 default:
@@ -241,7 +239,7 @@ extension AuditSession {
             }
             beginning.note(element)
             gap = 0
-            shape.noteElement(at: position, in: bytes, startsLine: true)
+            if outer.isEmpty { shape.noteElement(at: position, in: bytes, startsLine: true) }
             shape.last = UInt8(ascii: "}")
             line += element.lineFeedCount
             position += end

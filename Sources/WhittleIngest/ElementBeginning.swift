@@ -30,10 +30,10 @@ struct ElementBeginning {
         return places
     }
 
-    /// Whether a line behind `text`, which begins with an element that has not ended, begins as elements do.
-    func begins(_ line: UnsafeBufferPointer<UInt8>, after text: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard text.last(where: { $0 > 0x20 }) == UInt8(ascii: ","), let word = word(after: text) else { return false }
-        return line.starts(with: word.prefix { $0 != UInt8(ascii: "\n") })
+    /// Whether a line begins as all elements did.
+    func begins(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        let word = bytes.prefix { $0 != UInt8(ascii: "\n") }
+        return count > 1 && word.count >= Self.least && line.starts(with: word)
     }
 
     /// What elements begin with; `nil` = too little is known.

@@ -1,14 +1,15 @@
 /// How a list stands in its lines, which tells the line that begins something else because the list was cut off.
+///
+/// What a whole list may hold never ends it, however it is formatted: the rest of a body would be read as records then, and whoever sent
+/// it may have put anything into it.
 struct ListShape {
     /// Bytes of the value around the list that are compared.
     private static let beginningLimit = 64
 
     /// How the value around the list begins, up to its first line end; empty when that says nothing.
     private let beginning: [UInt8]
-    /// Whether elements begin behind spaces on lines of their own.
+    /// Whether elements begin behind spaces on lines of their own; so does all that is in them.
     private var isIndented = false
-    /// Whether the element at hand begins behind something else on its line.
-    private var isInline = false
     /// Whether the last element is known to be cut off.
     var isTold = false
     /// The last byte outside of elements that is no space.
@@ -30,8 +31,7 @@ struct ListShape {
         isTold = false
         var position = start
         while position > 0, bytes[position - 1] == 0x20 || bytes[position - 1] == 0x09 { position -= 1 }
-        isInline = position == 0 ? !startsLine : bytes[position - 1] != UInt8(ascii: "\n")
-        if !isInline, position < start { isIndented = true }
+        if position < start, position == 0 ? startsLine : bytes[position - 1] == UInt8(ascii: "\n") { isIndented = true }
     }
 
     /// Whether a line begins something else than what the list goes on with.
@@ -40,23 +40,57 @@ struct ListShape {
     ///   - element: what there is of the element at hand.
     ///   - nesting: inside that, or behind the list.
     ///   - isBetween: whether the list has not ended, and no element is at hand.
-    ///   - isDropping: whether the element at hand is passed over.
-    ///   - isElement: whether the line begins as elements do, so that a damaged one may be before it.
+    ///   - isElement: whether the line begins as elements do.
     func isCutOff(
-        before line: UnsafeBufferPointer<UInt8>, element: [UInt8], nesting: Nesting, isBetween: Bool, isDropping: Bool, isElement: Bool
+        before line: UnsafeBufferPointer<UInt8>, element: [UInt8], nesting: Nesting, isBetween: Bool, isElement: Bool
     ) -> Bool {
-        guard let first = line.first else { return false }
-        guard first == UInt8(ascii: "{") || first == UInt8(ascii: "[") else {
-            return !JSONLines.mayBeInside(line) && (AuditEnvelope.behindPrefix(line) != nil || line.starts(with: "H4sI".utf8))
+        let isOnOneLine = Self.isOnOneLine(element)
+        let before = element.last { $0 > 0x20 }
+        guard Self.beginsJSON(line) else {
+            return (isIndented || element.isEmpty || isOnOneLine || before == UInt8(ascii: "{")) && Self.beginsRecord(line)
         }
         if isIndented || !beginning.isEmpty && line.starts(with: beginning) { return true }
-        if isElement { return false }
-        // JSON has no line end inside a string.
-        if nesting.isInString || AuditEnvelope.beginsWithWord(line) { return true }
-        if isBetween { return !awaitsElement }
-        if isInline || isDropping, JSONLines.beginsValue(line) || line.starts(with: "[{".utf8) { return true }
-        if isDropping { return false }
-        let before = element.last { $0 > 0x20 } ?? last
-        return before != UInt8(ascii: ":") && !(nesting.isInArray && ",[".utf8.contains(before))
+        // A bracket alone on its line may be of a list that is damaged, and not cut off.
+        let isAlone = !line.dropFirst().contains { $0 > 0x20 }
+        if !element.isEmpty {
+            if before == UInt8(ascii: "{"), !isAlone { return true }
+            // Who breaks lines inside elements would have done so before.
+            return isOnOneLine && (nesting.isInString || Self.hasMembers(element) || !Self.mayHold(nesting, last: before))
+        }
+        if isAlone { return false }
+        return isBetween ? !awaitsElement && !isElement : nesting.isInString || !Self.mayHold(nesting, last: last)
+    }
+
+    /// Whether a value may follow in valid JSON.
+    private static func mayHold(_ nesting: Nesting, last: UInt8?) -> Bool {
+        last == UInt8(ascii: ":") || nesting.isInArray && (last == UInt8(ascii: "[") || last == UInt8(ascii: ","))
+    }
+
+    /// Whether an element ends its first line without having ended itself, and began with its first value.
+    private static func isOnOneLine(_ element: [UInt8]) -> Bool {
+        element.count > 1 && "{[".utf8.contains(element[0]) && element[1] == UInt8(ascii: "\"")
+            && element.firstIndex(of: UInt8(ascii: "\n")) == element.count - 1
+    }
+
+    /// Whether more than one member stands on the line of an element.
+    private static func hasMembers(_ element: [UInt8]) -> Bool {
+        element.withUnsafeBufferPointer { ByteSlice($0).contains(",\"") }
+    }
+
+    /// Whether an object that is not empty, or a list, begins at the beginning of a line.
+    private static func beginsJSON(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        let next = line.dropFirst().first { $0 > 0x20 }
+        return switch line.first {
+        case UInt8(ascii: "{"): next == nil || next == UInt8(ascii: "\"")
+        case UInt8(ascii: "["): next.map { "{[\"".utf8.contains($0) } ?? true
+        default: false
+        }
+    }
+
+    /// Whether a line is a record that is no JSON as it stands: an event behind what a shipper writes, or packed.
+    private static func beginsRecord(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        if line.starts(with: "H4sI".utf8) { return true }
+        guard !JSONLines.mayBeInside(line), let (rest, envelope) = AuditEnvelope.behindPrefix(line) else { return false }
+        return envelope == "cri" || AuditEnvelope.isEvent(rest)
     }
 }

@@ -576,13 +576,64 @@ struct AuditReaderTests {
             #"[{"message":\#(Self.quoted(Self.event(9)))}]"#,
         ]
         for place in isIndented ? feeds : Array(stride(from: 1, to: cut.utf8.count - 1, by: 7)) {
-            for first in others.indices {
+            // The value of the first member may stand on the next line.
+            for first in others.indices where !cut.prefix(place).hasSuffix("{\"kind\":") {
                 let behind = [others[first]] + others.enumerated().filter { $0.offset != first }.map(\.element)
                 let text = ([list(2..<4), String(cut.prefix(place))] + behind).joined(separator: "\n") + "\n"
                 let log = try fold(text).logs[0]
                 #expect(log.rejects == ["cut-off": 1] && (8...10).contains(log.requests), "\(place) \(first)")
             }
         }
+    }
+
+    @Test("however a whole list is formatted, nothing in it ends it, and no body becomes a record")
+    func wholeLists() throws {
+        let fake = Self.event(99).replacing("alice", with: "mallory")
+        let list = #"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[\#(fake)]}"#
+        let bodies = [#"{"m":[{},\#(fake)]}"#, #"{"m":[{"a":[{}]},\#(list),[\#(fake)]]}"#, #"{"spec":{"ingress":[{}]},"m":\#(list)}"#]
+        for body in bodies {
+            let compact = (0..<6).map { Self.event($0, "\"requestObject\":\(body),") }
+            let formats: [(String) throws -> String] = [{ $0 }, { try Self.broken($0, "") }, { try Self.broken($0, "  ") }]
+            for (head, tail) in [
+                ("{\"kind\":\"EventList\",\"items\":[", "]}"), ("[", "]"), ("[\n", "\n]"),
+                ("{\n  \"items\": [\n", "\n  ],\n  \"more\": [\n{\"a\":1},\n{\"a\":2}\n]\n}"),
+                ("{\"records\":[", "],\"more\":[\n{\"a\":1},\n{\"a\":2}\n]}"),
+            ] {
+                for format in formats {
+                    for separator in [",", ",\n", "\n,", "\n,\n"] {
+                        let text = head + (try compact.map(format)).joined(separator: separator) + tail + "\n" + Self.event(7) + "\n"
+                        let found = try fold(text)
+                        #expect(found.logs[0].requests == 7 && found.logs[0].rejected == 0, "\(text.prefix(200))")
+                        #expect(found.usage.keys.allSatisfy { $0.user == "alice" })
+                    }
+                }
+            }
+        }
+        // Lists in lists, whose elements are indented and themselves are not.
+        let batches = try (0..<3).map { try Self.broken("{\"records\":[\(Self.event($0))]}", "  ") }
+        for separator in [",", ",\n"] {
+            let log = try fold("[\(batches.joined(separator: separator))]\n").logs[0]
+            #expect(log.requests == 3 && log.rejected == 0)
+        }
+        // What is no JSON ends nothing either.
+        let lines = try Self.broken(
+            "{\"items\":[\((0..<6).map { Self.event($0, "\"requestObject\":\(bodies[0]),") }.joined(separator: ","))]}", "  "
+        )
+        .split(separator: "\n", omittingEmptySubsequences: false)
+        for (number, stray) in ["[warn] dropped", "W0301 10:00:00 {\"a\": 1}", "{}"].enumerated() {
+            for place in stride(from: 10 + number, to: lines.count - 4, by: 17) {
+                let text = (lines[..<place] + [Substring(stray)] + lines[place...]).joined(separator: "\n") + "\n"
+                #expect(try fold(text).usage.keys.allSatisfy { $0.user == "alice" }, "\(stray) \(place)")
+            }
+        }
+    }
+
+    /// JSON with a line for each member and element.
+    private static func broken(_ text: String, _ indent: String) throws -> String {
+        let object = try JSONSerialization.jsonObject(with: Data(text.utf8))
+        let data = try JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .withoutEscapingSlashes])
+        let lines = String(decoding: data, as: UTF8.self).split(separator: "\n")
+        return lines.map { line in indent.isEmpty ? String(line.drop { $0 == " " }) : String(line) }.joined(separator: "\n")
     }
 
     private static func quoted(_ text: String) -> String { String(decoding: (try? JSONEncoder().encode(text)) ?? Data(), as: UTF8.self) }
