@@ -170,14 +170,14 @@ extension AuditSession {
 
     /// What is wrong in one record spoils only that: takes those of an element that cannot be read as a whole.
     private func takeRecords(of element: UnsafeBufferPointer<UInt8>) -> Bool {
-        let before = (outer, state, beginning)
+        let before = (outer, state, beginning, shape)
         held = Array(element)
         guard enterInnerList() else {
             held = []
             return false
         }
         endElement()
-        (outer, state, beginning) = before
+        (outer, state, beginning, shape) = before
         (held, gap, isDroppingElement) = ([], 0, false)
         return true
     }

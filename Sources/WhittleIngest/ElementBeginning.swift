@@ -20,7 +20,10 @@ struct ElementBeginning {
     /// Where elements begin in `text`, which begins with a damaged one, behind the damage; none in one that is only cut off, because
     /// whoever sent a body may have put anything into it.
     func places(in text: UnsafeBufferPointer<UInt8>) -> [Int] {
-        guard let damage = Self.damage(in: text), damage < text.count - 1, let word = word(after: text) else { return [] }
+        guard let damage = Self.damage(in: text), damage < text.count - 1 else { return [] }
+        let known = count == 0 ? ArraySlice(text.prefix(Self.limit)) : bytes
+        let word = Array(count > 1 ? known : known.prefix { $0 != UInt8(ascii: ":") })
+        guard word.count >= Self.least, count > 1 || word.count < known.count else { return [] }
         var (places, position): ([Int], Int) = ([], max(damage, 1))
         while let found = text[position...].firstIndex(of: word[0]) {
             position = found + 1
@@ -34,13 +37,6 @@ struct ElementBeginning {
     func begins(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
         let word = bytes.prefix { $0 != UInt8(ascii: "\n") }
         return count > 1 && word.count >= Self.least && line.starts(with: word)
-    }
-
-    /// What elements begin with; `nil` = too little is known.
-    private func word(after text: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
-        let known = count == 0 ? ArraySlice(text.prefix(Self.limit)) : bytes
-        let word = Array(count > 1 ? known : known.prefix { $0 != UInt8(ascii: ":") })
-        return word.count >= Self.least && (word.count < known.count || count > 1) ? word : nil
     }
 
     /// The first byte that cannot stand where it does, the end when the text is cut off; `nil` when a whole value stands there. However

@@ -36,14 +36,15 @@ final class Dictionaries {
     init(_ database: Database, _ writer: BulkWriter, for fold: UsageFold?) throws {
         insertNamespace = writer.statement("INSERT INTO namespace (namespace_id, name, declared, labels) VALUES (?, ?, 0, '{}')")
         insertIdentity = writer.insert(into: "identity", columns: 3)
-        insertName = writer.insert(into: "object_name", columns: 2)
+        // Without its id, which SQLite gives it then, one more than the last, it need not look whether there is such a row.
+        insertName = writer.insert(into: "object_name (name)", columns: 1)
         insertAtom = writer.insert(into: "atom (atom_id, verb, api_group, resource, url)", columns: 5)
         // No atom has these parts: the place 0 is taken.
         atoms.append(AtomKey(verb: -1, apiGroup: -1, target: -1))
         guard let fold else {
             _ = try namespace("")
             _ = try identity(Identity(.user, ""))
-            try insertName.run(0, "")
+            try database.execute(sql: "INSERT INTO object_name VALUES (0, '')")
             return
         }
         for row in try Row.fetchAll(database, sql: "SELECT name FROM namespace ORDER BY namespace_id") {
@@ -120,7 +121,7 @@ final class Dictionaries {
             names[ByteString(name)] = lastName + 1
         }
         lastName += 1
-        try insertName.run(lastName, name)
+        try insertName.run(name)
         return lastName
     }
 

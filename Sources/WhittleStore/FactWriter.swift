@@ -99,7 +99,12 @@ final class FactWriter {
         insertCaller = writer.insert(into: "caller (caller_id, namespace, pod, pod_uid, address)", columns: 5)
         insertAgent = writer.insert(into: "agent", columns: 2)
         insertReason = writer.insert(into: "reason", columns: 5)
-        insertUsage = writer.insert(into: "usage", columns: 15)
+        // As names, which see, without its id.
+        insertUsage = writer.insert(
+            into: """
+                usage (identity_id, impersonator_id, caller_id, agent_id, atom_id, namespace_id, object_name_id, decision, code_class, \
+                reason_id, count, started, first_seen, last_seen)
+                """, columns: 14)
         insertDay = writer.insert(into: "usage_day_count", columns: 3)
         // What was of one day is of several from now on.
         spreadDays = writer.statement(
@@ -356,7 +361,7 @@ final class FactWriter {
         if countsNames, key.name != 0 { named[key.group, default: 0] += 1 }
         lastUsage += 1
         try insertUsage.run(
-            lastUsage, key.group.identity, RowKey.second(key.nameAndImpersonator), RowKey.first(key.callerAndAgent),
+            key.group.identity, RowKey.second(key.nameAndImpersonator), RowKey.first(key.callerAndAgent),
             RowKey.second(key.callerAndAgent), key.group.atom, RowKey.second(key.atomAndNamespace), key.name,
             Self.decisions[Int(RowKey.second(key.identityAndDecision))], RowKey.first(key.codeAndReason), RowKey.second(key.codeAndReason),
             count.count, count.started, count.firstSeen, count.lastSeen)
