@@ -64,64 +64,6 @@ struct UsageExportCommand: ParsableCommand {
     }
 }
 
-struct UsageMergeCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "merge", abstract: "Add exported usage to a database.",
-        discussion: """
-            Parts may be merged in any order and any grouping with the same result. A part whose logs are all known changes nothing; \
-            one that holds known logs beside others cannot be told apart and is refused.
-            """)
-
-    @Argument(help: "Files written by `whittle usage export`, folders of them, or patterns; plain, gzip or zstd; - is standard input.")
-    var parts: [String]
-
-    @Option(help: "Names kept of one verb on one resource for one user; with more, none is kept.")
-    var maxNames = 1_000
-
-    @Option(name: .long, help: "Database made by `whittle load` (default: $WHITTLE_DB, then ./whittle.db).")
-    var db: String?
-
-    func validate() throws {
-        guard (0...1_000_000_000).contains(maxNames) else { throw ValidationError("--max-names must be 0 to 1000000000") }
-    }
-
-    func run() throws {
-        let console = Console.current
-        let database = try WhittleDatabase.open(db ?? console.environment["WHITTLE_DB"] ?? "whittle.db", isReadOnly: false)
-        let expansion = AuditLogFiles.expand(parts)
-        for (path, reason) in expansion.skipped { console.error("\(path): not read: \(reason)\n") }
-        if let failure = expansion.failures.first { throw failure }
-        guard !expansion.files.isEmpty else {
-            throw CommandFailure("there is no part in \(parts.map { "`\($0)`" }.joined(separator: ", "))")
-        }
-        let dropped = try database.countDroppedNames()
-        defer { tellDroppedNames(since: dropped, in: database, limit: maxNames) }
-        for part in expansion.files {
-            let fold = try UsageExportReader.read(part)
-            // Whoever adds something from here on is found out when the fold is added.
-            let known = Set(try database.knownUsage().logs.values.flatMap { $0.map(\.digest) })
-            let repeated = fold.logs.filter { known.contains($0.digest) }
-            guard repeated.count < fold.logs.count || fold.logs.isEmpty else {
-                console.error("\(part): nothing new\n")
-                continue
-            }
-            if let log = repeated.first {
-                throw CommandFailure(
-                    "`\(part)` holds `\(log.path)`, which the database holds already, beside logs that it does not; merge the parts it was made of"
-                )
-            }
-            let heads = Set(try database.logHeads())
-            if let log = fold.logs.first(where: { heads.contains($0.head) }) {
-                throw CommandFailure(
-                    "`\(part)` holds `\(log.path)`, which begins like a log that the database holds: an earlier or later state of it, or an export that overlaps, whose events would count twice; merge only the part in which it is complete, or load the logs themselves"
-                )
-            }
-            try database.add(fold, maxNames: maxNames)
-            console.error("\(part): \(fold.facts.count) facts of \(fold.logs.count) logs\n")
-        }
-    }
-}
-
 private func isSameFile(_ path: String, _ other: String) -> Bool {
     var (named, output) = (stat(), stat())
     guard other != "-", stat(other, &output) == 0, output.st_mode & S_IFMT == S_IFREG else { return false }

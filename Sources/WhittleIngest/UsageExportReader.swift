@@ -8,8 +8,22 @@ public enum UsageExportReader {
     /// - Throws: `IngestError` when it cannot be opened, is no export, is of a newer version or is cut off: a part of it would
     ///   be no usage of anything.
     public static func read(_ path: String) throws(IngestError) -> UsageFold {
-        let stream = try ByteStream.open(path: path)
         var builder = Builder(path: path)
+        try read(path, into: &builder) { _ in true }
+        return try builder.finish()
+    }
+
+    /// Reads which logs a file was made from, and no more of it.
+    ///
+    /// - Throws: `IngestError` when it cannot be opened, or does not begin as an export of this version.
+    public static func logs(in path: String) throws(IngestError) -> [UsageFold.Log] {
+        var builder = Builder(path: path)
+        try read(path, into: &builder) { $0.holdsOnlyLogs }
+        return builder.logs
+    }
+
+    private static func read(_ path: String, into builder: inout Builder, while isWanted: (Builder) -> Bool) throws(IngestError) {
+        let stream = try ByteStream.open(path: path)
         var bytes: [UInt8] = []
         let piece = UnsafeMutablePointer<UInt8>.allocate(capacity: 1 << 18)
         defer { piece.deallocate() }
@@ -18,13 +32,13 @@ public enum UsageExportReader {
             var start = 0
             while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
                 try builder.take(bytes[start..<end])
+                guard isWanted(builder) else { return }
                 start = end + 1
             }
             bytes.removeSubrange(..<start)
             if bytes.count > 32 << 20 { throw builder.error("the line is longer than 32 MiB", linesAhead: 1) }
         }
         if !bytes.isEmpty { try builder.take(bytes[...]) }
-        return try builder.finish()
     }
 
     private struct Builder {
@@ -39,6 +53,11 @@ public enum UsageExportReader {
         private var isEnded = false
 
         init(path: String) { self.path = path }
+
+        var logs: [UsageFold.Log] { fold.logs }
+
+        /// Whether nothing but logs has come so far; they come first.
+        var holdsOnlyLogs: Bool { records == fold.logs.count && !isEnded }
 
         func error(_ reason: String, linesAhead: Int = 0) -> IngestError {
             .notAnExport(path: path, line: line + linesAhead, reason: reason)

@@ -371,6 +371,30 @@ struct UsageTests {
         #expect(whittle("usage", "merge", parts[2], "--db", path).code == 0)
     }
 
+    @Test("of parts that are given together those of more log come first, whatever their order; what is wrong with one keeps no other out")
+    func partsTogether() throws {
+        let workspace = try Workspace()
+        let events = Self.events(60, seed: 3)
+        let path = database(workspace)
+        var parts: [String] = []
+        for count in [20, 40] {
+            #expect(whittle("usage", "load", try workspace.write(Self.text(events.prefix(count)), to: "a.log"), "--db", path).code == 0)
+            parts.append(workspace.file("\(count).ndjson"))
+            #expect(whittle("usage", "export", "--db", path, "-o", parts[parts.count - 1]).code == 0)
+        }
+        for (number, order) in [parts, parts.reversed()].enumerated() {
+            let merged = database(workspace, "\(number).db")
+            let answer = whittle(["usage", "merge"] + order + ["--db", merged])
+            #expect(answer.code == 0 && answer.errors.contains("20.ndjson: nothing new"))
+            #expect(facts(merged) == facts(path))
+        }
+        let (merged, broken) = (database(workspace, "broken.db"), try workspace.write("{}\n", to: "broken.ndjson"))
+        let answer = whittle("usage", "merge", broken, parts[0], workspace.file("missing"), parts[1], "--db", merged)
+        #expect(answer.code == 2)
+        #expect(answer.errors.contains("missing") && answer.errors.contains("broken.ndjson:1"))
+        #expect(facts(merged) == facts(path))
+    }
+
     @Test("half a line at the end of a stream waits for the rest of it; the same log twice in a run counts once")
     func streams() throws {
         let workspace = try Workspace()
