@@ -38,16 +38,19 @@ extension AuditSession {
 
     /// Whether a line begins something else, so that the list at hand was cut off.
     func isCutOff(before line: UnsafeBufferPointer<UInt8>) -> Bool {
-        shape.isCutOff(
-            before: line, element: held, nesting: nesting, isBetween: isBetweenElements, isElement: beginning.begins(line))
+        shape.isCutOff(before: line, element: held, nesting: nesting, isBetween: isBetweenElements, elements: beginning)
     }
 
     /// The list at hand was cut off.
     func endCutList() {
         let isTold = !held.isEmpty || isDroppingElement || shape.isTold
+        // Until a line came that cannot be inside, others may have been taken for what the element holds.
+        let behind = ListShape.linesBehindCut(of: held)
+        held.removeLast(behind.count)
         endElement()
         if !isTold { reader.reject("cut-off", "a list is cut off", heldLine, 1, []) }
         (held, state, outer, isDroppingElement, gap, isResumed) = ([], .idle, [], false, 0, false)
+        takeLines(of: behind, from: heldLine + 1)
     }
 
     /// Takes the elements of the list that the value at hand is.

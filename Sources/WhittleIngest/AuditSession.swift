@@ -198,10 +198,11 @@ final class AuditSession {
     }
 
     func takeValue(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, endsLine: Bool) {
-        // What begins something else ends the value, but an element of an inner list for which a list waits.
+        // What begins something else ends the value, but a member's value, or an element of an inner list, that is waited for.
         if case .open = state, held.last == UInt8(ascii: "\n"), !JSONLines.mayBeInside(bytes), let first = bytes.first {
             let before = held.last { $0 > 0x20 } ?? 0
-            if !"{[".utf8.contains(first) || !",[".utf8.contains(before) || !nesting.isInArray { giveUp() }
+            let mayFollow = before == UInt8(ascii: ":") || ",[".utf8.contains(before) && nesting.isInArray
+            if !"{[".utf8.contains(first) || !mayFollow { giveUp() }
         }
         if case .idle = state, texts.isInTable, let first = bytes.firstIndex(where: { $0 > 0x20 }), "{[".utf8.contains(bytes[first]),
             !texts.isRow(bytes[first...]), !JSONLines.isCell(at: first, in: bytes)
@@ -321,13 +322,17 @@ final class AuditSession {
         let wasStrict = isStrict
         isStrict = true
         let checked = checkedLines
-        var number = line
-        for text in texts {
-            number += 1
-            var line = Array(text) + [UInt8(ascii: "\n")]
-            AuditEnvelope.padded(&line) { take($0, line: number, endsLine: true, isChecked: checked.contains(number)) }
-        }
+        takeLines(of: lines[1], from: line + 1, checked: checked)
         isStrict = wasStrict
+    }
+
+    /// Takes lines that were held again, each for itself.
+    func takeLines(of text: ArraySlice<UInt8>, from first: Int, checked: Set<Int> = []) {
+        guard !text.isEmpty else { return }
+        for (number, text) in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+            var line = Array(text) + [UInt8(ascii: "\n")]
+            AuditEnvelope.padded(&line) { take($0, line: first + number, endsLine: true, isChecked: checked.contains(first + number)) }
+        }
     }
 
     /// Judges every event in the values of `text`, which is padded; `false` when these cannot be read to the end.

@@ -3,12 +3,21 @@ import Foundation
 
 /// How JSON values stand in lines, told without parsing them.
 enum JSONLines {
-    /// What lines inside a value begin with that are not indented: keys and brackets that close.
-    private static let insideStarts = Array("\"]},".utf8)
+    /// What lines inside a value begin with that are not indented: keys, texts and what follows a value.
+    private static let insideStarts = Array("\"]},:".utf8)
 
-    /// Whether a line may be one inside a value over many lines: indented, or beginning with a key or a bracket that closes.
+    /// Whether a line may be one inside a value over many lines: indented, or beginning with what stands there and begins no value of its own.
     static func mayBeInside(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
-        line.first.map { $0 <= 0x20 || insideStarts.contains($0) } ?? true
+        line.first.map { $0 <= 0x20 || insideStarts.contains($0) || beginsWithScalar(line) } ?? true
+    }
+
+    /// Whether a number, `true`, `false` or `null` stands there and ends as in an object or array.
+    private static func beginsWithScalar(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let first = line.first, "-0123456789tfn".utf8.contains(first) else { return false }
+        let isNumber = first < UInt8(ascii: "a")
+        let scalar = line.prefix(64).prefix { isNumber ? "+-.0123456789Ee".utf8.contains($0) : "aeflnrstu".utf8.contains($0) }
+        guard isNumber || ["true", "false", "null"].contains(where: { scalar.elementsEqual($0.utf8) }) else { return false }
+        return line[scalar.endIndex...].first { $0 != 0x20 && $0 != 0x09 }.map { "\r\n,]}".utf8.contains($0) } ?? true
     }
 
     /// The place behind the lines that the value may have which begins at the start.
@@ -31,6 +40,11 @@ enum JSONLines {
             bytes[start] == UInt8(ascii: "{") || bytes[start] == UInt8(ascii: "[")
         else { return nil }
         return scan_container_end(base + start + 1, base + bytes.count).map { base.distance(to: $0) }
+    }
+
+    /// Whether a line is an object or array, and nothing else.
+    static func isContainer(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        containerEnd(in: line, from: 0).map { line[$0...].allSatisfy { $0 <= 0x20 } } ?? false
     }
 
     /// Whether a text begins as objects, arrays, or a colour before a prefix do.

@@ -1,7 +1,7 @@
 /// How a list stands in its lines, which tells the line that begins something else because the list was cut off.
 ///
-/// What a whole list may hold never ends it, however it is formatted: the rest of a body would be read as records then, and whoever sent
-/// it may have put anything into it.
+/// Inside an element only what cannot be valid JSON ends it, whatever is in it, or a line that is not indented where all others are: the
+/// rest of a body would be read as records else, and whoever sent it may have put anything into it.
 struct ListShape {
     /// Bytes of the value around the list that are compared.
     private static let beginningLimit = 64
@@ -40,25 +40,31 @@ struct ListShape {
     ///   - element: what there is of the element at hand.
     ///   - nesting: inside that, or behind the list.
     ///   - isBetween: whether the list has not ended, and no element is at hand.
-    ///   - isElement: whether the line begins as elements do.
+    ///   - elements: how elements begin.
     func isCutOff(
-        before line: UnsafeBufferPointer<UInt8>, element: [UInt8], nesting: Nesting, isBetween: Bool, isElement: Bool
+        before line: UnsafeBufferPointer<UInt8>, element: [UInt8], nesting: Nesting, isBetween: Bool, elements: ElementBeginning
     ) -> Bool {
-        let isOnOneLine = Self.isOnOneLine(element)
-        let before = element.last { $0 > 0x20 }
+        let (isFirstLine, before) = (Self.isOnFirstLine(element), element.isEmpty ? last : element.last { $0 > 0x20 })
         guard Self.beginsJSON(line) else {
-            return (isIndented || element.isEmpty || isOnOneLine || before == UInt8(ascii: "{")) && Self.beginsRecord(line)
+            return (isIndented || element.isEmpty || isFirstLine || before == UInt8(ascii: "{")) && Self.beginsRecord(line)
         }
-        if isIndented || !beginning.isEmpty && line.starts(with: beginning) { return true }
-        // A bracket alone on its line may be of a list that is damaged, and not cut off.
-        let isAlone = !line.dropFirst().contains { $0 > 0x20 }
-        if !element.isEmpty {
-            if before == UInt8(ascii: "{"), !isAlone { return true }
-            // Who breaks lines inside elements would have done so before.
-            return isOnOneLine && (nesting.isInString || Self.hasMembers(element) || !Self.mayHold(nesting, last: before))
-        }
-        if isAlone { return false }
-        return isBetween ? !awaitsElement && !isElement : nesting.isInString || !Self.mayHold(nesting, last: last)
+        let repeatsBeginning = !beginning.isEmpty && line.starts(with: beginning)
+        if isIndented || element.isEmpty && repeatsBeginning { return true }
+        // Nobody who sends requests puts anything between elements.
+        if isBetween { return awaitsElement ? elements.differ(from: line) : !elements.begin(line) }
+        // What may follow in valid JSON may be of a body.
+        if !nesting.isInString, Self.mayHold(nesting, last: before) { return false }
+        if element.isEmpty || isFirstLine || repeatsBeginning || before == UInt8(ascii: "{") { return true }
+        // In a list that is damaged, a line that begins an object need not begin something else.
+        return JSONLines.isContainer(line) || Self.isCompact(element) && !line.dropFirst().contains { $0 > 0x20 }
+    }
+
+    /// The lines that an element which was cut off behind a colon has taken for a value; others may be of a body.
+    static func linesBehindCut(of element: [UInt8]) -> ArraySlice<UInt8> {
+        guard isCompact(element), let feed = element.firstIndex(of: UInt8(ascii: "\n")),
+            element[..<feed].last(where: { $0 > 0x20 }) == UInt8(ascii: ":")
+        else { return [] }
+        return element[(feed + 1)...]
     }
 
     /// Whether a value may follow in valid JSON.
@@ -66,15 +72,14 @@ struct ListShape {
         last == UInt8(ascii: ":") || nesting.isInArray && (last == UInt8(ascii: "[") || last == UInt8(ascii: ","))
     }
 
-    /// Whether an element ends its first line without having ended itself, and began with its first value.
-    private static func isOnOneLine(_ element: [UInt8]) -> Bool {
+    /// Whether an element begins with its first value.
+    private static func isCompact(_ element: [UInt8]) -> Bool {
         element.count > 1 && "{[".utf8.contains(element[0]) && element[1] == UInt8(ascii: "\"")
-            && element.firstIndex(of: UInt8(ascii: "\n")) == element.count - 1
     }
 
-    /// Whether more than one member stands on the line of an element.
-    private static func hasMembers(_ element: [UInt8]) -> Bool {
-        element.withUnsafeBufferPointer { ByteSlice($0).contains(",\"") }
+    /// Whether an element that begins with its first value ends its first line without having ended itself.
+    private static func isOnFirstLine(_ element: [UInt8]) -> Bool {
+        isCompact(element) && element.firstIndex(of: UInt8(ascii: "\n")) == element.count - 1
     }
 
     /// Whether an object that is not empty, or a list, begins at the beginning of a line.
