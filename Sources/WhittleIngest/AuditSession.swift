@@ -92,7 +92,7 @@ final class AuditSession {
         switch state {
         case .open: giveUp()
         case .closing: endCutList()
-        case .list where isBetweenElements && !shape.awaitsElement: endCutList()
+        case .list where isBetweenElements && !shape.awaitsElement || ListShape.hasTakenValue(held, nesting: nesting): endCutList()
         case .list:
             shape.isTold = !held.isEmpty || isDroppingElement
             endElement()

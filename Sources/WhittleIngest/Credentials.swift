@@ -248,10 +248,10 @@ enum Credentials {
         return secret.contains(where: \.isDigit) && secret.contains { $0 > UInt8(ascii: "f") } ? end : nil
     }
 
-    /// Whether the word before a place is a flag of a command: it begins with two dashes.
+    /// Whether the word before a place is a flag of a command: two dashes are in it, which a path may have something before.
     private static func isFlag(before place: Int, in bytes: UnsafeBufferPointer<UInt8>) -> Bool {
-        let word = bytes[max(0, place - 32)..<place].reversed().prefix { $0 > 0x20 }.reversed()
-        return word.starts(with: "--".utf8)
+        let word = bytes[max(0, place - 32)..<place].reversed().prefix { $0 > 0x20 }
+        return zip(word, word.dropFirst()).contains { $0 == UInt8(ascii: "-") && $1 == UInt8(ascii: "-") }
     }
 
     /// Whether a word stands there, in letters of either size.

@@ -53,10 +53,15 @@ struct ListShape {
         // Nobody who sends requests puts anything between elements.
         if isBetween { return awaitsElement ? elements.differ(from: line) : !elements.begin(line) }
         // What may follow in valid JSON may be of a body.
-        if !nesting.isInString, Self.mayHold(nesting, last: before) { return false }
+        if Self.mayHold(nesting, last: before) { return false }
         if element.isEmpty || isFirstLine || repeatsBeginning || before == UInt8(ascii: "{") { return true }
         // In a list that is damaged, a line that begins an object need not begin something else.
         return JSONLines.isContainer(line) || Self.isCompact(element) && !line.dropFirst().contains { $0 > 0x20 }
+    }
+
+    /// Whether a value cannot be inside an element, which has taken one behind a colon.
+    static func hasTakenValue(_ element: [UInt8], nesting: Nesting) -> Bool {
+        !linesBehindCut(of: element).isEmpty && !mayHold(nesting, last: element.last { $0 > 0x20 })
     }
 
     /// The lines that an element which was cut off behind a colon has taken for a value; others may be of a body.
@@ -69,7 +74,8 @@ struct ListShape {
 
     /// Whether a value may follow in valid JSON.
     private static func mayHold(_ nesting: Nesting, last: UInt8?) -> Bool {
-        last == UInt8(ascii: ":") || nesting.isInArray && (last == UInt8(ascii: "[") || last == UInt8(ascii: ","))
+        !nesting.isInString
+            && (last == UInt8(ascii: ":") || nesting.isInArray && (last == UInt8(ascii: "[") || last == UInt8(ascii: ",")))
     }
 
     /// Whether an element begins with its first value.

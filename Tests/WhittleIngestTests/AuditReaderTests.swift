@@ -594,6 +594,7 @@ struct AuditReaderTests {
             ("[\n<0>,\n<1>,\n", "[\n<2>,\n<3>\n]\n", 4), ("[<0>,<1>\n", "[\n<2>,\n<3>\n]\n", 4),
             ("[<0>,{\n", "{\n\"log\":'1'}\n{\n\"log\":'2'}\n", 3), ("[<0>,{\"groups\":[\n", "{\"log\":'1'}\n{\"log\":'2'}\n", 2),
             ("{\"items\": [<0>, {\"kind\": \n", "{\"log\":'1'}\n{\"log\":'2'}\n", 3),
+            ("{\"items\": [<0>, {\"kind\": \n", "{\"log\":'1'}\n<2>\n", 3),
             ("{\n\"items\": [\n<0>,\n{\n\"level\": \"Metadata\",\n", "{\"log\":'1'}\n{\"log\":'2'}\n", 3),
         ])
     func cutWhereMoreMayFollow(_ cut: String, _ behind: String, requests: Int) throws {
