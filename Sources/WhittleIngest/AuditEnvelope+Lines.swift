@@ -175,6 +175,14 @@ extension AuditEnvelope {
         }
     }
 
+    /// Whether what there is of a value may end in a body of an event.
+    static func mayHoldBody(_ text: [UInt8]) -> Bool {
+        text.withUnsafeBufferPointer { bytes in
+            let slice = ByteSlice(bytes)
+            return slice.contains("requestObject\"") || slice.contains("responseObject\"") || slice.contains("\"protoPayload\"")
+        }
+    }
+
     /// Whether a text is an event and nothing else.
     static func isEvent(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
         guard text.first == UInt8(ascii: "{"), let base = text.baseAddress, var json = try? JSONText(text) else { return false }

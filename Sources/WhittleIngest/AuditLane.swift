@@ -24,8 +24,9 @@ final class AuditBlock: @unchecked Sendable {
     fileprivate var prepared: ContiguousArray<PreparedLine> = []
     fileprivate var new = NewParts()
     fileprivate var lane: AuditLane?
-    /// Lines that are not the usual event, and the counts of the others.
-    fileprivate(set) var unusual: [UnusualLine] = []
+    /// Lines that are not the usual event; every other line is one.
+    fileprivate(set) var unusual: [BlockLine] = []
+    /// What was counted of the usual events.
     fileprivate(set) var tally = AuditTally()
 
     init() { (start + Self.size).initialize(repeating: 0, count: Self.padding) }
@@ -55,35 +56,30 @@ final class AuditBlock: @unchecked Sendable {
     var bytes: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: UnsafePointer(start), count: count) }
 }
 
-/// A line that is not the usual event.
-struct UnusualLine {
+/// A line of a block.
+struct BlockLine {
     // Of lines of one byte a block has half a million.
     private let start: UInt32
     private let end: UInt32
-    private let number: UInt32
-    /// Whether it is known to be no repetition.
-    let isChecked: Bool
+    private let before: UInt32
 
     /// - Parameters:
     ///   - range: where it stands in the block, with its line end.
-    ///   - line: lines of the block before it.
-    init(range: Range<Int>, line: Int, isChecked: Bool = false) {
-        (start, end, number) = (UInt32(range.lowerBound), UInt32(range.upperBound), UInt32(line))
-        self.isChecked = isChecked
-    }
+    ///   - number: lines of the block before it.
+    init(range: Range<Int>, number: Int) { (start, end, before) = (UInt32(range.lowerBound), UInt32(range.upperBound), UInt32(number)) }
 
     /// Where it stands in the block, with its line end.
     var range: Range<Int> { Int(start)..<Int(end) }
 
     /// Lines of the block before it.
-    var line: Int { Int(number) }
+    var number: Int { Int(before) }
 }
 
 /// A usual event of a block.
 struct PreparedLine {
     var event: PreparedEvent
     /// Where it stands, should it turn out to be unusual.
-    var place: UnusualLine
+    var place: BlockLine
     var isNew = true
 }
 
@@ -108,7 +104,7 @@ final class AuditLane: @unchecked Sendable {
     /// Takes what it changes, so that the run time looks once a block whether anybody else changes it, not once a line.
     private static func prepare(
         _ block: AuditBlock, _ takesUsual: Bool, with parts: inout AuditParts, _ prepared: inout ContiguousArray<PreparedLine>,
-        _ unusual: inout [UnusualLine]
+        _ unusual: inout [BlockLine]
     ) {
         parts.forgetIfFull()
         let bytes = block.bytes
@@ -116,7 +112,7 @@ final class AuditLane: @unchecked Sendable {
         while position < bytes.count {
             let found = memchr(block.start + position, Int32(UInt8(ascii: "\n")), bytes.count - position)
             let end = found.map { UnsafeRawPointer(block.start).distance(to: UnsafeRawPointer($0)) + 1 } ?? bytes.count
-            let place = UnusualLine(range: position..<end, line: lineCount)
+            let place = BlockLine(range: position..<end, number: lineCount)
             if takesUsual, let event = parts.prepare(UnsafeBufferPointer(rebasing: bytes[position..<end])) {
                 prepared.append(PreparedLine(event: event, place: place))
             } else {
@@ -135,36 +131,46 @@ final class AuditCounter {
 
     init(maxNames: Int) { folder = AuditFolder(maxNames: maxNames) }
 
-    /// Counts the usual events of a block behind those of the blocks before it.
-    func count(_ block: AuditBlock, _ window: SharedWindow) {
+    /// The usual events of this block come next.
+    func begin(_ block: AuditBlock) {
         block.tally = AuditTally()
-        window.withWindow { Self.tellNew(&block.prepared, by: &$0) }
         guard let lane = block.lane else { return }
         if !block.new.isEmpty { folder.learn(block.new, into: &lane.known) }
         block.new = NewParts(isReset: false, agents: [])
-        let before = block.unusual.count
-        Self.count(block.prepared, &lane.known, with: &folder, &block.tally, &block.unusual)
-        if block.unusual.count > before { block.unusual.sort { $0.range.lowerBound < $1.range.lowerBound } }
+    }
+
+    /// The line of a usual event.
+    func line(ofUsual index: Int, in block: AuditBlock) -> BlockLine { block.prepared[index].place }
+
+    /// Counts usual events of a block behind those before them.
+    ///
+    /// - Parameter usual: which of its usual events.
+    /// - Returns: the lines of those that must be read as a whole; they are known to be no repetition.
+    func count(_ usual: Range<Int>, of block: AuditBlock, _ window: SharedWindow) -> [BlockLine] {
+        guard let lane = block.lane else { return [] }
+        window.withWindow { Self.tellNew(usual, of: &block.prepared, by: &$0) }
+        var left: [BlockLine] = []
+        Self.count(usual, of: block.prepared, &lane.known, with: &folder, &block.tally, &left)
+        return left
     }
 
     // See `AuditLane.prepare` for why these take what they change.
 
-    private static func tellNew(_ prepared: inout ContiguousArray<PreparedLine>, by window: inout EventWindow) {
-        for index in prepared.indices { prepared[index].isNew = window.insert(prepared[index].event.hash) }
+    private static func tellNew(_ usual: Range<Int>, of prepared: inout ContiguousArray<PreparedLine>, by window: inout EventWindow) {
+        for index in usual { prepared[index].isNew = window.insert(prepared[index].event.hash) }
     }
 
     private static func count(
-        _ prepared: ContiguousArray<PreparedLine>, _ known: inout KnownParts, with folder: inout AuditFolder, _ tally: inout AuditTally,
-        _ unusual: inout [UnusualLine]
+        _ usual: Range<Int>, of prepared: ContiguousArray<PreparedLine>, _ known: inout KnownParts, with folder: inout AuditFolder,
+        _ tally: inout AuditTally, _ left: inout [BlockLine]
     ) {
-        for index in prepared.indices {
+        for index in usual {
             let (phase, isNew) = (prepared[index].event.phase, prepared[index].isNew)
             var judged: (outcome: AuditFolder.Outcome, decision: Int)?
             if isNew, phase != .early {
                 judged = folder.add(prepared[index].event, &known)
                 guard judged != nil else {
-                    let place = prepared[index].place
-                    unusual.append(UnusualLine(range: place.range, line: place.line, isChecked: true))
+                    left.append(prepared[index].place)
                     continue
                 }
             }

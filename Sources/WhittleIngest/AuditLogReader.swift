@@ -157,7 +157,7 @@ public final class AuditLogReader {
             // What may turn out to be known cannot be handed out yet.
             let isAtPartEnd = sinceTaken >= options.partSize && next != nil && !source.mayMeetKnown
             while pipeline.count >= (isAtKnownCount || isAtPartEnd || next == nil ? 1 : pipeline.depth) {
-                if let block = pipeline.takeOldest() { take(block, session, source) }
+                if let block = pipeline.takeOldest() { take(block, pipeline, session, source) }
             }
             progress.bytes = stream.consumed
             if isAtKnownCount {
@@ -231,44 +231,71 @@ public final class AuditLogReader {
         return (pipeline, session)
     }
 
-    /// Gives the unusual lines of a folded block to the session, and the block back to be filled again.
-    private func take(_ block: AuditBlock, _ session: AuditSession, _ source: BlockSource) {
+    /// Counts what is in a block, line after line, and gives the block back to be filled again.
+    private func take(_ block: AuditBlock, _ pipeline: FoldingPipeline, _ session: AuditSession, _ source: BlockSource) {
         defer { spare.append(block) }
         progress.folded += block.count
         source.note(block)
-        block.tally.add(to: &source.log)
         if block.isPiece {
             session.take(block.bytes, line: source.lineCount + 1, endsLine: block.endsLine)
             source.lineCount += block.endsLine ? 1 : 0
             return
         }
-        // The lanes have looked at each line then.
-        let takesUsual = AuditEnvelope.accepts("", as: options.format)
-        let places = block.unusual
-        var (next, index, runEnd) = (0, 0, 0)
-        while index < places.count {
-            if places[index].line > next { session.interrupt() }
-            // Lines that follow each other, but for events that are known to be new, which must not be taken for others.
-            while runEnd <= index
-                || runEnd < places.count && places[runEnd].line == places[runEnd - 1].line + 1 && !places[runEnd].isChecked
-            { runEnd += 1 }
-            var start = places[index].range.lowerBound
-            if runEnd - index > 1, !places[index].isChecked {
-                let lines = UnsafeBufferPointer(rebasing: block.bytes[start..<places[runEnd - 1].range.upperBound])
-                start += session.takeWhole(lines, line: source.lineCount + places[index].line + 1)
-                while index < runEnd, places[index].range.upperBound <= start { index += 1 }
-                if index > 0 { next = places[index - 1].line + 1 }
+        let unusual = block.unusual
+        // How many usual and unusual lines are dealt with, and how many are when those end that follow each other.
+        var (usual, index, runEnd) = (0, 0, 0)
+        while usual + index < block.lineCount {
+            let usualEnd = (index < unusual.count ? unusual[index].number : block.lineCount) - index
+            if usual < usualEnd {
+                if session.mayHoldEvent() {
+                    take(pipeline.counter.line(ofUsual: usual, in: block), of: block, session, source)
+                    usual += 1
+                } else {
+                    takeUsual(usual..<usualEnd, of: block, from: usual + index, pipeline, session, source)
+                    usual = usualEnd
+                }
+                continue
+            }
+            var start = 0
+            while runEnd <= index || runEnd < unusual.count && unusual[runEnd].number == unusual[runEnd - 1].number + 1 { runEnd += 1 }
+            if runEnd - index > 1 {
+                let range = unusual[index].range.lowerBound..<unusual[runEnd - 1].range.upperBound
+                let lines = UnsafeBufferPointer(rebasing: block.bytes[range])
+                start = range.lowerBound + session.takeWhole(lines, line: source.lineCount + unusual[index].number + 1)
+                while index < runEnd, unusual[index].range.upperBound <= start { index += 1 }
                 if index == runEnd { continue }
             }
-            let place = places[index]
-            next = place.line + 1
+            // The lanes have looked at each line, unless usual events do not count.
+            let isUnusual = AuditEnvelope.accepts("", as: options.format)
+            take(unusual[index], of: block, from: start, session, source, isUnusual: isUnusual)
             index += 1
-            let line = UnsafeBufferPointer(rebasing: block.bytes[max(start, place.range.lowerBound)..<place.range.upperBound])
-            session.take(
-                line, line: source.lineCount + place.line + 1, endsLine: true, isUnusual: takesUsual, isChecked: place.isChecked)
         }
-        if block.lineCount > next { session.interrupt() }
         source.lineCount += block.lineCount
+        block.tally.add(to: &source.log)
+    }
+
+    /// Counts usual events, the first of which stands in line `first` of the block.
+    private func takeUsual(
+        _ usual: Range<Int>, of block: AuditBlock, from first: Int, _ pipeline: FoldingPipeline, _ session: AuditSession,
+        _ source: BlockSource
+    ) {
+        var next = first
+        for line in pipeline.count(usual, of: block) {
+            if line.number > next { session.interrupt() }
+            take(line, of: block, session, source, isUnusual: true, isChecked: true)
+            next = line.number + 1
+        }
+        if next < first + usual.count { session.interrupt() }
+    }
+
+    /// Gives a line to the session, or what there is of it from `start` on.
+    private func take(
+        _ line: BlockLine, of block: AuditBlock, from start: Int = 0, _ session: AuditSession, _ source: BlockSource,
+        isUnusual: Bool = false, isChecked: Bool = false
+    ) {
+        let bytes = UnsafeBufferPointer(rebasing: block.bytes[max(start, line.range.lowerBound)..<line.range.upperBound])
+        session.take(
+            bytes, line: source.lineCount + line.number + 1, endsLine: true, isUnusual: isUnusual, isChecked: isChecked)
     }
 
     /// Moves what the session has counted to the log.

@@ -34,6 +34,8 @@ final class AuditSession {
     /// The value, or the element of a list, that has not ended; room for scanning is added when it is read.
     var held: [UInt8] = []
     var heldLine = 0
+    /// Where the value or element begins that was last known to hold a body.
+    private var bodyLine = 0
     /// Whether the element at hand is too long: its rest is passed over.
     var isDroppingElement = false
     private var isAtLineStart = true
@@ -85,6 +87,22 @@ final class AuditSession {
         return false
     }
 
+    /// Whether a line that looks like an event may be inside the value at hand: of a body, into which whoever sent it may put anything, or
+    /// of a list in a list.
+    func mayHoldEvent() -> Bool {
+        switch state {
+        case .open where texts.isInTable: return false
+        case .list where isBetweenElements || shape.isIndented: return false
+        case .open, .list: return nesting.mayHoldValue(behind: held.last { $0 > 0x20 }) && (held.first == UInt8(ascii: "[") || holdsBody())
+        default: return false
+        }
+    }
+
+    private func holdsBody() -> Bool {
+        if bodyLine != heldLine, AuditEnvelope.mayHoldBody(held) { bodyLine = heldLine }
+        return bodyLine == heldLine
+    }
+
     // MARK: Lines
 
     /// A usual event came between: a value that has not ended was cut off.
@@ -93,8 +111,9 @@ final class AuditSession {
         case .open: giveUp()
         case .closing: endCutList()
         case .list where isBetweenElements && !shape.awaitsElement || ListShape.hasTakenValue(held, nesting: nesting): endCutList()
+        case .list where isBetweenElements: (shape.isTold, shape.last) = (false, UInt8(ascii: "}"))
         case .list:
-            shape.isTold = !held.isEmpty || isDroppingElement
+            shape.isTold = true
             endElement()
             // The outermost list may go on behind the event, which may be its last.
             if let outermost = outer.first { state = outermost }
@@ -200,9 +219,7 @@ final class AuditSession {
     func takeValue(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, endsLine: Bool) {
         // What begins something else ends the value, but a member's value, or an element of an inner list, that is waited for.
         if case .open = state, held.last == UInt8(ascii: "\n"), !JSONLines.mayBeInside(bytes), let first = bytes.first {
-            let before = held.last { $0 > 0x20 } ?? 0
-            let mayFollow = before == UInt8(ascii: ":") || ",[".utf8.contains(before) && nesting.isInArray
-            if !"{[".utf8.contains(first) || !mayFollow { giveUp() }
+            if !"{[".utf8.contains(first) || !nesting.mayHoldValue(behind: held.last { $0 > 0x20 }) { giveUp() }
         }
         if case .idle = state, texts.isInTable, let first = bytes.firstIndex(where: { $0 > 0x20 }), "{[".utf8.contains(bytes[first]),
             !texts.isRow(bytes[first...]), !JSONLines.isCell(at: first, in: bytes)
@@ -354,7 +371,7 @@ final class AuditSession {
         let unfinished = finishValue(waiting: limit)
         let waiting = texts.finish(waiting: limit) ?? unfinished
         (held, state, outer, isAtStart, isResumed) = ([], .idle, [], true, false)
-        (isDroppingElement, isAtLineStart, notedLine) = (false, true, nil)
+        (isDroppingElement, isAtLineStart, notedLine, bodyLine) = (false, true, nil, 0)
         guard reader.isInParts else { return waiting }
         if canWaitForParts(limit) {
             reader.dropParts()

@@ -3,8 +3,8 @@ import Synchronization
 
 /// Folds blocks on several threads and gives them back in their order.
 ///
-/// Lanes find the events of blocks side by side, and which of them prove the same. Whoever takes the blocks counts their events, in
-/// the order of the log: so the result is the same whatever the number of lanes, and the facts stay with one core. While the next
+/// Lanes find the events of blocks side by side, and which of them prove the same. Whoever takes the blocks has their events counted,
+/// in the order of the log: so the result is the same whatever the number of lanes, and the facts stay with one core. While the next
 /// block is not ready, he works on those that no lane has begun.
 final class FoldingPipeline: @unchecked Sendable {
     private static let smallSize = 1 << 15
@@ -92,7 +92,7 @@ final class FoldingPipeline: @unchecked Sendable {
         folding.done.signal()
     }
 
-    /// Gives the oldest block back, counted; its unusual lines are left to the caller.
+    /// Gives the oldest block back; nothing of it is counted yet.
     func takeOldest() -> AuditBlock? {
         guard let folding = inFlight.popFirst() else { return nil }
         while !folding.isDone.load(ordering: .acquiring) {
@@ -103,7 +103,10 @@ final class FoldingPipeline: @unchecked Sendable {
                 break
             }
         }
-        counter.count(folding.block, window)
+        counter.begin(folding.block)
         return folding.block
     }
+
+    /// Counts usual events of the block that was given back last; see `AuditCounter.count`.
+    func count(_ usual: Range<Int>, of block: AuditBlock) -> [BlockLine] { counter.count(usual, of: block, window) }
 }

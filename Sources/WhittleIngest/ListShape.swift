@@ -9,7 +9,7 @@ struct ListShape {
     /// How the value around the list begins, up to its first line end; empty when that says nothing.
     private let beginning: [UInt8]
     /// Whether elements begin behind spaces on lines of their own; so does all that is in them.
-    private var isIndented = false
+    private(set) var isIndented = false
     /// Whether the last element is known to be cut off.
     var isTold = false
     /// The last byte outside of elements that is no space.
@@ -53,7 +53,7 @@ struct ListShape {
         // Nobody who sends requests puts anything between elements.
         if isBetween { return awaitsElement ? elements.differ(from: line) : !elements.begin(line) }
         // What may follow in valid JSON may be of a body.
-        if Self.mayHold(nesting, last: before) { return false }
+        if nesting.mayHoldValue(behind: before) { return false }
         if element.isEmpty || isFirstLine || repeatsBeginning || before == UInt8(ascii: "{") { return true }
         // In a list that is damaged, a line that begins an object need not begin something else.
         return JSONLines.isContainer(line) || Self.isCompact(element) && !line.dropFirst().contains { $0 > 0x20 }
@@ -61,7 +61,7 @@ struct ListShape {
 
     /// Whether a value cannot be inside an element, which has taken one behind a colon.
     static func hasTakenValue(_ element: [UInt8], nesting: Nesting) -> Bool {
-        !linesBehindCut(of: element).isEmpty && !mayHold(nesting, last: element.last { $0 > 0x20 })
+        !linesBehindCut(of: element).isEmpty && !nesting.mayHoldValue(behind: element.last { $0 > 0x20 })
     }
 
     /// The lines that an element which was cut off behind a colon has taken for a value; others may be of a body.
@@ -70,12 +70,6 @@ struct ListShape {
             element[..<feed].last(where: { $0 > 0x20 }) == UInt8(ascii: ":")
         else { return [] }
         return element[(feed + 1)...]
-    }
-
-    /// Whether a value may follow in valid JSON.
-    private static func mayHold(_ nesting: Nesting, last: UInt8?) -> Bool {
-        !nesting.isInString
-            && (last == UInt8(ascii: ":") || nesting.isInArray && (last == UInt8(ascii: "[") || last == UInt8(ascii: ",")))
     }
 
     /// Whether an element begins with its first value.

@@ -15,6 +15,13 @@ struct Nesting {
     /// Whether the innermost bracket that is open is one of an array.
     var isInArray: Bool { arrays & 1 == 1 }
 
+    /// Whether a value may follow in valid JSON.
+    ///
+    /// - Parameter last: the last byte that is no space.
+    func mayHoldValue(behind last: UInt8?) -> Bool {
+        !isInString && (last == UInt8(ascii: ":") || isInArray && (last == UInt8(ascii: "[") || last == UInt8(ascii: ",")))
+    }
+
     /// Whether an array has begun, with two brackets around it at most, since this was asked last.
     mutating func tellsNewArray() -> Bool {
         defer { hasNewArray = false }

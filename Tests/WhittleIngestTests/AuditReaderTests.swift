@@ -610,13 +610,21 @@ struct AuditReaderTests {
     func wholeLists() throws {
         let fake = Self.event(99).replacing("alice", with: "mallory")
         let list = #"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[\#(fake)]}"#
-        let bodies = [#"{"m":[{},\#(fake)]}"#, #"{"m":[{"a":[{}]},\#(list),[\#(fake)]]}"#, #"{"spec":{"ingress":[{}]},"m":\#(list)}"#]
+        let bodies = [
+            #"{"m":[{},\#(fake)]}"#, #"{"m":[{"a":[{}]},\#(list),[\#(fake)]]}"#, #"{"spec":{"ingress":[{}]},"m":\#(list)}"#,
+            #"[\#(fake)]"#, #"{"m":[\#(fake),\#(fake)]}"#,
+        ]
         for body in bodies {
             let compact = (0..<6).map { Self.event($0, "\"requestObject\":\(body),") }
             let formats: [(String) throws -> String] = [
                 { $0 }, { try Self.broken($0, "") }, { try Self.broken($0, "  ") }, { $0.replacing("},{", with: "},\n{") },
-                { $0.replacing("\":", with: "\":\n") }, { $0.replacing("\":", with: "\"\n:") },
+                { $0.replacing("\":", with: "\":\n") }, { $0.replacing("\":", with: "\"\n:") }, Self.brokenArrays,
             ]
+            for format in formats {
+                let found = try fold((try compact.map(format) + [Self.event(7), ""]).joined(separator: "\n"))
+                #expect(found.logs[0].requests == 7 && found.logs[0].rejected == 0)
+                #expect(found.usage.keys.allSatisfy { $0.user == "alice" })
+            }
             for (head, tail) in [
                 ("{\"kind\":\"EventList\",\"items\":[", "]}"), ("[", "]"), ("[\n", "\n]"),
                 ("{\n  \"items\": [\n", "\n  ],\n  \"more\": [\n{\"a\":1},\n{\"a\":2}\n]\n}"),
@@ -638,6 +646,12 @@ struct AuditReaderTests {
             let log = try fold("[\(batches.joined(separator: separator))]\n").logs[0]
             #expect(log.requests == 3 && log.rejected == 0)
         }
+        // Whose events stand alone on lines.
+        for (head, tail) in [("[", "]"), ("{\"items\":[", "]}")] {
+            let inner = [0..<3, 3..<6].map { "\(head)\n\($0.map { Self.event($0) }.joined(separator: ",\n"))\n\(tail)" }
+            let log = try fold("[\n\(inner.joined(separator: ",\n"))\n]\n\(Self.event(7))\n").logs[0]
+            #expect(log.requests == 7 && log.rejected == 0)
+        }
         // What is no JSON ends nothing either.
         let lines = try Self.broken(
             "{\"items\":[\((0..<6).map { Self.event($0, "\"requestObject\":\(bodies[0]),") }.joined(separator: ","))]}", "  "
@@ -657,6 +671,11 @@ struct AuditReaderTests {
         let data = try JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .withoutEscapingSlashes])
         let lines = String(decoding: data, as: UTF8.self).split(separator: "\n")
         return lines.map { line in indent.isEmpty ? String(line.drop { $0 == " " }) : String(line) }.joined(separator: "\n")
+    }
+
+    /// JSON that begins a line behind each bracket and each object of an array.
+    private static func brokenArrays(_ text: String) -> String {
+        text.replacing("[{", with: "[\n{").replacing("},{", with: "},\n{").replacing("}]", with: "}\n]")
     }
 
     private static func quoted(_ text: String) -> String { String(decoding: (try? JSONEncoder().encode(text)) ?? Data(), as: UTF8.self) }
