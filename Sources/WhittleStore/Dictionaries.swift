@@ -68,12 +68,12 @@ final class Dictionaries {
         guard let last, (0..<3).allSatisfy({ last[$0] == counts[$0] - 1 }) else { throw Self.changedByHand }
     }
 
-    private static var changedByHand: StoreError { .sql(code: 0, message: "the dictionaries of the file were changed by hand") }
+    static var changedByHand: StoreError { .sql(code: 0, message: "ids in the file were changed by hand") }
 
     /// Reads all names, or where there are many more of them than the fold can ask for, these.
     private func readNames(_ database: Database, _ fold: UsageFold) throws {
         let row = try Row.fetchOne(database, sql: "SELECT max(object_name_id), count(*) FROM object_name")
-        guard let row, let last: Int64 = try row.at(0), try row.at(1) == last + 1 else { throw Self.changedByHand }
+        guard let row, let last: Int64 = try row.at(0), try row.at(1) - 1 == last else { throw Self.changedByHand }
         lastName = last
         guard (fold.texts.count + fold.implied.count) * 8 < last else {
             let rows = try Row.fetchCursor(database, sql: "SELECT name, object_name_id FROM object_name WHERE object_name_id > 0")

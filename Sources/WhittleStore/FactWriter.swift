@@ -138,6 +138,10 @@ final class FactWriter {
         for row in try Row.fetchAll(database, sql: "SELECT reason, reason_id FROM reason") {
             try reasons[ByteString(row.at(0))] = row.at(1)
         }
+        for ids in [callers, agents, reasons] where !ids.values.allSatisfy((0..<Int64(ids.count)).contains) {
+            throw Dictionaries.changedByHand
+        }
+        guard lastUsage < Int64.max / 2 else { throw Dictionaries.changedByHand }
         for row in try Row.fetchAll(database, sql: "SELECT identity_id, atom_id FROM names_dropped") {
             try dropped.insert(Group(identity: row.at(0), atom: row.at(1)))
         }

@@ -314,6 +314,33 @@ struct WhittleDatabaseTests {
         #expect(counts == [2, 2, 3, 1])
     }
 
+    @Test("a file whose ids were changed by hand takes no usage, and says so")
+    func changedIDs() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let fold = try AuditLogReader.fold(Fixtures.path("clusters/recorded/audit.log.gz"))
+        for (table, id) in [
+            ("namespace", "namespace_id"), ("identity", "identity_id"), ("object_name", "object_name_id"), ("atom", "atom_id"),
+            ("caller", "caller_id"), ("agent", "agent_id"), ("reason", "reason_id"), ("usage", "usage_id"),
+        ] {
+            let file = folder.file("\(table).db")
+            try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
+            try WhittleDatabase.open(file, isReadOnly: false).add(fold)
+            var configuration = Configuration()
+            configuration.foreignKeysEnabled = false
+            try DatabaseQueue(path: file, configuration: configuration).write { database in
+                try database.execute(
+                    sql: """
+                        UPDATE \(table) SET \(id) = \(Int64.max) WHERE \(id) = (SELECT max(\(id)) FROM \(table));
+                        DELETE FROM checkpoint;
+                        """)
+            }
+            #expect(throws: StoreError.sql(code: 0, message: "ids in the file were changed by hand"), "\(table)") {
+                try WhittleDatabase.open(file, isReadOnly: false).add(fold)
+            }
+        }
+    }
+
     @Test("files of other programs and other schemas are refused in words")
     func wrongFiles() throws {
         let folder = try Fixtures.TemporaryFolder()
