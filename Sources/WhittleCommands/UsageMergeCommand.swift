@@ -44,7 +44,7 @@ struct UsageMergeCommand: ParsableCommand {
         // What is wrong with one part keeps no other out.
         for part in Self.largestFirst(expansion.files) {
             do {
-                try merge(part, into: database)
+                try mergeUnlessOvertaken(part, into: database)
             } catch let failure as IngestError {
                 report("\(failure)")
             } catch let failure as CommandFailure {
@@ -63,6 +63,20 @@ struct UsageMergeCommand: ParsableCommand {
             return (logs ?? []).reduce(0.0) { $0 + Double($1.byteCount) }
         }
         return zip(parts, sizes).sorted { $0.1 > $1.1 }.map(\.0)
+    }
+
+    /// Merges a part, once more when somebody else has added something since it was compared with the database.
+    private func mergeUnlessOvertaken(_ part: String, into database: WhittleDatabase) throws {
+        var attempts = 1
+        while true {
+            do {
+                return try merge(part, into: database)
+            } catch let error as StoreError {
+                guard case .overtaken = error, attempts < 100, !AuditLogFiles.isReadOnce(part) else { throw error }
+                Console.current.error("\(part): another load has added something meanwhile, maybe some of it; reading again\n")
+                attempts += 1
+            }
+        }
     }
 
     private func merge(_ part: String, into database: WhittleDatabase) throws {

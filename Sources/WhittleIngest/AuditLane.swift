@@ -78,7 +78,7 @@ struct BlockLine {
 /// A usual event of a block.
 struct PreparedLine {
     var event: PreparedEvent
-    /// Where it stands, should it turn out to be unusual.
+    /// Where it stands, should it turn out to be unusual, or inside of a value.
     var place: BlockLine
     var isNew = true
 }

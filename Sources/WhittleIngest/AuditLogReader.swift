@@ -242,13 +242,16 @@ public final class AuditLogReader {
             return
         }
         let unusual = block.unusual
+        // Whether the lanes have looked at each line.
+        let areLooked = AuditEnvelope.accepts("", as: options.format)
         // How many usual and unusual lines are dealt with, and how many are when those end that follow each other.
         var (usual, index, runEnd) = (0, 0, 0)
         while usual + index < block.lineCount {
             let usualEnd = (index < unusual.count ? unusual[index].number : block.lineCount) - index
             if usual < usualEnd {
                 if session.mayHoldEvent() {
-                    take(pipeline.counter.line(ofUsual: usual, in: block), of: block, session, source)
+                    let line = pipeline.counter.line(ofUsual: usual, in: block)
+                    session.takeInside(UnsafeBufferPointer(rebasing: block.bytes[line.range]), line: source.lineCount + line.number + 1)
                     usual += 1
                 } else {
                     takeUsual(usual..<usualEnd, of: block, from: usual + index, pipeline, session, source)
@@ -265,9 +268,7 @@ public final class AuditLogReader {
                 while index < runEnd, unusual[index].range.upperBound <= start { index += 1 }
                 if index == runEnd { continue }
             }
-            // The lanes have looked at each line, unless usual events do not count.
-            let isUnusual = AuditEnvelope.accepts("", as: options.format)
-            take(unusual[index], of: block, from: start, session, source, isUnusual: isUnusual)
+            take(unusual[index], of: block, from: start, session, source, isUnusual: areLooked)
             index += 1
         }
         source.lineCount += block.lineCount
@@ -290,8 +291,8 @@ public final class AuditLogReader {
 
     /// Gives a line to the session, or what there is of it from `start` on.
     private func take(
-        _ line: BlockLine, of block: AuditBlock, from start: Int = 0, _ session: AuditSession, _ source: BlockSource,
-        isUnusual: Bool = false, isChecked: Bool = false
+        _ line: BlockLine, of block: AuditBlock, from start: Int = 0, _ session: AuditSession, _ source: BlockSource, isUnusual: Bool,
+        isChecked: Bool = false
     ) {
         let bytes = UnsafeBufferPointer(rebasing: block.bytes[max(start, line.range.lowerBound)..<line.range.upperBound])
         session.take(

@@ -2,8 +2,8 @@ import WhittleModel
 
 /// Reads what is no usual event on one line: values over many lines, lists, wrapped events, and what is no JSON at all.
 ///
-/// Lines come in order, those of usual events left out. Lists are taken apart element by element, so that memory is bounded by
-/// the longest element; other values are held until they end, at most `lineLimit` bytes.
+/// Lines come in order, those of usual events left out unless they may be inside of a value (`mayHoldEvent`). Lists are taken apart
+/// element by element, so that memory is bounded by the longest element; other values are held until they end, at most `lineLimit` bytes.
 final class AuditSession {
     enum State {
         /// Between values.
@@ -36,6 +36,8 @@ final class AuditSession {
     var heldLine = 0
     /// Where the value or element begins that was last known to hold a body.
     private var bodyLine = 0
+    /// Bytes of the value at hand up to the end of a line that looks like an event; 0 = that was not the last line.
+    private var eventEnd = 0
     /// Whether the element at hand is too long: its rest is passed over.
     var isDroppingElement = false
     private var isAtLineStart = true
@@ -98,6 +100,21 @@ final class AuditSession {
         }
     }
 
+    /// Takes a line that looks like an event and may be inside the value at hand.
+    func takeInside(_ bytes: UnsafeBufferPointer<UInt8>, line: Int) {
+        take(bytes, line: line, endsLine: true)
+        eventEnd = held.count
+    }
+
+    /// What can follow behind a value is known: with anything else the value at hand, which seemed to hold it, was cut off.
+    private func endBehindEvent(before line: UnsafeBufferPointer<UInt8>) {
+        guard let next = line.first(where: { $0 > 0x20 }) else { return }
+        let isRightBehind = eventEnd <= held.count && held[eventEnd...].allSatisfy { $0 <= 0x20 }
+        eventEnd = 0
+        guard isRightBehind, !",]}".utf8.contains(next) else { return }
+        if case .open = state { giveUp() } else if case .list = state { endCutList() }
+    }
+
     private func holdsBody() -> Bool {
         if bodyLine != heldLine, AuditEnvelope.mayHoldBody(held) { bodyLine = heldLine }
         return bodyLine == heldLine
@@ -105,8 +122,9 @@ final class AuditSession {
 
     // MARK: Lines
 
-    /// A usual event came between: a value that has not ended was cut off.
+    /// A usual event comes, which is an element of the list at hand, or shows that the value at hand was cut off.
     func interrupt() {
+        eventEnd = 0
         switch state {
         case .open: giveUp()
         case .closing: endCutList()
@@ -153,6 +171,7 @@ final class AuditSession {
         } else if isResumed, case .idle = state, let first = bytes.first(where: { $0 > 0x20 }) {
             isResumed = goOn(before: first)
         }
+        if eventEnd > 0 { endBehindEvent(before: bytes) }
         let wasInParts = reader.isInParts
         if !wasInParts { (sinceParts, countedBeforeParts) = (0, reader.counted) }
         sinceParts += bytes.count
@@ -371,7 +390,7 @@ final class AuditSession {
         let unfinished = finishValue(waiting: limit)
         let waiting = texts.finish(waiting: limit) ?? unfinished
         (held, state, outer, isAtStart, isResumed) = ([], .idle, [], true, false)
-        (isDroppingElement, isAtLineStart, notedLine, bodyLine) = (false, true, nil, 0)
+        (isDroppingElement, isAtLineStart, notedLine, bodyLine, eventEnd) = (false, true, nil, 0, 0)
         guard reader.isInParts else { return waiting }
         if canWaitForParts(limit) {
             reader.dropParts()

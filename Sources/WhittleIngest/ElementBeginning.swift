@@ -39,8 +39,8 @@ struct ElementBeginning {
         return count > 1 && word.count >= Self.least && line.starts(with: word)
     }
 
-    /// Whether a line begins with another bracket than all elements did, or breaks behind it where they did not.
-    func differ(from line: UnsafeBufferPointer<UInt8>) -> Bool { count > 1 && !line.starts(with: bytes.prefix(2)) }
+    /// Whether a line begins with another bracket than all elements did.
+    func differ(from line: UnsafeBufferPointer<UInt8>) -> Bool { count > 1 && line.first != bytes.first }
 
     /// The first byte that cannot stand where it does, the end when the text is cut off; `nil` when a whole value stands there. However
     /// deep or long the value is: what only goes beyond a limit is not damaged.

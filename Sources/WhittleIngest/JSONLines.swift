@@ -15,7 +15,7 @@ enum JSONLines {
     private static func beginsWithScalar(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
         guard let first = line.first, "-0123456789tfn".utf8.contains(first) else { return false }
         let isNumber = first < UInt8(ascii: "a")
-        let scalar = line.prefix(64).prefix { isNumber ? "+-.0123456789Ee".utf8.contains($0) : "aeflnrstu".utf8.contains($0) }
+        let scalar = line.prefix { isNumber ? "+-.0123456789Ee".utf8.contains($0) : "aeflnrstu".utf8.contains($0) }
         guard isNumber || ["true", "false", "null"].contains(where: { scalar.elementsEqual($0.utf8) }) else { return false }
         return line[scalar.endIndex...].first { $0 != 0x20 && $0 != 0x09 }.map { "\r\n,]}".utf8.contains($0) } ?? true
     }

@@ -22,8 +22,7 @@ struct ListBeginning {
     ]
     /// Members of an element that hold the records themselves; such an element is taken apart when it has not ended, or is damaged.
     static let innerMembers = [
-        Member(parent: "", key: "items", envelope: "list"), Member(parent: "", key: "values", envelope: "loki"),
-        Member(parent: "", key: "scopeLogs", envelope: "otlp"),
+        Member(parent: "", key: "values", envelope: "loki"), Member(parent: "", key: "scopeLogs", envelope: "otlp"),
         Member(parent: "", key: "logRecords", envelope: "otlp"), Member(parent: "", key: "records", envelope: "aks"),
         Member(parent: "", key: "logEvents", envelope: "eks"), Member(parent: "hits", key: "hits", envelope: "elastic"),
     ]

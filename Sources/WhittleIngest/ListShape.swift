@@ -6,7 +6,7 @@ struct ListShape {
     /// Bytes of the value around the list that are compared.
     private static let beginningLimit = 64
 
-    /// How the value around the list begins, up to its first line end; empty when that says nothing.
+    /// How the value around the list begins, up to its first line end; empty when that says nothing, as a key alone.
     private let beginning: [UInt8]
     /// Whether elements begin behind spaces on lines of their own; so does all that is in them.
     private(set) var isIndented = false
@@ -18,7 +18,7 @@ struct ListShape {
     /// - Parameter beginning: what stands before the first element.
     init(beginning: ArraySlice<UInt8> = []) {
         let line = beginning.prefix(Self.beginningLimit).prefix { $0 != UInt8(ascii: "\n") }
-        self.beginning = line.count < 8 ? [] : Array(line)
+        self.beginning = line.count < 8 || line.last { $0 > 0x20 } == UInt8(ascii: ":") ? [] : Array(line)
     }
 
     /// Whether an element may follow.

@@ -5,8 +5,10 @@ struct Nesting {
     /// Values that have ended: how often no bracket was open any more.
     private(set) var endings = 0
     private var isEscaped = false
-    /// Which of the innermost 64 are arrays; the lowest bit is of the innermost.
+    /// Which of the innermost are arrays, up to 64; the lowest bit is of the innermost.
     private var arrays: UInt64 = 0
+    /// The same of those around them, for each 64 that are open.
+    private var outerArrays: [UInt64] = []
 
     private var hasNewArray = false
 
@@ -47,11 +49,13 @@ struct Nesting {
         } else if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
             let isArray = byte == UInt8(ascii: "[")
             if isArray, depth <= 2 { hasNewArray = true }
+            if depth > 0, depth & 63 == 0 { outerArrays.append(arrays) }
             depth += 1
             arrays = arrays << 1 | (isArray ? 1 : 0)
         } else if byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") {
             depth -= 1
             arrays >>= 1
+            if depth & 63 == 0, let outer = outerArrays.popLast() { arrays = outer }
             if depth == 0 { endings += 1 }
         }
     }

@@ -596,6 +596,8 @@ struct AuditReaderTests {
             ("{\"items\": [<0>, {\"kind\": \n", "{\"log\":'1'}\n{\"log\":'2'}\n", 3),
             ("{\"items\": [<0>, {\"kind\": \n", "{\"log\":'1'}\n<2>\n", 3),
             ("{\n\"items\": [\n<0>,\n{\n\"level\": \"Metadata\",\n", "{\"log\":'1'}\n{\"log\":'2'}\n", 3),
+            ("[<0>,{\"requestObject\":{\"m\":[\n", "<1>\n2026-03-01T22:00:00Z stdout F <2>\n2026-03-01T22:00:00Z stdout F <3>\n", 3),
+            ("{\"requestObject\":{\"m\":[\n", "<1>\n\n <2>\n\t<3>\n", 3), ("{\"requestObject\":\n", "<1>\n <2>\n", 2),
         ])
     func cutWhereMoreMayFollow(_ cut: String, _ behind: String, requests: Int) throws {
         var text = cut + behind
@@ -613,6 +615,8 @@ struct AuditReaderTests {
         let bodies = [
             #"{"m":[{},\#(fake)]}"#, #"{"m":[{"a":[{}]},\#(list),[\#(fake)]]}"#, #"{"spec":{"ingress":[{}]},"m":\#(list)}"#,
             #"[\#(fake)]"#, #"{"m":[\#(fake),\#(fake)]}"#,
+            #"{"m":[\#(String(repeating: "[", count: 70) + String(repeating: "]", count: 70)),\#(fake)]}"#,
+            #"{"m":[\#(String(repeating: "7", count: 70)),\#(fake)]}"#,
         ]
         for body in bodies {
             let compact = (0..<6).map { Self.event($0, "\"requestObject\":\(body),") }
@@ -640,6 +644,12 @@ struct AuditReaderTests {
                 }
             }
         }
+        // Elements that are formatted in different ways.
+        let compact = (0..<2).map { Self.event($0, "\"requestObject\":\(bodies[0]),") }
+        let apart = "[\(compact.joined(separator: ",")),\n{\n\(Self.brokenArrays(compact[0]).dropFirst())\n]"
+        let mixed = try fold("\(apart)\n\(Self.event(7))\n")
+        #expect(mixed.logs[0].requests == 3 && mixed.logs[0].repeated == 1 && mixed.logs[0].rejected == 0)
+        #expect(mixed.usage.keys.allSatisfy { $0.user == "alice" })
         // Lists in lists, whose elements are indented and themselves are not.
         let batches = try (0..<3).map { try Self.broken("{\"records\":[\(Self.event($0))]}", "  ") }
         for separator in [",", ",\n"] {
@@ -647,11 +657,9 @@ struct AuditReaderTests {
             #expect(log.requests == 3 && log.rejected == 0)
         }
         // Whose events stand alone on lines.
-        for (head, tail) in [("[", "]"), ("{\"items\":[", "]}")] {
-            let inner = [0..<3, 3..<6].map { "\(head)\n\($0.map { Self.event($0) }.joined(separator: ",\n"))\n\(tail)" }
-            let log = try fold("[\n\(inner.joined(separator: ",\n"))\n]\n\(Self.event(7))\n").logs[0]
-            #expect(log.requests == 7 && log.rejected == 0)
-        }
+        let inner = [0..<3, 3..<6].map { "[\n\($0.map { Self.event($0) }.joined(separator: ",\n"))\n]" }
+        let nested = try fold("[\n\(inner.joined(separator: ",\n"))\n]\n\(Self.event(7))\n").logs[0]
+        #expect(nested.requests == 7 && nested.rejected == 0)
         // What is no JSON ends nothing either.
         let lines = try Self.broken(
             "{\"items\":[\((0..<6).map { Self.event($0, "\"requestObject\":\(bodies[0]),") }.joined(separator: ","))]}", "  "
@@ -675,7 +683,7 @@ struct AuditReaderTests {
 
     /// JSON that begins a line behind each bracket and each object of an array.
     private static func brokenArrays(_ text: String) -> String {
-        text.replacing("[{", with: "[\n{").replacing("},{", with: "},\n{").replacing("}]", with: "}\n]")
+        text.replacing("[{", with: "[\n{").replacing(",{", with: ",\n{").replacing("}]", with: "}\n]")
     }
 
     private static func quoted(_ text: String) -> String { String(decoding: (try? JSONEncoder().encode(text)) ?? Data(), as: UTF8.self) }
