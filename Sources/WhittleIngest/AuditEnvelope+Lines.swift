@@ -175,7 +175,7 @@ extension AuditEnvelope {
         }
     }
 
-    /// Whether what there is of a value may end in a body of an event.
+    /// Whether what there is of a value may end in a body of an event; before the names of its members others may stand (`audit.requestObject`).
     static func mayHoldBody(_ text: [UInt8]) -> Bool {
         text.withUnsafeBufferPointer { bytes in
             let slice = ByteSlice(bytes)

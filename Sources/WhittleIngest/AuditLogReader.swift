@@ -243,8 +243,8 @@ public final class AuditLogReader {
         }
         let unusual = block.unusual
         // Whether the lanes have looked at each line.
-        let areLooked = AuditEnvelope.accepts("", as: options.format)
-        // How many usual and unusual lines are dealt with, and how many are when those end that follow each other.
+        let takesUsual = AuditEnvelope.accepts("", as: options.format)
+        // How many usual and unusual lines are dealt with, and of the latter, how many are up to where those end that follow each other.
         var (usual, index, runEnd) = (0, 0, 0)
         while usual + index < block.lineCount {
             let usualEnd = (index < unusual.count ? unusual[index].number : block.lineCount) - index
@@ -268,7 +268,7 @@ public final class AuditLogReader {
                 while index < runEnd, unusual[index].range.upperBound <= start { index += 1 }
                 if index == runEnd { continue }
             }
-            take(unusual[index], of: block, from: start, session, source, isUnusual: areLooked)
+            take(unusual[index], of: block, from: start, session, source, isUnusual: takesUsual)
             index += 1
         }
         source.lineCount += block.lineCount

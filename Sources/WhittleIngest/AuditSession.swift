@@ -112,7 +112,17 @@ final class AuditSession {
         let isRightBehind = eventEnd <= held.count && held[eventEnd...].allSatisfy { $0 <= 0x20 }
         eventEnd = 0
         guard isRightBehind, !",]}".utf8.contains(next) else { return }
-        if case .open = state { giveUp() } else if case .list = state { endCutList() }
+        endCutValue()
+    }
+
+    /// The value or list at hand, if there is one, was cut off.
+    private func endCutValue() {
+        switch state {
+        case .open: giveUp()
+        case .list, .closing: endCutList()
+        case .dropping: state = .idle
+        case .idle, .skipping: break
+        }
     }
 
     private func holdsBody() -> Bool {
@@ -129,6 +139,7 @@ final class AuditSession {
         case .open: giveUp()
         case .closing: endCutList()
         case .list where isBetweenElements && !shape.awaitsElement || ListShape.hasTakenValue(held, nesting: nesting): endCutList()
+        // The event is the next element.
         case .list where isBetweenElements: (shape.isTold, shape.last) = (false, UInt8(ascii: "}"))
         case .list:
             shape.isTold = true
@@ -153,13 +164,16 @@ final class AuditSession {
     ///   - isUnusual: whether it is known to be no usual event as it stands.
     ///   - isChecked: whether an event in it is known to be new.
     func take(_ bytes: UnsafeBufferPointer<UInt8>, line: Int, endsLine: Bool, isUnusual: Bool = false, isChecked: Bool = false) {
-        var bytes = bytes
+        var (bytes, isUnusual) = (bytes, isUnusual)
+        if eventEnd > 0 { endBehindEvent(before: bytes) }
+        if isAtLineStart, texts.heldCount == 0, bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
+            // Here a file begins that was written behind another.
+            endCutValue()
+            (bytes, isUnusual) = (UnsafeBufferPointer(rebasing: bytes[3...]), false)
+        }
+        // What ends before has lines of its own.
         (self.isUnusual, self.isChecked) = (isUnusual, isChecked)
         if isAtStart {
-            if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
-                bytes = UnsafeBufferPointer(rebasing: bytes[3...])
-                self.isUnusual = false
-            }
             if let first = bytes.first(where: { $0 > 0x20 }) {
                 isAtStart = false
                 // The name of the first column may be empty.
@@ -171,7 +185,6 @@ final class AuditSession {
         } else if isResumed, case .idle = state, let first = bytes.first(where: { $0 > 0x20 }) {
             isResumed = goOn(before: first)
         }
-        if eventEnd > 0 { endBehindEvent(before: bytes) }
         let wasInParts = reader.isInParts
         if !wasInParts { (sinceParts, countedBeforeParts) = (0, reader.counted) }
         sinceParts += bytes.count
@@ -191,6 +204,7 @@ final class AuditSession {
         case .list, .closing:
             guard isAtLineStart, isCutOff(before: bytes) else { return takeElements(bytes, line, startsLine: isAtLineStart) }
             endCutList()
+            (self.isUnusual, self.isChecked) = (isUnusual, isChecked)
             takeValue(bytes, line, endsLine: endsLine)
         case .idle, .open: takeValue(bytes, line, endsLine: endsLine)
         }
@@ -238,7 +252,11 @@ final class AuditSession {
     func takeValue(_ bytes: UnsafeBufferPointer<UInt8>, _ line: Int, endsLine: Bool) {
         // What begins something else ends the value, but a member's value, or an element of an inner list, that is waited for.
         if case .open = state, held.last == UInt8(ascii: "\n"), !JSONLines.mayBeInside(bytes), let first = bytes.first {
-            if !"{[".utf8.contains(first) || !nesting.mayHoldValue(behind: held.last { $0 > 0x20 }) { giveUp() }
+            if !"{[".utf8.contains(first) || !nesting.mayHoldValue(behind: held.last { $0 > 0x20 }) {
+                let known = (isUnusual, isChecked)
+                giveUp()
+                (isUnusual, isChecked) = known
+            }
         }
         if case .idle = state, texts.isInTable, let first = bytes.firstIndex(where: { $0 > 0x20 }), "{[".utf8.contains(bytes[first]),
             !texts.isRow(bytes[first...]), !JSONLines.isCell(at: first, in: bytes)

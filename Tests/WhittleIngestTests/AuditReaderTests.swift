@@ -608,6 +608,30 @@ struct AuditReaderTests {
         #expect(log.requests == requests && log.rejects == ["cut-off": 1])
     }
 
+    @Test("an event that must be read as a whole counts behind one that a cut value seemed to hold")
+    func wholeBehindCut() throws {
+        let grant = Self.event(2, uri: "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles").replacing("\"get\"", with: "\"create\"")
+        for (cut, requests) in [("{\"requestObject\":{\"m\":[\n", 2), ("{\"requestObject\":\n", 2), ("[{\"requestObject\":{\"m\":[\n", 1)] {
+            let log = try fold("\(cut)\(Self.event(1))\n\(grant)\n").logs[0]
+            #expect(log.requests == requests && log.repeated == 0 && log.rejects == ["cut-off": 1], "\(cut)")
+        }
+    }
+
+    @Test("files that were written behind each other may each begin with a byte order mark")
+    func byteOrderMarks() throws {
+        let events = (0..<7).map { Self.event($0) }
+        let files = [
+            events[0], "{\"items\":[\(events[1]),\(events[2])]}", "[\n\(events[3]),\n\(events[4])\n]", try Self.broken(events[5], " "),
+        ]
+        let log = try fold(files.map { "\u{FEFF}\($0)\n" }.joined()).logs[0]
+        #expect(log.requests == 6 && log.rejected == 0)
+        // What was cut off before takes nothing.
+        for cut in ["{\"level\":", "[\(events[6]),", "{\n \"level\": [\n", "{\"items\":[\(events[6])]"] {
+            let log = try fold("\(cut)\n" + files.map { "\u{FEFF}\($0)\n" }.joined()).logs[0]
+            #expect(log.requests == (cut.contains("auditID") ? 7 : 6) && log.rejects == ["cut-off": 1], "\(cut)")
+        }
+    }
+
     @Test("however a whole list is formatted, nothing in it ends it, and no body becomes a record")
     func wholeLists() throws {
         let fake = Self.event(99).replacing("alice", with: "mallory")
