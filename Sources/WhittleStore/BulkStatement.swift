@@ -9,6 +9,8 @@ import Synchronization
 /// While `isPipelined`, rows are collected in blocks that a thread of its own writes in the order given, so that SQLite
 /// works on one core while the next rows are prepared on another. Nobody else may then use the connection before `pipelined` returns.
 final class BulkWriter: @unchecked Sendable {
+    /// Bytes of rows after which their pages are given to the system; SQLite syncs its journal each time.
+    private static let flushSize = 4 << 20
     private let connection: OpaquePointer?
     private let table: RowTable
     private let worker = DispatchQueue(label: "whittle.bulk-writer")
@@ -19,8 +21,11 @@ final class BulkWriter: @unchecked Sendable {
     private var limit = RowBlock.firstLimit
     private var statementCount: Int32 = 0
     private var isPipelined = false
+    private let onFlush: (() -> Void)?
     /// These belong to the worker.
     private var statements: [Prepared] = []
+    /// Bytes of rows whose pages are in memory only.
+    private var unwritten = 0
     private var failure: StoreError?
 
     private struct Prepared {
@@ -31,7 +36,10 @@ final class BulkWriter: @unchecked Sendable {
         var rows: [UnsafePointer<RowBlock.Slot>] = []
     }
 
-    init(_ database: Database) {
+    /// - Parameter onFlush: called on the worker when pages were given to the system before the transaction ends; `nil` = that is left to
+    ///   SQLite.
+    init(_ database: Database, onFlush: (() -> Void)? = nil) {
+        self.onFlush = onFlush
         connection = database.sqliteConnection
         table = RowTable(connection)
     }
@@ -82,6 +90,8 @@ final class BulkWriter: @unchecked Sendable {
         defer { isPipelined = false }
         let outcome = Result(catching: body)
         try flush()
+        // What is left is little beside what the rest of a short transaction takes.
+        worker.sync { if unwritten >= RowBlock.lastLimit { flushPages() } }
         try outcome.get()
     }
 
@@ -100,6 +110,8 @@ final class BulkWriter: @unchecked Sendable {
         block = spare.withLock { $0.popLast() } ?? RowBlock()
         worker.async { [self] in
             if failure == nil { write(full) }
+            unwritten += full.size
+            if unwritten >= Self.flushSize { flushPages() }
             spare.withLock { $0.append(full.emptied) }
             freeBlocks.signal()
         }
@@ -112,6 +124,16 @@ final class BulkWriter: @unchecked Sendable {
         }
         block = block.emptied
         if let failure { throw failure }
+    }
+
+    /// Gives the pages to the system before the transaction ends, so that they can be on disk when the commit waits for that. While
+    /// others read, SQLite may not write; they are neither waited for nor an error.
+    private func flushPages() {
+        guard let onFlush, failure == nil else { return }
+        unwritten = 0
+        sqlite3_busy_timeout(connection, 0)
+        defer { sqlite3_busy_timeout(connection, Int32(WhittleDatabase.busySeconds * 1_000)) }
+        if sqlite3_db_cacheflush(connection) == SQLITE_OK { onFlush() }
     }
 
     private func write(_ block: RowBlock) {

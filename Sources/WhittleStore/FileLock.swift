@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 
 /// Keeps other processes of Whittle from replacing or extending a database meanwhile.
@@ -8,6 +9,7 @@ final class FileLock {
     private let descriptor: Int32
     /// The file that is locked, to be compared with the one that was opened.
     let inode: UInt64
+    private let syncing = DispatchQueue(label: "whittle.sync")
 
     /// Waits for the lock on the file at `path`; `nil` when there is no such file or its file system knows no locks.
     init?(_ path: String) {
@@ -34,6 +36,16 @@ final class FileLock {
             close(descriptor)
         }
     }
+
+    /// Has what the file holds by now written to disk meanwhile; `endSync` must be called behind it.
+    ///
+    /// What could not be written is told to whoever commits: he syncs through a descriptor of his own.
+    func beginSync() {
+        syncing.async { [descriptor] in _ = fdatasync(descriptor) }
+    }
+
+    /// Returns when no sync is under way.
+    func endSync() { syncing.sync {} }
 
     deinit { close(descriptor) }
 

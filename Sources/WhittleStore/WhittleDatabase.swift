@@ -9,6 +9,8 @@ import WhittleQueries
 public final class WhittleDatabase: Sendable {
     /// The schema this version reads and writes.
     public static let schemaVersion = 5
+    /// Seconds to wait for others that use the file.
+    static let busySeconds: Double = 10
     private static let applicationID = 0x5748_4954
 
     /// The path as given; `:memory:` for a database without a file.
@@ -46,7 +48,7 @@ public final class WhittleDatabase: Sendable {
         do {
             var configuration = Configuration()
             configuration.readonly = isReadOnly
-            configuration.busyMode = .timeout(10)
+            configuration.busyMode = .timeout(busySeconds)
             // As in a load: usage has ids of rows that the same transaction writes.
             configuration.foreignKeysEnabled = false
             // Many questions of one process read the same pages again; usage is mostly appended.
@@ -134,7 +136,7 @@ public final class WhittleDatabase: Sendable {
             var configuration = Configuration()
             // A script may replace a table that others refer to.
             configuration.foreignKeysEnabled = false
-            configuration.busyMode = .timeout(10)
+            configuration.busyMode = .timeout(busySeconds)
             try DatabaseQueue(path: path, configuration: configuration).inDatabase { database in
                 try database.inTransaction(.immediate) {
                     // Another process may have done it meanwhile.
@@ -358,7 +360,7 @@ public final class WhittleDatabase: Sendable {
     @discardableResult
     public func add(_ fold: UsageFold, maxNames: Int = 1_000, mayCountTwice: Bool = false) throws(StoreError) -> Bool {
         let lock = FileLock(path)
-        defer { withExtendedLifetime(lock) {} }
+        defer { lock?.endSync() }
         if let lock, let inode = file.withLock({ $0.inode }), lock.inode != inode { try reopen() }
         let order = Promise { TextOrder(fold) }
         do {
@@ -370,7 +372,7 @@ public final class WhittleDatabase: Sendable {
                     (seen.others, seen.version, seen.stored) = (try OtherUsage(database, since: seen), version, nil)
                 }
                 let window = fold.window.map { seen.others?.joined(with: $0) ?? $0 }
-                let writer = BulkWriter(database)
+                let writer = BulkWriter(database, onFlush: lock?.beginSync)
                 defer { writer.finish() }
                 let dictionaries = try Dictionaries(database, writer, for: fold)
                 let isWritten = try UsageWriter(database, writer, dictionaries).write(

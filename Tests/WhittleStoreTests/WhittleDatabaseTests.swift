@@ -26,6 +26,30 @@ struct WhittleDatabaseTests {
         }
     }
 
+    private static let user = "system:serviceaccount:shop:cart"
+
+    private static var once: UsageCount {
+        var count = UsageCount()
+        count.add(at: 1, isComplete: true)
+        return count
+    }
+
+    /// One request for each of some pods.
+    private static func fold(ofNames names: [String]) -> UsageFold {
+        var fold = UsageFold()
+        for text in [user, "get", "pods"] + names { fold.texts.append(text) }
+        for place in names.indices {
+            var fact = UsageFact()
+            (fact.user, fact.verb, fact.resource, fact.name) = (1, 2, 3, Int32(place + 4))
+            fold.facts.append(fact)
+            fold.counts.append(once)
+        }
+        return fold
+    }
+
+    /// So many that their pages are written before the transaction ends.
+    private static let largeFold = fold(ofNames: (0..<40_000).map { "pod-\($0)" })
+
     @Test("every column of the schema has a comment")
     func columnsAreCommented() throws {
         let text = try String(contentsOfFile: Fixtures.path("../Sources/WhittleStore/SQL/Schema.sql"), encoding: .utf8)
@@ -280,20 +304,10 @@ struct WhittleDatabaseTests {
         let file = folder.file("names.db")
         try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
         let database = try WhittleDatabase.open(file, isReadOnly: false)
-        let user = "system:serviceaccount:shop:cart"
         func fold(_ names: [String], implied: String) -> UsageFold {
-            var fold = UsageFold()
-            var count = UsageCount()
-            count.add(at: 1, isComplete: true)
-            for text in [user, "get", "pods"] + names { fold.texts.append(text) }
-            for place in names.indices {
-                var fact = UsageFact()
-                (fact.user, fact.verb, fact.resource, fact.name) = (1, 2, 3, Int32(place + 4))
-                fold.facts.append(fact)
-                fold.counts.append(count)
-            }
+            var fold = Self.fold(ofNames: names)
             let request = Request(verb: "create", resource: "pods", name: implied)
-            fold.implied[ImpliedNeed(user: user, request: request, cause: .webSocket, isAllowed: true)] = count
+            fold.implied[ImpliedNeed(user: Self.user, request: request, cause: .webSocket, isAllowed: true)] = Self.once
             return fold
         }
         let many = (0..<400).map { "n\($0)" }
@@ -312,6 +326,52 @@ struct WhittleDatabaseTests {
         }
         #expect(Set(names) == Set(many + ["", "m", "zz", "aa", "new"]) && names.count == 405)
         #expect(counts == [2, 2, 3, 1])
+    }
+
+    @Test("pages that are written before the transaction ends are undone with it")
+    func undoneFlush() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("undone.db")
+        try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
+        try WhittleDatabase.open(file, isReadOnly: false).add(Self.fold(ofNames: ["pod-0", "pod-00"]))
+        // Flags are written behind all facts.
+        try DatabaseQueue(path: file).write {
+            try $0.execute(sql: "CREATE TRIGGER late BEFORE INSERT ON usage_flag BEGIN SELECT RAISE(ABORT, 'late'); END")
+        }
+        let before = try dump(file)
+        var fold = Self.largeFold
+        fold.flags[UsageFlag(user: Self.user, flag: "exec")] = Self.once
+        let database = try WhittleDatabase.open(file, isReadOnly: false)
+        #expect(throws: StoreError.self) { try database.add(fold, maxNames: 100_000) }
+        #expect(try dump(file) == before)
+        fold.flags = [:]
+        try database.add(fold, maxNames: 100_000)
+        let counts = try DatabaseQueue(path: file).read { try Int.fetchAll($0, sql: "SELECT count FROM usage WHERE count > 1") }
+        #expect(counts == [2])
+    }
+
+    @Test("a fold whose pages cannot be written early because somebody reads is kept when he has read")
+    func flushBesideReader() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let file = folder.file("read.db")
+        try WhittleDatabase.load(state(Self.shop), to: file, options: WhittleDatabase.LoadOptions())
+        let reader = try DatabaseQueue(path: file)
+        let hasBegun = DispatchSemaphore(value: 0)
+        let hasRead = DispatchSemaphore(value: 0)
+        DispatchQueue.global().async {
+            try? reader.read { database in
+                _ = try Int.fetchOne(database, sql: "SELECT count(*) FROM usage")
+                hasBegun.signal()
+                Thread.sleep(forTimeInterval: 1)
+            }
+            hasRead.signal()
+        }
+        hasBegun.wait()
+        try WhittleDatabase.open(file, isReadOnly: false).add(Self.largeFold, maxNames: 100_000)
+        hasRead.wait()
+        #expect(try reader.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM usage") } == 40_000)
     }
 
     @Test("a file whose ids were changed by hand takes no usage, and says so")
