@@ -156,7 +156,7 @@ public final class AuditLogReader {
             if !isAtKnownCount { next = block(from: source) }
             // What may turn out to be known cannot be handed out yet.
             let isAtPartEnd = sinceTaken >= options.partSize && next != nil && !source.mayMeetKnown
-            while pipeline.count >= (isAtKnownCount || isAtPartEnd || next == nil ? 1 : pipeline.depth) {
+            while pipeline.blocksInFlight >= (isAtKnownCount || isAtPartEnd || next == nil ? 1 : pipeline.depth) {
                 if let block = pipeline.takeOldest() { take(block, pipeline, session, source) }
             }
             progress.bytes = stream.consumed

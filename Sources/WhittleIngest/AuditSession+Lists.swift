@@ -124,7 +124,7 @@ extension AuditSession {
             let element = UnsafeBufferPointer(rebasing: bytes[start..<end])
             line += element.lineFeedCount
             gap = 0
-            shape.last = UInt8(ascii: "}")
+            shape.noteElementEnd()
             takeElement(element)
             return end - start
         }
@@ -138,7 +138,7 @@ extension AuditSession {
         }
         nesting = copy
         if hasEnded {
-            shape.last = UInt8(ascii: "}")
+            shape.noteElementEnd()
             if isDroppingElement {
                 isDroppingElement = false
                 return position - start
@@ -243,7 +243,7 @@ extension AuditSession {
             beginning.note(element)
             gap = 0
             if outer.isEmpty { shape.noteElement(at: position, in: bytes, startsLine: true) }
-            shape.last = UInt8(ascii: "}")
+            shape.noteElementEnd()
             line += element.lineFeedCount
             position += end
             taken = position

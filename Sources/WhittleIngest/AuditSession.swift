@@ -140,14 +140,16 @@ final class AuditSession {
         case .closing: endCutList()
         case .list where isBetweenElements && !shape.awaitsElement || ListShape.hasTakenValue(held, nesting: nesting): endCutList()
         // The event is the next element.
-        case .list where isBetweenElements: (shape.isTold, shape.last) = (false, UInt8(ascii: "}"))
+        case .list where isBetweenElements:
+            shape.isTold = false
+            shape.noteElementEnd()
         case .list:
             shape.isTold = true
             endElement()
             // The outermost list may go on behind the event, which may be its last.
             if let outermost = outer.first { state = outermost }
             outer = []
-            shape.last = UInt8(ascii: "}")
+            shape.noteElementEnd()
         case .dropping: state = .idle
         default: break
         }

@@ -60,7 +60,7 @@ final class FoldingPipeline: @unchecked Sendable {
     var depth: Int { laneLimit == 1 ? 1 : laneLimit * 2 }
 
     /// Blocks that were not taken back.
-    var count: Int { inFlight.count }
+    var blocksInFlight: Int { inFlight.count }
 
     /// Begins to fold a block.
     func submit(_ block: AuditBlock) {

@@ -34,6 +34,9 @@ struct ListShape {
         if position < start, position == 0 ? startsLine : bytes[position - 1] == UInt8(ascii: "\n") { isIndented = true }
     }
 
+    /// Notes that an element has ended.
+    mutating func noteElementEnd() { last = UInt8(ascii: "}") }
+
     /// Whether a line begins something else than what the list goes on with.
     ///
     /// - Parameters:

@@ -642,8 +642,9 @@ struct AuditReaderTests {
             #"{"m":[\#(String(repeating: "[", count: 70) + String(repeating: "]", count: 70)),\#(fake)]}"#,
             #"{"m":[\#(String(repeating: "7", count: 70)),\#(fake)]}"#,
         ]
-        for body in bodies {
-            let compact = (0..<6).map { Self.event($0, "\"requestObject\":\(body),") }
+        for (number, body) in bodies.enumerated() {
+            let key = number.isMultiple(of: 2) ? "requestObject" : "responseObject"
+            let compact = (0..<6).map { Self.event($0, "\"\(key)\":\(body),") }
             let formats: [(String) throws -> String] = [
                 { $0 }, { try Self.broken($0, "") }, { try Self.broken($0, "  ") }, { $0.replacing("},{", with: "},\n{") },
                 { $0.replacing("\":", with: "\":\n") }, { $0.replacing("\":", with: "\"\n:") }, Self.brokenArrays,
@@ -693,6 +694,23 @@ struct AuditReaderTests {
             for place in stride(from: 10 + number, to: lines.count - 4, by: 17) {
                 let text = (lines[..<place] + [Substring(stray)] + lines[place...]).joined(separator: "\n") + "\n"
                 #expect(try fold(text).usage.keys.allSatisfy { $0.user == "alice" }, "\(stray) \(place)")
+            }
+        }
+    }
+
+    @Test("no body of a LogEntry becomes a record, however it is formatted", arguments: ["request", "response"])
+    func wholeLogEntries(_ key: String) throws {
+        let fake = Self.event(99).replacing("alice", with: "mallory")
+        let entries = (0..<3).map {
+            #"{"insertId":"i\#($0)","timestamp":"2026-03-01T10:00:00Z","protoPayload":{"methodName":"io.k8s.core.v1.pods.get","#
+                + #""resourceName":"core/v1/namespaces/shop/pods/a","\#(key)":{"m":[{},\#(fake)]},"authenticationInfo":"#
+                + #"{"principalEmail":"alice"},"authorizationInfo":[{"granted":true}]}}"#
+        }
+        for format in [Self.brokenArrays, { try Self.broken($0, "") }, { try Self.broken($0, "  ") }] as [(String) throws -> String] {
+            for (head, separator, tail) in [("", "\n", ""), ("[", ",\n", "]"), ("[\n", "\n,", "\n]")] {
+                let found = try fold(head + (try entries.map(format)).joined(separator: separator) + tail + "\n")
+                #expect(found.logs[0].requests == 3 && found.logs[0].rejected == 0)
+                #expect(found.usage.keys.allSatisfy { $0.user == "alice" })
             }
         }
     }
