@@ -9,7 +9,7 @@ import Synchronization
 /// While `isPipelined`, rows are collected in blocks that a thread of its own writes in the order given, so that SQLite
 /// works on one core while the next rows are prepared on another. Nobody else may then use the connection before `pipelined` returns.
 final class BulkWriter: @unchecked Sendable {
-    /// Bytes of rows after which their pages are given to the system; SQLite syncs its journal each time.
+    /// Bytes of row blocks after which pages are given to the system: SQLite syncs its journal each time, which must be worth it.
     private static let flushSize = 4 << 20
     private let connection: OpaquePointer?
     private let table: RowTable
@@ -24,8 +24,9 @@ final class BulkWriter: @unchecked Sendable {
     private let onFlush: (() -> Void)?
     /// These belong to the worker.
     private var statements: [Prepared] = []
-    /// Bytes of rows whose pages are in memory only.
+    /// Bytes of row blocks since pages were given to the system.
     private var unwritten = 0
+    private var hasFlushed = false
     private var failure: StoreError?
 
     private struct Prepared {
@@ -36,8 +37,7 @@ final class BulkWriter: @unchecked Sendable {
         var rows: [UnsafePointer<RowBlock.Slot>] = []
     }
 
-    /// - Parameter onFlush: called on the worker when pages were given to the system before the transaction ends; `nil` = that is left to
-    ///   SQLite.
+    /// - Parameter onFlush: called when pages were given to the system before the transaction ends; `nil` = that is left to SQLite.
     init(_ database: Database, onFlush: (() -> Void)? = nil) {
         self.onFlush = onFlush
         connection = database.sqliteConnection
@@ -90,9 +90,9 @@ final class BulkWriter: @unchecked Sendable {
         defer { isPipelined = false }
         let outcome = Result(catching: body)
         try flush()
-        // What is left is little beside what the rest of a short transaction takes.
-        worker.sync { if unwritten >= RowBlock.lastLimit { flushPages() } }
         try outcome.get()
+        // A transaction that is not large leaves it to the commit.
+        worker.sync { if hasFlushed, unwritten >= RowBlock.lastLimit { flushPages() } }
     }
 
     /// Adds a row that `encode` writes the values of.
@@ -120,17 +120,20 @@ final class BulkWriter: @unchecked Sendable {
     private func flush() throws(StoreError) {
         let failure = worker.sync { () -> StoreError? in
             if self.failure == nil { write(block) }
+            unwritten += block.size
             return self.failure
         }
         block = block.emptied
         if let failure { throw failure }
     }
 
-    /// Gives the pages to the system before the transaction ends, so that they can be on disk when the commit waits for that. While
-    /// others read, SQLite may not write; they are neither waited for nor an error.
+    /// Gives the pages to the system before the transaction ends, so that they can be on disk when the commit waits for that.
+    ///
+    /// SQLite may not write while others read: they are not waited for, and the pages stay where they are. Either way whoever wants to begin
+    /// to read waits until the transaction has ended.
     private func flushPages() {
         guard let onFlush, failure == nil else { return }
-        unwritten = 0
+        (unwritten, hasFlushed) = (0, true)
         sqlite3_busy_timeout(connection, 0)
         defer { sqlite3_busy_timeout(connection, Int32(WhittleDatabase.busySeconds * 1_000)) }
         if sqlite3_db_cacheflush(connection) == SQLITE_OK { onFlush() }

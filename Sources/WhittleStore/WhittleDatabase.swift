@@ -75,10 +75,25 @@ public final class WhittleDatabase: Sendable {
             throw error
         } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB {
             throw .notWhittle(path: path)
+        } catch let error as DatabaseError where error.extendedResultCode == .SQLITE_READONLY_ROLLBACK && isReadOnly {
+            try rollBack(path)
+            return try open(path)
         } catch {
             throw wrap(error, path: path)
         }
     }
+
+    /// Undoes what a process that was killed had begun to write.
+    private static func rollBack(_ path: String) throws(StoreError) {
+        do {
+            _ = try open(path, isReadOnly: false)
+        } catch .cannotWrite {
+            throw .cannotOpen(path: path, reason: unfinished)
+        }
+    }
+
+    private static let unfinished =
+        "a load was killed while it wrote it; run any command of whittle on it once as somebody who may write the file and its folder"
 
     /// Opens the file that is at `path` now: that of a load, which carries the usage of the one before.
     ///
@@ -166,6 +181,8 @@ public final class WhittleDatabase: Sendable {
         case let error as DatabaseError where error.resultCode == .SQLITE_FULL:
             .cannotWrite(path: path, reason: "no space is left on the disk, or the file would be larger than is allowed")
         case let error as DatabaseError where error.resultCode == .SQLITE_BUSY: .locked(path: path)
+        case let error as DatabaseError where error.extendedResultCode == .SQLITE_READONLY_ROLLBACK:
+            .cannotOpen(path: path, reason: unfinished)
         case let error as DatabaseError where error.extendedResultCode == .SQLITE_READONLY_DBMOVED:
             .cannotWrite(path: path, reason: "it was moved or deleted while it was open")
         case let error as DatabaseError where error.extendedResultCode == .SQLITE_READONLY_DIRECTORY:
@@ -229,6 +246,9 @@ public final class WhittleDatabase: Sendable {
                 try old.checkCluster(state, options)
                 oldPath = path
             }
+        } else {
+            // SQLite would write what belonged to a file that was deleted into the new one.
+            for suffix in ["-journal", "-wal", "-shm"] { unlink(path + suffix) }
         }
         removeLeftovers(of: path)
         // The number alone may be another process's in another container.
@@ -392,6 +412,8 @@ public final class WhittleDatabase: Sendable {
             }
             return isWritten
         } catch {
+            // What could not be written to its end is undone by whoever reads next: nobody else gets in between.
+            _ = try? queue.read { try Int.fetchOne($0, sql: "PRAGMA schema_version") }
             throw Self.wrap(error, path: path)
         }
     }

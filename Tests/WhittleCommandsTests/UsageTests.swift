@@ -293,6 +293,41 @@ struct UsageTests {
         #expect(kills >= 50)
     }
 
+    @Test("what a process that was killed had begun to write is undone by whoever opens the file next, and never goes into another file")
+    func unfinishedWrite() throws {
+        let workspace = try Workspace()
+        _ = database(workspace)
+        _ = try workspace.write(Self.text(Self.events(50, seed: 1)), to: "a.log")
+        let account = #"{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"new"}}"#
+        _ = try workspace.write(account, to: "a.yaml")
+        // So little memory that SQLite writes before the transaction ends.
+        let kill = """
+            killed() {
+              cp whittle.db w.db
+              sqlite3 w.db 'PRAGMA cache_size = 1; BEGIN' "UPDATE identity SET name = name || 'x'" \
+                'CREATE TABLE t AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i FROM n' \\
+                '.system kill -9 $PPID' 2> /dev/null
+              [ -s w.db-journal ] || echo no journal
+            }
+            $WHITTLE usage load a.log --db whittle.db 2> /dev/null; sqlite3 whittle.db .dump > before.sql
+            """
+        let opened = try Shell.result(
+            of: """
+                \(kill)
+                for command in "usage list" "query labelled-objects" "usage load a.log"; do
+                  killed; $WHITTLE $command --db w.db > /dev/null 2>&1; echo $?; sqlite3 w.db .dump | cmp - before.sql; ls w.db-journal
+                done
+                """, in: workspace.folder.path)
+        #expect(opened.output == "0\n0\n0\n", "\(opened.output) \(opened.errors)")
+        let deleted = try Shell.result(
+            of: """
+                \(kill)
+                killed; rm w.db; $WHITTLE load a.yaml -o w.db 2> /dev/null; $WHITTLE usage load a.log --db w.db > /dev/null 2>&1; echo $?
+                sqlite3 w.db "PRAGMA integrity_check; SELECT count(*) FROM sqlite_schema WHERE name = 't'; SELECT sum(count) FROM usage"
+                """, in: workspace.folder.path)
+        #expect(deleted.output == "0\nok\n0\n50\n", "\(deleted.output) \(deleted.errors)")
+    }
+
     @Test(
         "parts that were folded anywhere merge to the whole, in any order and grouping; the same part twice changes nothing",
         arguments: 1...6)

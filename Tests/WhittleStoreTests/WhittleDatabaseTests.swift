@@ -340,10 +340,14 @@ struct WhittleDatabaseTests {
             try $0.execute(sql: "CREATE TRIGGER late BEFORE INSERT ON usage_flag BEGIN SELECT RAISE(ABORT, 'late'); END")
         }
         let before = try dump(file)
+        let time = try FileManager.default.attributesOfItem(atPath: file)[.modificationDate] as? Date
+        Thread.sleep(forTimeInterval: 0.1)
         var fold = Self.largeFold
         fold.flags[UsageFlag(user: Self.user, flag: "exec")] = Self.once
         let database = try WhittleDatabase.open(file, isReadOnly: false)
         #expect(throws: StoreError.self) { try database.add(fold, maxNames: 100_000) }
+        // Had nothing been written before the end, there would have been nothing to undo.
+        #expect(try FileManager.default.attributesOfItem(atPath: file)[.modificationDate] as? Date != time)
         #expect(try dump(file) == before)
         fold.flags = [:]
         try database.add(fold, maxNames: 100_000)
@@ -362,7 +366,7 @@ struct WhittleDatabaseTests {
         let hasRead = DispatchSemaphore(value: 0)
         DispatchQueue.global().async {
             try? reader.read { database in
-                _ = try Int.fetchOne(database, sql: "SELECT count(*) FROM usage")
+                _ = try? Int.fetchOne(database, sql: "SELECT count(*) FROM usage")
                 hasBegun.signal()
                 Thread.sleep(forTimeInterval: 1)
             }
