@@ -412,9 +412,10 @@ public final class WhittleDatabase: Sendable {
             }
             return isWritten
         } catch {
+            let failure = Self.wrap(error, path: path)
             // What could not be written to its end is undone by whoever reads next: nobody else gets in between.
-            _ = try? queue.read { try Int.fetchOne($0, sql: "PRAGMA schema_version") }
-            throw Self.wrap(error, path: path)
+            if failure != .locked(path: path) { _ = try? queue.read { try Int.fetchOne($0, sql: "PRAGMA schema_version") } }
+            throw failure
         }
     }
 
