@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import WhittleModel
 
@@ -119,6 +120,8 @@ public final class AuditLogReader {
         }
         fold.logs = logs
         fold.diagnostics = diagnostics
+        // To free what folded takes longer than to take what came of it.
+        if let pipeline { DispatchQueue.global().async { withExtendedLifetime(pipeline) {} } }
         (pipeline, session, logs, diagnostics, sinceTaken, spare) = (nil, nil, [], [], 0, [])
         return fold
     }

@@ -6,7 +6,7 @@ import WhittleModel
 final class FactWriter {
     private let dictionaries: Dictionaries
     private let fold: UsageFold
-    private let order: Promise<TextOrder>
+    private let order: Promise<FoldOrder>
     private let insertUsage: BulkStatement
     private let insertDay: BulkStatement
     private let spreadDays: BulkStatement
@@ -88,7 +88,7 @@ final class FactWriter {
     }
 
     init(
-        _ database: Database, _ writer: BulkWriter, _ dictionaries: Dictionaries, _ fold: UsageFold, _ order: Promise<TextOrder>
+        _ database: Database, _ writer: BulkWriter, _ dictionaries: Dictionaries, _ fold: UsageFold, _ order: Promise<FoldOrder>
     ) throws {
         self.dictionaries = dictionaries
         self.fold = fold
@@ -150,6 +150,7 @@ final class FactWriter {
         let hasNeeds = try Bool.fetchOne(database, sql: "SELECT EXISTS (SELECT 1 FROM implied_need)") ?? false
         countsNames = lastUsage > 0 || hasNeeds || !dropped.isEmpty || fold.window == nil || Self.hasSlash(fold)
         if hasNeeds { named = try Self.namedNeeds(database) }
+        guard lastUsage > 0 else { return }
         // What was seen of others need not be known; of many users all rows are read, which is quicker than to look for theirs.
         let names = Set(fold.facts.map(\.user)).map { fold.texts[Int($0)] } + fold.implied.keys.map(\.user)
         let users = Set(names.compactMap { dictionaries.knownIdentity(Identity(.user, $0)) })
@@ -200,19 +201,16 @@ final class FactWriter {
 
     /// Gives ids to all texts, in the order of their bytes, and notes what lost its names in the fold.
     func writeTexts() throws {
-        let order = order.value
-        let roles = order.roles
-        dictionaries.reserve(names: roles.count { $0.contains(.name) })
+        let (texts, groups) = (order.value.texts, order.value.groups)
+        dictionaries.reserve(names: texts.names.count)
         // Names first: they are most of the rows, and SQLite is busy with them while the others are worked out.
-        for place in order.places where roles[Int(place)].contains(.name) { _ = try name(place) }
-        for place in order.places {
-            let role = roles[Int(place)]
-            if role.contains(.user) { _ = try user(place) }
-            if role.contains(.namespace) { _ = try namespace(place) }
-            if role.contains(.agent) { _ = try agent(place) }
-            if role.contains(.reason) { _ = try reason(place) }
+        for place in texts.names { _ = try name(place) }
+        for (place, roles) in texts.others {
+            if roles.contains(.user) { _ = try user(place) }
+            if roles.contains(.namespace) { _ = try namespace(place) }
+            if roles.contains(.agent) { _ = try agent(place) }
+            if roles.contains(.reason) { _ = try reason(place) }
         }
-        let groups = FactGroups(fold, order)
         groupsOfFacts = groups.ofFacts
         atomIDs = try ids(of: groups.atoms, in: groups.atomOrder, atom)
         callerIDs = try ids(of: groups.callers, in: groups.callerOrder, caller)

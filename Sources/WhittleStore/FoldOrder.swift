@@ -1,6 +1,17 @@
 import WhittleModel
 
-/// The order in which the texts of a fold are written, and what each is there for: takes long, and needs no database.
+/// The order in which what a fold holds is written: takes long, and needs no database.
+struct FoldOrder: Sendable {
+    let texts: TextOrder
+    let groups: FactGroups
+
+    init(_ fold: UsageFold) {
+        texts = TextOrder(fold)
+        groups = FactGroups(fold, texts)
+    }
+}
+
+/// The order in which the texts of a fold are written, and what each is there for.
 struct TextOrder: Sendable {
     /// What a text is in the facts.
     struct Roles: OptionSet {
@@ -12,12 +23,20 @@ struct TextOrder: Sendable {
         static let reason = Roles(rawValue: 16)
     }
 
-    /// By the places of the texts.
-    let roles: ContiguousArray<Roles>
     /// The places of the texts in the order of their bytes.
     let places: ContiguousArray<Int32>
+    /// The places of names, in this order.
+    let names: ContiguousArray<Int32>
+    /// The places of texts that are something else, in this order, and what.
+    let others: ContiguousArray<(place: Int32, roles: Roles)>
 
-    init(_ fold: UsageFold) { (roles, places) = (Self.roles(fold), Self.places(fold.texts)) }
+    init(_ fold: UsageFold) {
+        let (roles, places) = (Self.roles(fold), Self.places(fold.texts))
+        self.places = places
+        names = places.filter { roles[Int($0)].contains(.name) }
+        others = ContiguousArray(
+            places.lazy.map { ($0, roles[Int($0)].subtracting(.name)) }.filter { !$0.1.isEmpty })
+    }
 
     private static func roles(_ fold: UsageFold) -> ContiguousArray<Roles> {
         var roles = ContiguousArray<Roles>(repeating: [], count: fold.texts.count)

@@ -34,7 +34,7 @@ struct UsageWriter {
     /// - Returns: `false` when another load has added all of these logs since they were read: there is nothing to do then.
     /// - Throws: `StoreError.overtaken` when it has added some of them: a log is counted once, and what a fold counts cannot be taken apart.
     func write(
-        _ fold: UsageFold, _ order: Promise<TextOrder>, maxNames: Int, own: Set<String>, view: UsageView, window: EventWindowState?,
+        _ fold: UsageFold, _ order: Promise<FoldOrder>, maxNames: Int, own: Set<String>, view: UsageView, window: EventWindowState?,
         mayCountTwice: Bool
     ) throws -> Bool {
         var own = own

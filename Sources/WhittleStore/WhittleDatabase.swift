@@ -382,7 +382,7 @@ public final class WhittleDatabase: Sendable {
         let lock = FileLock(path)
         defer { lock?.endSync() }
         if let lock, let inode = file.withLock({ $0.inode }), lock.inode != inode { try reopen() }
-        let order = Promise { TextOrder(fold) }
+        let order = Promise { FoldOrder(fold) }
         do {
             let view = self.view.withLock { $0 }
             let (isWritten, seen) = try queue.write { database in
