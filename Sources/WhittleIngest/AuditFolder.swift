@@ -164,14 +164,14 @@ struct AuditFolder: ~Copyable {
         _ event: borrowing PreparedEvent, _ verb: ByteSlice, _ caller: KnownParts.Caller, _ agent: Int32, _ answer: KnownParts.Answer,
         path: ByteSlice
     ) -> Judgement? {
-        guard !caller.isImpersonating, verb.isPlainText, !verb.isEmpty, caller.texts[0] != 0 else { return nil }
+        guard !caller.isImpersonating, Credentials.isPlain(verb: verb), !verb.isEmpty, caller.texts[0] != 0 else { return nil }
         let isAllowed = answer.decision == AuditTally.allow
         guard isAllowed || answer.decision == AuditTally.forbid else { return nil }
         var fact = UsageFact()
         var name: ByteSlice?
         if let attributes = URLAttributes(path: path.buffer) {
             guard attributes.verb == nil else { return nil }
-            let names = [attributes.name, attributes.namespace, attributes.resource, attributes.subresource, attributes.apiGroup, verb]
+            let names = [attributes.name, attributes.namespace, attributes.resource, attributes.subresource, attributes.apiGroup]
             if names.contains(where: Credentials.isKey) { return nil }
             if isAllowed, AuditNeeds.mayProveMore(verb: verb, attributes, code: Int(event.code)) { return nil }
             fact.apiGroup = text(attributes.apiGroup)

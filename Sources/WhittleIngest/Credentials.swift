@@ -26,7 +26,7 @@ enum Credentials {
     /// The request without what stands for one of its names and is a credential as a whole, as in `kubectl get secret $TOKEN`.
     static func withoutKeys(_ request: Request) -> Request {
         var request = request
-        request.verb = withoutKey(request.verb)
+        request.verb = masked(request.verb, isName: true)
         request.apiGroup = withoutKey(request.apiGroup)
         request.resource = withoutKey(request.resource)
         request.subresource = withoutKey(request.subresource)
@@ -54,6 +54,9 @@ enum Credentials {
         if begins("eyj", at: 0, in: bytes), case (bytes.count, true) = token(at: 0, in: bytes) { return true }
         return endOfKey(at: 0, in: bytes) == bytes.count
     }
+
+    /// Whether a verb is of small letters only, as those that are no credential mostly are.
+    static func isPlain(verb: ByteSlice) -> Bool { verb.buffer.allSatisfy { $0 &- UInt8(ascii: "a") < 26 } }
 
     /// The reason of a decision; what RBAC says is made of names.
     static func masked(reason: String) -> String { reason.hasPrefix("RBAC: ") ? reason : masked(reason) }
@@ -129,10 +132,8 @@ enum Credentials {
             case UInt8(ascii: "/") where position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "/"):
                 // User and password of a URL.
                 let end = end(of: position + 2, in: bytes) { !("/@ ".utf8.contains($0) || $0 < 0x20) }
-                if end < bytes.count, bytes[end] == UInt8(ascii: "@"),
-                    let colon = bytes[(position + 2)..<end].firstIndex(of: UInt8(ascii: ":")), colon + 1 < end
-                {
-                    found.append(colon + 1..<end)
+                if end < bytes.count, bytes[end] == UInt8(ascii: "@"), let value = password(ofUser: position + 2..<end, in: bytes) {
+                    found.append(value)
                     position = end
                 } else {
                     position += 1
@@ -141,6 +142,15 @@ enum Credentials {
             }
         }
         return found
+    }
+
+    /// What is no name of a user in what a URL says of him: what stands behind a colon, or all of it when it looks like a key.
+    private static func password(ofUser user: Range<Int>, in bytes: UnsafeBufferPointer<UInt8>) -> Range<Int>? {
+        if let colon = bytes[user].firstIndex(of: UInt8(ascii: ":")) {
+            return colon + 1 < user.upperBound ? colon + 1..<user.upperBound : nil
+        }
+        let isKey = user.count >= keyLength && bytes[user].allSatisfy(isTokenByte) && bytes[user].contains(where: \.isDigit)
+        return isKey ? user : nil
     }
 
     /// The end of the name before a `=` or `:`, which may be quoted.

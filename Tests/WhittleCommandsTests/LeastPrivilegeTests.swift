@@ -329,6 +329,8 @@ struct LeastPrivilegeTests {
             "logsghp_abcdefghijklmnopqrstuvwxyz", "npm_config/1", "pypi-client/2.0", "hf_hub_transfer_library/1",
             "sk-proj-controller-manager/v1", "npm_registry_reader_role_v2_Prod", "hf_TrainingPipelineReader", "pod123.17a1b2c3d4e5f678",
             "kubernetes-sig: external-dns/v0", "sha256~short", "EurAKIA",
+            "git https://git@github.com/x", "git https://first.last-2026.name@github.com/x",
+            "git https://continuous-integration@github.com/x",
             String(repeating: "eyJ", count: 100_000),
             String(repeating: "//a:", count: 100_000),
         ]
@@ -336,6 +338,7 @@ struct LeastPrivilegeTests {
             ("Authorization: Basic dXNlcjpwbGFudGVk x", "Authorization: Basic REDACTED x"),
             ("a?Access_Token=p1;b", "a?Access_Token=REDACTED;b"),
             ("x eyJhbGciOi.J9abcdefg.s-_1 y", "x REDACTED y"), ("git //u:p2@h/x", "git //u:REDACTED@h/x"),
+            ("git https://x7FqPlantedOpaque99@github.com/x", "git https://REDACTED@github.com/x"),
             ("pwd='p3 q' a", "pwd='REDACTED' a"), ("x X-Auth-Token: p4planted y", "x X-Auth-Token: REDACTED y"),
             ("tool --token p5-planted x", "tool --token REDACTED x"), ("/a/x--token p5-planted", "/a/x--token REDACTED"),
             ("a ghp_0123456789abcdefghij", "a REDACTED"),
@@ -445,6 +448,14 @@ struct LeastPrivilegeTests {
             asked(
                 7, "create", "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles", 201,
                 #","objectRef":{"resource":"roles","namespace":"shop","name":"\#(token)"}"#),
+            asked(8, token, "/x", 200), asked(9, "Bearer planted-token8", "/x", 200),
+            asked(10, "Bearer planted-token8", "/api/v1/pods", 200),
+            asked(11, "get", "/x", 200)
+                .replacing(
+                    #""username":"system:serviceaccount:shop:cart""#,
+                    with:
+                        #""username":"system:serviceaccount:shop:cart","extra":{"authentication.kubernetes.io/pod-name":["\#(token)"],"authentication.kubernetes.io/pod-uid":["\#(token)"]}"#
+                ),
         ]
         let folder = workspace.file("in")
         _ = try workspace.write(manifest, to: "in/a.yaml")
