@@ -130,7 +130,16 @@ extension AuditEnvelope {
         package var text: String
         package var stream: String
         package var isPartial: Bool
+        /// Whether the record says so itself; otherwise the end of the text tells.
+        package var isMarked = true
         package var envelope = "fluent-bit"
+
+        /// Whether it is as long as Docker makes parts. A character that was cut stands as a mark for each of its bytes.
+        var isOfDockerLength: Bool {
+            let cut =
+                text.unicodeScalars.prefix { $0 == "\u{FFFD}" }.count + text.unicodeScalars.reversed().prefix { $0 == "\u{FFFD}" }.count
+            return [0, 2 * cut].contains(text.utf8.count - 1 << 14)
+        }
     }
 
     /// The text of a line that docker, journald, or a shipper behind a container runtime, may have split; `nil` for anything else.
@@ -141,18 +150,32 @@ extension AuditEnvelope {
             let isPartial = value.value("_LINE_BREAK")?.isText("line-max") ?? false
             return LogPart(text: text, stream: "journal/\(stream)", isPartial: isPartial, envelope: "journald")
         }
-        guard let text = value.value("log")?.string else { return nil }
+        guard let text = value.value("log")?.string else { return messagePart(of: value) }
         guard let stream = value.value("stream")?.string else {
             // Docker's driver for fluentd.
             guard let id = value.value("partial_id")?.string, let last = value.value("partial_last") else { return nil }
             return LogPart(text: text, stream: id, isPartial: !(last.bool ?? last.isText("true")))
         }
         let tag = (value.value("logtag") ?? value.value("_p"))?.string
-        let pod = value.value("kubernetes")
-        let owner = [pod?.value("pod_name"), pod?.value("container_name"), value.value("container_id")].map { $0?.string ?? "" }
         return LogPart(
-            text: text, stream: ([stream] + owner).joined(separator: "/"),
-            isPartial: tag.map { $0.hasPrefix("P") } ?? (text.utf8.last != 0x0A))
+            text: text, stream: source(of: value, stream), isPartial: tag.map { $0.hasPrefix("P") } ?? (text.utf8.last != 0x0A),
+            isMarked: tag != nil)
+    }
+
+    /// The text of a line in `message`, of which marks of Fluent Bit's parser or Vector tell whether it goes on.
+    private static func messagePart(of value: DocumentValue) -> LogPart? {
+        guard let text = value.value("message")?.string else { return nil }
+        let isPartial = value.value("logtag")?.string?.hasPrefix("P") ?? value.value("_partial")?.bool ?? false
+        return LogPart(
+            text: text, stream: "message/" + source(of: value, value.value("stream")?.string ?? ""), isPartial: isPartial,
+            envelope: "message")
+    }
+
+    /// What lines that were split belong together of.
+    private static func source(of value: DocumentValue, _ stream: String) -> String {
+        let pod = value.value("kubernetes")
+        let owner = [pod?.value("pod_name"), pod?.value("container_name"), value.value("container_id"), value.value("file")]
+        return ([stream] + owner.map { $0?.string ?? "" }).joined(separator: "/")
     }
 
     /// Whether a text is a word in brackets and something behind it.
@@ -173,6 +196,14 @@ extension AuditEnvelope {
         } catch {
             return error.offset >= bytes.count - 1
         }
+    }
+
+    /// Whether a text is one object or list, and nothing else.
+    static func isValue(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard text.first == UInt8(ascii: "{") || text.first == UInt8(ascii: "["), var json = try? JSONText(text),
+            (try? json.skipValue()) != nil
+        else { return false }
+        return json.position == json.end || json.peek() == 0
     }
 
     /// Whether what there is of a value may end in a body of an event; before the names of its members others may stand (`audit.requestObject`).

@@ -27,10 +27,8 @@ final class AuditRecordReader {
     private(set) var isNoted = false
     /// What a container runtime has split of a line so far, by stream.
     private var parts = SplitLines()
-    /// The bytes of the last part of each stream.
-    private var partCounts: [String: Int] = [:]
-    /// Where Docker splits lines.
-    private static let dockerPart = 1 << 14
+    /// Streams whose last part is as long as those of Docker.
+    private var isBehindDockerPart: Set<String> = []
 
     init(window: SharedWindow, lineLimit: Int, format: String?, maxNames: Int) {
         self.window = window
@@ -158,7 +156,7 @@ final class AuditRecordReader {
             }
             // What Docker has split goes on, even if this part by itself looks like an event.
             if !parts.awaitsNothing, let part = AuditEnvelope.logPart(of: tree.root), parts.isAwaited("docker/" + part.stream),
-                partCounts["docker/" + part.stream] == Self.dockerPart
+                part.isMarked || !part.isPartial || isBehindDockerPart.contains(part.stream)
             {
                 takePart(part, line)
                 continue
@@ -260,7 +258,7 @@ final class AuditRecordReader {
     // MARK: Split lines
 
     private func takePart(_ part: AuditEnvelope.LogPart, _ line: Int) {
-        partCounts["docker/" + part.stream] = part.text.utf8.count
+        if part.isOfDockerLength { isBehindDockerPart.insert(part.stream) } else { isBehindDockerPart.remove(part.stream) }
         if let value = joined(Array(part.text.utf8), stream: "docker/" + part.stream, isPartial: part.isPartial, line) {
             readOrReject(value, line, part.envelope)
         }
@@ -281,10 +279,9 @@ final class AuditRecordReader {
             return nil
         }
         guard let beginning = parts.remove(stream) else { return part }
+        let isCutEvent = beginning.bytes.withUnsafeBufferPointer { AuditEnvelope.isCutEvent($0[...]) }
         // A whole event is no end of another.
-        if beginning.bytes.withUnsafeBufferPointer({ AuditEnvelope.isCutEvent($0[...]) }),
-            part.withUnsafeBufferPointer(AuditEnvelope.isEvent)
-        {
+        if isCutEvent, part.withUnsafeBufferPointer(AuditEnvelope.isEvent) {
             rejectBeginning(beginning.bytes, line)
             return part
         }
@@ -295,6 +292,13 @@ final class AuditRecordReader {
         {
             rejectBeginning(Array(whole[..<place]), line)
             return Array(whole[place...])
+        }
+        // Nor is another whole value, as a list, or an event behind a prefix.
+        if isCutEvent, !whole.withUnsafeBufferPointer(AuditEnvelope.isValue),
+            part.withUnsafeBufferPointer({ AuditEnvelope.isValue(AuditEnvelope.behindPrefix($0)?.rest ?? $0) })
+        {
+            rejectBeginning(beginning.bytes, line)
+            return part
         }
         return whole
     }

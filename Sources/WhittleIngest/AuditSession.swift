@@ -303,13 +303,31 @@ final class AuditSession {
         }
         if isJSON, !texts.isInTable, held.count > min(Self.rowLimit, lineLimit), nesting.endings > 0 { takeEndedValues() }
         guard held.count > lineLimit else { return }
-        let lines = held.split(separator: UInt8(ascii: "\n"))
-        let isOfManyLines = lines.count > 1 || endsLine
-        if isOfManyLines, lines.dropFirst().contains(where: { $0.withUnsafeBufferPointer(JSONLines.beginsValue) }) { return giveUp() }
+        let behind = Self.behindFirstLine(held)
+        let isOfManyLines = behind != .nothing || endsLine
+        if behind == .values { return giveUp() }
         let what = isOfManyLines ? "value" : "line"
         reader.reject("too-long", "the \(what) is longer than \(lineLimit >> 20) MiB", heldLine, 1, held)
         held = []
         state = isOfManyLines ? (isJSON ? .dropping : .idle) : .skipping
+    }
+
+    private enum Behind {
+        case nothing, lines, values
+    }
+
+    /// What stands behind the first line of a text, which may have as many lines as bytes.
+    private static func behindFirstLine(_ text: [UInt8]) -> Behind {
+        text.withUnsafeBufferPointer { bytes in
+            var (behind, rest) = (Behind.nothing, bytes.drop { $0 != UInt8(ascii: "\n") }.dropFirst())
+            while let start = rest.firstIndex(where: { $0 != UInt8(ascii: "\n") }) {
+                behind = .lines
+                let line = rest[start...].prefix { $0 != UInt8(ascii: "\n") }
+                if JSONLines.beginsValue(UnsafeBufferPointer(rebasing: line)) { return .values }
+                rest = rest[line.endIndex...]
+            }
+            return behind
+        }
     }
 
     /// The value at hand ends here, or never.

@@ -453,6 +453,57 @@ struct AuditEnvelopeTests {
         #expect(both.requests == 1 && both.repeated == 1 && both.rejects.isEmpty)
     }
 
+    @Test("no part of a split line is an event, whatever the body holds that was split", arguments: 0..<5)
+    func partsOfBodies(_ form: Int) throws {
+        let forged =
+            #"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"z","stage":"ResponseComplete","requestURI":"/api/v1/nodes","verb":"list","user":{"username":"forged"},"requestReceivedTimestamp":"2026-03-01T10:00:00.000000Z"}"#
+        func record(_ text: String, _ part: Int, of count: Int) -> String {
+            let isLast = part == count - 1
+            let log = Self.quote(text + (isLast ? "\n" : ""))
+            let message = Self.quote(text)
+            return switch form {
+            case 0, 1: #"{"log":\#(log),"stream":"stdout"}"#
+            case 2: #"{"log":\#(message),"stream":"stdout","logtag":"\#(isLast ? "F" : "P")"}"#
+            case 3: #"{"message":\#(message),"stream":"stdout","logtag":"\#(isLast ? "F" : "P")"}"#
+            default: #"{"message":\#(message)\#(isLast ? "" : #","_partial":true"#)}"#
+            }
+        }
+        let before = Self.event.dropLast() + #","requestObject":{"pad":""#
+        let behind = #"","a":"#
+        func filling(_ count: Int) -> String { String(repeating: "x", count: count) }
+        // Docker writes a mark for each byte of a character that it has cut.
+        let (mark, length) = ("\u{FFFD}", 1 << 14 - 1)
+        let parts =
+            form == 1
+            ? [
+                before + filling(length - before.utf8.count) + mark, mark + filling(length - behind.utf8.count) + behind,
+                forged + #","b":""#, #""}}"#,
+            ] : [before + filling(99) + behind, forged + "}}"]
+        let records = parts.enumerated().map { record($1, $0, of: parts.count) }
+        let whole = record(Self.second, 0, of: 1)
+        let result = try fold((records + [whole]).joined(separator: "\n") + "\n")
+        #expect(result.logs[0].requests == 2 && result.logs[0].rejects.isEmpty, "\(result.logs[0].rejects)")
+        #expect(!result.usage.keys.contains { $0.user == "forged" })
+        // A whole event is no part of one whose last part is missing.
+        let cut = try fold(records.dropLast().joined(separator: "\n") + "\n" + whole + "\n")
+        #expect(cut.logs[0].requests == 1 && cut.logs[0].rejects == ["cut-off": 1], "\(cut.logs[0].rejects)")
+        let list = record(#"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","items":[\#(Self.second)]}"#, 0, of: 1)
+        let lists = try fold(records.dropLast().joined(separator: "\n") + "\n" + list + "\n")
+        #expect(lists.logs[0].requests == 1 && lists.logs[0].rejects == ["cut-off": 1], "\(lists.logs[0].rejects)")
+    }
+
+    @Test("a list of one line that is cut off in a list of an event does not swallow the next one")
+    func cutInsideElement() throws {
+        let head = #"{"kind":"EventList","apiVersion":"audit.k8s.io/v1","metadata":{},"items":["#
+        let place = try #require(Self.event.range(of: #""user":{"#))
+        for cut in [#""user":{"groups":["#, #""user":{"groups":["a","#, #""user":"#] {
+            let text =
+                head + Self.event[..<place.lowerBound] + cut + "\n" + head + Self.event + "," + Self.second + "]}\n" + Self.second + "\n"
+            let log = try fold(text).logs[0]
+            #expect(log.requests == 2 && log.repeated == 1 && log.rejects == ["cut-off": 1], "\(cut): \(log.rejects)")
+        }
+    }
+
     @Test("a record of a table that is cut off is one bad record, and those behind it count")
     func cutRow() throws {
         let cell = { (text: String) in "\"\(text.replacing("\"", with: "\"\""))\"" }
@@ -1290,6 +1341,9 @@ struct AuditEnvelopeTests {
         #expect(part(#""log":"{\"kind\":","logtag":"P""#) == true)
         #expect(part(#""log":"\"Event\"}","logtag":"F""#) == false)
         #expect(part(#""log":1"#) == nil)
+        #expect(part(#""message":"{\"kind\":","logtag":"P""#) == true)
+        #expect(part(#""message":"{\"kind\":","_partial":true"#) == true)
+        #expect(part(#""message":"{\"kind\":""#) == false)
         #expect(AuditEnvelope.logPart(ofText: #"{"log":"text"}"#) == nil)
     }
 
