@@ -316,18 +316,14 @@ final class AuditSession {
         case nothing, lines, values
     }
 
-    /// What stands behind the first line of a text, which may have as many lines as bytes.
+    /// What stands behind the first line of a text.
     private static func behindFirstLine(_ text: [UInt8]) -> Behind {
-        text.withUnsafeBufferPointer { bytes in
-            var (behind, rest) = (Behind.nothing, bytes.drop { $0 != UInt8(ascii: "\n") }.dropFirst())
-            while let start = rest.firstIndex(where: { $0 != UInt8(ascii: "\n") }) {
-                behind = .lines
-                let line = rest[start...].prefix { $0 != UInt8(ascii: "\n") }
-                if JSONLines.beginsValue(UnsafeBufferPointer(rebasing: line)) { return .values }
-                rest = rest[line.endIndex...]
-            }
-            return behind
+        var behind = Behind.nothing
+        for line in TextLines(text[...]).dropFirst() where !line.isEmpty {
+            behind = .lines
+            if line.withUnsafeBufferPointer(JSONLines.beginsValue) { return .values }
         }
+        return behind
     }
 
     /// The value at hand ends here, or never.
@@ -388,8 +384,7 @@ final class AuditSession {
             if let (rest, envelope) = prefixed { return reader.readOrReject(rest, line, envelope) }
             return reader.readOrReject(first, line, "", isUnusual: true)
         }
-        let texts = lines[1].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        guard texts.contains(where: { JSONLines.isValue($0) || $0.withUnsafeBufferPointer(JSONLines.beginsValue) }) else {
+        guard TextLines(lines[1]).contains(where: { JSONLines.isValue($0) || $0.withUnsafeBufferPointer(JSONLines.beginsValue) }) else {
             return reader.rejectUnreadable(text, line)
         }
         reader.readOrReject(Array(lines[0]), line, "", isUnusual: true)
@@ -403,7 +398,7 @@ final class AuditSession {
     /// Takes lines that were held again, each for itself.
     func takeLines(of text: ArraySlice<UInt8>, from first: Int, checked: Set<Int> = []) {
         guard !text.isEmpty else { return }
-        for (number, text) in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+        for (number, text) in TextLines(text).enumerated() {
             var line = Array(text) + [UInt8(ascii: "\n")]
             AuditEnvelope.padded(&line) { take($0, line: first + number, endsLine: true, isChecked: checked.contains(first + number)) }
         }

@@ -81,3 +81,17 @@ enum JSONLines {
         return next != UInt8(ascii: "{")
     }
 }
+
+/// The lines of a text without their ends, one after the other: a text may have as many lines as bytes.
+struct TextLines: Sequence, IteratorProtocol {
+    private var rest: ArraySlice<UInt8>?
+
+    init(_ text: ArraySlice<UInt8>) { rest = text }
+
+    mutating func next() -> ArraySlice<UInt8>? {
+        guard let text = rest else { return nil }
+        let end = text.firstIndex(of: UInt8(ascii: "\n"))
+        rest = end.map { text[($0 + 1)...] }
+        return text[..<(end ?? text.endIndex)]
+    }
+}
