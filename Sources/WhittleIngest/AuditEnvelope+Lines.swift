@@ -138,7 +138,18 @@ extension AuditEnvelope {
         var isOfDockerLength: Bool {
             let cut =
                 text.unicodeScalars.prefix { $0 == "\u{FFFD}" }.count + text.unicodeScalars.reversed().prefix { $0 == "\u{FFFD}" }.count
-            return [0, 2 * cut].contains(text.utf8.count - 1 << 14)
+            let excess = text.utf8.count - 1 << 14
+            return excess & 1 == 0 && (0...2 * cut).contains(excess)
+        }
+
+        /// Whether it cannot stand for itself: brackets are open at its end, or end that it has not begun, or it ends inside of a string.
+        var isFragment: Bool {
+            var nesting = Nesting()
+            for byte in text.utf8 {
+                nesting.advance(byte)
+                if nesting.depth < 0 { return true }
+            }
+            return nesting.depth > 0 || nesting.isInString
         }
     }
 

@@ -74,7 +74,7 @@ struct AuditEvent {
             if let extra = value?.value("extra"), let name = extra.dotted("authentication.kubernetes.io/pod-name")?.texts.first {
                 // Another authenticator than that of the API server may put anything there.
                 let uid = extra.dotted("authentication.kubernetes.io/pod-uid")?.texts.first ?? ""
-                pod = (Credentials.masked(name, isName: true), Credentials.masked(uid, isName: true))
+                pod = (Credentials.withoutKey(name), Credentials.withoutKey(uid))
             }
             // Nobody's name is that of nobody.
             if let impersonated, !AuditEvent.isNothing(impersonated), !Self.info(impersonated).name.isEmpty {

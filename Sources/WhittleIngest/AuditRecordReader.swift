@@ -156,7 +156,7 @@ final class AuditRecordReader {
             }
             // What Docker has split goes on, even if this part by itself looks like an event.
             if !parts.awaitsNothing, let part = AuditEnvelope.logPart(of: tree.root), parts.isAwaited("docker/" + part.stream),
-                part.isMarked || !part.isPartial || isBehindDockerPart.contains(part.stream)
+                isBehindDockerPart.contains(part.stream) || goesOn(part)
             {
                 takePart(part, line)
                 continue
@@ -256,6 +256,12 @@ final class AuditRecordReader {
     }
 
     // MARK: Split lines
+
+    /// Whether a part certainly belongs to those of an event before it.
+    private func goesOn(_ part: AuditEnvelope.LogPart) -> Bool {
+        guard parts["docker/" + part.stream]?.isOfEvent ?? false else { return false }
+        return part.isPartial ? part.isMarked : part.isFragment
+    }
 
     private func takePart(_ part: AuditEnvelope.LogPart, _ line: Int) {
         if part.isOfDockerLength { isBehindDockerPart.insert(part.stream) } else { isBehindDockerPart.remove(part.stream) }

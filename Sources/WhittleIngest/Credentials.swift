@@ -149,8 +149,8 @@ enum Credentials {
         if let colon = bytes[user].firstIndex(of: UInt8(ascii: ":")) {
             return colon + 1 < user.upperBound ? colon + 1..<user.upperBound : nil
         }
-        let isKey = user.count >= keyLength && bytes[user].allSatisfy(isTokenByte) && bytes[user].contains(where: \.isDigit)
-        return isKey ? user : nil
+        let isRandom = bytes[user].contains(where: \.isDigit) && bytes[user].contains { $0 &- UInt8(ascii: "A") < 26 }
+        return user.count >= keyLength && isRandom && bytes[user].allSatisfy(isTokenByte) ? user : nil
     }
 
     /// The end of the name before a `=` or `:`, which may be quoted.

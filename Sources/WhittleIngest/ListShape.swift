@@ -55,8 +55,8 @@ struct ListShape {
         if isIndented || element.isEmpty && repeatsBeginning { return true }
         // Nobody who sends requests puts anything between elements.
         if isBetween { return awaitsElement ? elements.differ(from: line) : !elements.begin(line) }
-        // What may follow in valid JSON may be of a body; nothing else of an event begins as the list does.
-        if nesting.mayHoldValue(behind: before) { return repeatsBeginning && !AuditEnvelope.mayHoldBody(element) }
+        // What may follow in valid JSON may be of a body.
+        if nesting.mayHoldValue(behind: before) { return false }
         if element.isEmpty || isFirstLine || repeatsBeginning || before == UInt8(ascii: "{") { return true }
         // In a list that is damaged, a line that begins an object need not begin something else.
         return JSONLines.isContainer(line) || Self.isCompact(element) && !line.dropFirst().contains { $0 > 0x20 }

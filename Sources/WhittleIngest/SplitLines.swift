@@ -3,6 +3,8 @@ struct SplitLines {
     /// The parts of a line that have come.
     struct Line {
         fileprivate(set) var bytes: [UInt8] = []
+        /// Whether the first part is the beginning of an event.
+        fileprivate(set) var isOfEvent = false
         /// Where the last part stands that begins like an event, behind others.
         fileprivate(set) var lastBeginning: Int?
         /// When the last part came.
@@ -47,6 +49,7 @@ struct SplitLines {
             }
         } else {
             size += Self.overhead
+            lines[stream] = Line(isOfEvent: part.withUnsafeBufferPointer { AuditEnvelope.isCutEvent($0[...]) })
         }
         time += 1
         // In place: a long line has thousands of parts.

@@ -201,7 +201,7 @@ public enum UsageExportReader {
 
         private mutating func target(_ fact: inout UsageFact, _ value: DocumentValue) throws(IngestError) {
             fact.user = try text(value, "user")
-            fact.verb = masked(try string(value, "verb"))
+            fact.verb = place(of: Credentials.masked(try string(value, "verb"), isName: true))
             if value.value("path") != nil {
                 fact.apiGroup = -1
                 fact.resource = try text(value, "path", \.paths) { Credentials.masked($0) }
@@ -214,8 +214,6 @@ public enum UsageExportReader {
                 fact.name = place(of: Credentials.withoutKey(try string(value, "name"), of: try string(value, "apiGroup")))
             }
         }
-
-        private mutating func masked(_ name: String) -> Int32 { place(of: Credentials.masked(name, isName: true)) }
 
         private mutating func name(_ value: DocumentValue, _ key: StaticString) throws(IngestError) -> Int32 {
             place(of: Credentials.withoutKey(try string(value, key)))
@@ -231,7 +229,7 @@ public enum UsageExportReader {
             guard fact.user != 0 else { throw error("the fact names no user") }
             fact.impersonator = try text(value, "impersonator")
             (fact.podNamespace, fact.pod, fact.podUID) = (
-                try text(value, "podNamespace"), masked(try string(value, "pod")), masked(try string(value, "podUID"))
+                try text(value, "podNamespace"), try name(value, "pod"), try name(value, "podUID")
             )
             fact.address = try text(value, "address")
             fact.userAgent = try text(value, "userAgent", \.agents) { AuditEvent.agent($0) }

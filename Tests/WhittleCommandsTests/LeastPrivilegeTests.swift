@@ -330,7 +330,7 @@ struct LeastPrivilegeTests {
             "sk-proj-controller-manager/v1", "npm_registry_reader_role_v2_Prod", "hf_TrainingPipelineReader", "pod123.17a1b2c3d4e5f678",
             "kubernetes-sig: external-dns/v0", "sha256~short", "EurAKIA",
             "git https://git@github.com/x", "git https://first.last-2026.name@github.com/x",
-            "git https://continuous-integration@github.com/x",
+            "git https://continuous-integration-12345@github.com/x",
             String(repeating: "eyJ", count: 100_000),
             String(repeating: "//a:", count: 100_000),
         ]
