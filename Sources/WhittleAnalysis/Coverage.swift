@@ -247,7 +247,7 @@ extension Coverage {
         let user = ServiceAccountName.user(namespace: namespace, name: name)
         let parameters: [String: SQLValue] = ["user": .text(user.name)]
         let row = try database.run("account-coverage", parameters).named.first
-        guard try row != nil || database.exists(kind: "ServiceAccount", namespace: namespace, name: name) else {
+        guard try row != nil || database.knowsServiceAccount(namespace: namespace, name: name) else {
             throw AnalysisError.unknown(kind: "ServiceAccount", namespace: namespace, name: name)
         }
         self.namespace = namespace

@@ -101,7 +101,7 @@ public struct PrivilegeReport: Sendable {
                 request: Self.request(row), isRefused: row["decision"].string != "allow", count: row["count"].integer ?? 0,
                 firstSeen: row["first_seen"].integer ?? 0, lastSeen: row["last_seen"].integer ?? 0)
         }
-        guard try !uses.isEmpty || database.exists(kind: "ServiceAccount", namespace: namespace, name: name) else {
+        guard try !uses.isEmpty || database.knowsServiceAccount(namespace: namespace, name: name) else {
             throw AnalysisError.unknown(kind: "ServiceAccount", namespace: namespace, name: name)
         }
         runners = try database.run("service-account-pods", ["namespace": .text(namespace), "service_account": .text(name)]).named.map {

@@ -62,15 +62,20 @@ final class AuditFolding {
     /// Reads files, what is in folders, and what patterns match.
     func read(all paths: [String]) throws {
         let expansion = AuditLogFiles.expand(paths)
-        let files = expansion.files
+        var files = expansion.files
         for (path, reason) in expansion.skipped { tell("not read: \(reason)", path) }
         for (path, count) in expansion.empty { tell("\(count) of the files in it \(count == 1 ? "is" : "are") empty", path) }
         expansion.failures.forEach(report)
+        if let rejects {
+            if let log = paths.first(where: rejects.isFile) {
+                throw CommandFailure("--rejects would write into the log `\(log)`", code: .usage)
+            }
+            // In a folder, maybe under several names.
+            for file in files where rejects.isFile(file) { tell("not read: --rejects writes it", file) }
+            files.removeAll(where: rejects.isFile)
+        }
         guard !files.isEmpty || !failures.isEmpty || !expansion.empty.isEmpty else {
             throw CommandFailure("there is no log in \(paths.map { "`\($0)`" }.joined(separator: ", "))")
-        }
-        if let rejects, let file = files.first(where: rejects.isFile) {
-            throw CommandFailure("--rejects would write into the log `\(file)`", code: .usage)
         }
         progress.expect(files)
         // An interruption is the end of what cannot be read again.
@@ -94,9 +99,8 @@ final class AuditFolding {
         }
         if let fold = reader.take() { try commit(fold) }
         try rejects?.finish()
-        let console = Console.current
         if total.events > 0 {
-            for line in CoverageText.lines(total, logs: logCount, isWhole: !hasGrown) { console.error("  \(line)\n") }
+            tellCoverage()
             if useless >= total.events, !hasKnown {
                 throw CommandFailure("no event tells who asked for what")
             }
@@ -108,12 +112,19 @@ final class AuditFolding {
         }
     }
 
+    /// Says what all logs together could show.
+    private func tellCoverage() {
+        for line in CoverageText.lines(total, logs: logCount, isWhole: !hasGrown) { Console.current.error("  \(line)\n") }
+    }
+
     private func read(_ path: String) throws {
         let (log, unfinished) = try reader.read(path, commit: commit)
         progress.finish()
         if unfinished > 0 || log.rejected > 0 { isWhole = false }
         if unfinished > 0 {
-            tell("the last \(unfinished) bytes are no whole line; they are read when the log has grown", path)
+            let isEnd = log.rejects["damaged"] != nil
+            let what = "the last \(CoverageText.count(unfinished, "byte")) \(unfinished == 1 ? "is" : "are") no whole line"
+            tell("\(what)\(isEnd ? "" : "; what is missing may follow when the log has grown")", path)
         }
         let isKnown = log.extendedDigest != nil
         if isKnown { hasKnown = true }
@@ -139,9 +150,11 @@ final class AuditFolding {
     }
 
     /// Waits for a file to be there, and opens it.
-    private func opened(_ path: String) throws -> Int32 {
+    ///
+    /// - Returns: `nil` when a signal has come meanwhile.
+    private func opened(_ path: String) throws -> Int32? {
         var isWaiting = false
-        while true {
+        while EndOfInput.signal == nil {
             var status = stat()
             // To open a pipe would wait for its writer.
             if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
@@ -158,13 +171,14 @@ final class AuditFolding {
             guard errno == ENOENT else { throw IngestError.cannotOpen(path: path, reason: String(cString: strerror(errno))) }
             if !isWaiting { tell("not there yet", path) }
             isWaiting = true
-            Thread.sleep(forTimeInterval: 1)
+            _ = pause()
         }
+        return nil
     }
 
     /// The log does not begin as it did: whoever rotates it has cut it off.
     private func tellLost(waiting count: Int, _ path: String) {
-        let lost = count > 0 ? ", and the last \(count) bytes that were read were no whole line" : ""
+        let lost = count > 0 ? ", and the last \(CoverageText.count(count, "byte")) that it had were no whole line" : ""
         tell("it was cut off: what was written just before is not in it any more\(lost); load the copy that was made of it, too", path)
     }
 
@@ -181,16 +195,29 @@ final class AuditFolding {
         mutating func noteGrowth(to end: Int) { (self.end, looks) = (end, Self.patience) }
     }
 
+    /// Keeps what is new of a log that is followed.
+    private func keep(_ log: UsageFold.Log, _ path: String) throws {
+        progress.finish()
+        if let fold = reader.take() { try commit(fold) }
+        guard log.events > 0 || log.rejected > 0 || log.skipped > 0 else { return }
+        if log.extendedDigest == nil || logCount == 0 { logCount += 1 }
+        if log.extendedDigest != nil { hasGrown = true }
+        total.add(log)
+        tell(CoverageText.summary(log), path)
+    }
+
+    /// Waits a second; `false` when a signal has come meanwhile.
+    private func pause() -> Bool {
+        for _ in 0..<10 where EndOfInput.signal == nil { Thread.sleep(forTimeInterval: 0.1) }
+        return EndOfInput.signal == nil
+    }
+
     /// Reads what was written to a log since it was replaced; `nil` when it is given up.
     private func readRest(of old: ReplacedLog, _ path: String) throws -> ReplacedLog? {
         var (old, status) = (old, stat())
         if fstat(old.descriptor, &status) == 0, status.st_size > old.end {
             let (log, unfinished) = try reader.read(path, descriptor: old.descriptor, commit: commit)
-            progress.finish()
-            if let fold = reader.take() {
-                try commit(fold)
-                tell(CoverageText.summary(log), path)
-            }
+            try keep(log, path)
             old.noteGrowth(to: log.byteCount + unfinished)
         }
         old.looks -= 1
@@ -199,11 +226,11 @@ final class AuditFolding {
         return nil
     }
 
-    /// Reads a log as it grows. A file that is renamed is read to its end before the new one, one that is cut off from its start.
+    /// Reads a log as it grows, until a signal comes; says at the end what all of it could show. A file that is renamed is read to its end before the new one, one that is cut off from its start.
     ///
     /// - Parameter wasRead: whether an earlier load has read a log of this path.
     func follow(_ path: String, wasRead: Bool) throws {
-        var descriptor = try opened(path)
+        guard var descriptor = try opened(path) else { return }
         var replaced: ReplacedLog?
         defer {
             close(descriptor)
@@ -231,12 +258,10 @@ final class AuditFolding {
             }
             let isKnown = log.extendedDigest != nil || log.events > 0 || log.rejected > 0 || log.skipped > 0
             waiting = (unfinished, log.byteCount + unfinished, isKnown)
+            // There is not much to read at once from now on.
+            if isFirst { Interruption.endInput() }
             isFirst = false
-            progress.finish()
-            if let fold = reader.take() {
-                try commit(fold)
-                tell(CoverageText.summary(log), path)
-            }
+            try keep(log, path)
             // Who writes may be in the middle of a line when the log is renamed.
             patience = isReplaced && unfinished > 0 ? patience - 1 : 3
             if isReplaced, unfinished == 0 || patience == 0 {
@@ -253,7 +278,8 @@ final class AuditFolding {
                     continue
                 }
             }
-            Thread.sleep(forTimeInterval: 1)
+            guard pause() else { break }
         }
+        if total.events > 0 { tellCoverage() }
     }
 }

@@ -55,7 +55,7 @@ struct CompareCommand: ParsableCommand {
         let accounts = try self.accounts(in: database, needs)
         guard !accounts.isEmpty else { throw CommandFailure("no service account is meant") }
         if let account = accounts.first, !allNamespaces, needs.isEmpty,
-            try !database.exists(kind: "ServiceAccount", namespace: account.namespace, name: account.name)
+            try !database.knowsServiceAccount(namespace: account.namespace, name: account.name)
         {
             throw AnalysisError.unknown(kind: "ServiceAccount", namespace: account.namespace, name: account.name)
         }

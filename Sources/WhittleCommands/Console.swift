@@ -13,7 +13,7 @@ package struct Console: Sendable {
     package var environment: [String: String]
     /// Whether standard output is a terminal that shows colours.
     package var isColoured: Bool
-    /// Whether standard error is a terminal, so that progress may be shown.
+    /// Whether standard error is a terminal on which a line can be written over, so that progress may be shown.
     package var showsProgress: Bool
 
     /// Characters in a line of the terminal that standard error is, as far as it tells.
@@ -36,10 +36,17 @@ package struct Console: Sendable {
         self.showsProgress = showsProgress
     }
 
-    /// Shows what goes on in the last line of the terminal, in place of what was shown there.
-    func showStatus(_ text: String) {
-        // A line that is wrapped could not be written over.
-        status("\r\(text.printable().prefix(max(columns - 1, 1)))\u{1B}[K")
+    /// Shows what goes on in the last line of the terminal, in place of what was shown there: the first parts that fit.
+    func showStatus(_ parts: [String]) {
+        var text = ""
+        for part in parts {
+            let longer = text.isEmpty ? part : "\(text), \(part)"
+            // A line that is wrapped could not be written over.
+            guard longer.count < columns else { break }
+            text = longer
+        }
+        if text.isEmpty { text = String((parts.first ?? "").prefix(max(columns - 1, 1))) }
+        status("\r\(text.printable())\u{1B}[K")
     }
 
     /// Takes away what `showStatus` has shown.
@@ -54,7 +61,7 @@ package struct Console: Sendable {
         return Console(
             output: { write($0, to: 1) }, error: { write($0, to: 2) }, environment: ProcessInfo.processInfo.environment,
             isColoured: isatty(1) == 1 && ProcessInfo.processInfo.environment["NO_COLOR"] == nil,
-            showsProgress: isatty(2) == 1)
+            showsProgress: isatty(2) == 1 && !["", "dumb"].contains(ProcessInfo.processInfo.environment["TERM"] ?? ""))
     }()
 
     /// Streams whose reader has gone: nobody is left to tell, but the work goes on and its exit status is the true one.

@@ -43,7 +43,7 @@ enum CoverageText {
                 .joined(separator: ", ")
     }
 
-    private static func count(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+    static func count(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
     private static func gaps(_ log: UsageFold.Log) -> String {
         let sorted = log.minutes.sorted()

@@ -36,12 +36,22 @@ final class FoldingProgress {
                 parts += ["\(done * 100 / size) %", "\(Int((seconds * Double(size - done) / Double(done)).rounded(.up))) s left"]
             }
         }
+        if progress.rejected > 0 { parts.append("\(Self.short(progress.rejected)) unreadable") }
         parts += [
-            "\(progress.folded / 1_000_000) MB", "\(Int(Double(progress.folded) / 1e6 / seconds)) MB/s", "\(progress.events) events",
-            "\(Int(Double(progress.events) / seconds))/s", "\(subjects()) subjects",
+            "\(progress.folded / 1_000_000) MB", "\(Int(Double(progress.folded) / 1e6 / seconds)) MB/s",
+            "\(Self.short(progress.events)) events", "\(Self.short(Int(Double(progress.events) / seconds)))/s",
+            "\(Self.short(subjects())) subjects",
         ]
-        if progress.rejected > 0 { parts.append("\(progress.rejected) unreadable") }
-        console.showStatus(parts.joined(separator: ", "))
+        console.showStatus(parts)
+    }
+
+    /// A number in few characters: `9999`, `313k`, `1.1M`.
+    private static func short(_ number: Int) -> String {
+        switch number {
+        case ..<10_000: "\(number)"
+        case ..<1_000_000: "\(number / 1_000)k"
+        default: "\(number / 1_000_000).\(number / 100_000 % 10)M"
+        }
     }
 
     func finish() {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Dispatch
 import Foundation
+import Synchronization
 import WhittleIngest
 import WhittleStore
 
@@ -24,6 +25,7 @@ package enum Interruption {
                 }
                 UnfinishedFiles.deleteAll()
                 if isatty(2) == 1 { write(2, "\r\u{1B}[K", 4) }
+                if let text = explanation.withLock({ $0 }) { Console.standard.error("whittle: interrupted; \(text)\n") }
                 _exit(128 + number)
             }
             source.resume()
@@ -40,6 +42,11 @@ package enum Interruption {
 
     /// From now on the first signal ends standard input, so that what was read is kept; the second ends the process.
     static func endInput() { EndOfInput.isAwaited = true }
+
+    /// What an interruption means for the work at hand; `nil` = nothing that needs words.
+    static func explain(_ text: String?) { explanation.withLock { $0 = text } }
+
+    private static let explanation = Mutex<String?>(nil)
 
     /// Ends the command, everything being kept, when a signal has ended its input.
     static func end() throws { if let signal = EndOfInput.signal { throw ExitCode(128 + signal) } }

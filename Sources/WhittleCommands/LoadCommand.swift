@@ -153,14 +153,14 @@ final class Progress: @unchecked Sendable {
         lastUpdate = now
         hasWritten = true
         let share = total.map { $0 > 0 ? " (\(done * 100 / $0) %)" : "" } ?? ""
-        console.showStatus("\(title): \(done / 1_000_000) MB\(share)")
+        console.showStatus(["\(title): \(done / 1_000_000) MB\(share)"])
     }
 
     /// Says what is done now, if the work has taken long so far.
     func say(_ text: String) {
         guard isShown, Date().timeIntervalSince(start) > 1 else { return }
         hasWritten = true
-        console.showStatus(text)
+        console.showStatus([text])
     }
 
     func finish() {

@@ -3,7 +3,7 @@ import Foundation
 /// Lines that are no event, kept as they were in a file that only its owner may read.
 final class RejectFile {
     private let path: String
-    private let descriptor: Int32
+    private var descriptor: Int32
     private var failure: String?
     private var isProtected = false
     /// Whether the last line has no end yet: it may go on.
@@ -71,8 +71,17 @@ final class RejectFile {
         (unfinished, isInLine) = (0, false)
     }
 
-    /// What was added stays.
-    func keep() { (kept, unfinished) = (size, 0) }
+    /// What was added stays. A file that was rotated or deleted meanwhile is made anew.
+    func keep() {
+        if !isFile(path) {
+            let new = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+            if new >= 0 {
+                close(descriptor)
+                (descriptor, isProtected, isInLine) = (new, false, false)
+            }
+        }
+        (kept, unfinished) = (size, 0)
+    }
 
     private var size: off_t {
         var status = stat()

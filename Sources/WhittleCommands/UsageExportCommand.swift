@@ -29,6 +29,10 @@ struct UsageExportCommand: ParsableCommand {
         if output != "-", FileContent(path: output) == .database {
             throw CommandFailure("-o would replace the database `\(output)`; --db names the database to export", code: .usage)
         }
+        if let rejects = options.rejects, isSameFile(rejects, output) || willBeSameFile(rejects, output) {
+            throw CommandFailure("-o and --rejects name the same file", code: .usage)
+        }
+        try ExportFile.check(output)
         let fold: UsageFold
         if logs.isEmpty {
             let database = try WhittleDatabase.open(db ?? Console.current.environment["WHITTLE_DB"] ?? "whittle.db")
@@ -42,6 +46,7 @@ struct UsageExportCommand: ParsableCommand {
             if let log = AuditLogFiles.expand(logs).files.first(where: { isSameFile($0, output) }) {
                 throw CommandFailure("-o would replace the log `\(log)`", code: .usage)
             }
+            Interruption.explain("no export is written")
             let database = try WhittleDatabase.inMemory(ClusterState())
             try AuditFolding(options.reading, rejects: options.rejects) { try database.add($0, maxNames: options.maxNames) }.read(all: logs)
             fold = try database.usage()
@@ -70,6 +75,13 @@ private func isSameFile(_ path: String, _ other: String) -> Bool {
     return (path == "-" ? fstat(0, &named) : stat(path, &named)) == 0 && named.st_ino == output.st_ino && named.st_dev == output.st_dev
 }
 
+/// Whether two paths name one file that is not there yet.
+private func willBeSameFile(_ path: String, _ other: String) -> Bool {
+    func resolved(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path }
+    var status = stat()
+    return other != "-" && stat(other, &status) != 0 && resolved(path) == resolved(other)
+}
+
 /// A file that is complete or not there, compressed when its name ends in .zst. What is no regular file is written to as it is.
 private final class ExportFile {
     private let path: String
@@ -84,6 +96,20 @@ private final class ExportFile {
         compressor = path.hasSuffix(".zst") ? ZSTD_createCStream() : nil
         guard descriptor >= 0 else { throw failure }
         if let temporary { UnfinishedFiles.add(temporary) }
+    }
+
+    /// Tells what cannot be written before anything is read.
+    static func check(_ path: String) throws {
+        guard path != "-" else { return }
+        var status = stat()
+        let isThere = stat(path, &status) == 0
+        let folder = URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingLastPathComponent().path
+        if isThere, status.st_mode & S_IFMT == S_IFDIR {
+            errno = EISDIR
+        } else if isThere && status.st_mode & S_IFMT != S_IFREG || access(folder, W_OK) == 0 {
+            return
+        }
+        throw CommandFailure("cannot write `\(path)`: \(String(cString: strerror(errno)))")
     }
 
     private static func opened(_ path: String) -> (path: String, temporary: String?, descriptor: Int32) {

@@ -79,6 +79,7 @@ struct UsageLoadCommand: ParsableCommand {
             do {
                 return try load(isReadOnce: isReadOnce)
             } catch let error as StoreError {
+                if follow, EndOfInput.signal != nil { throw error }
                 switch error {
                 case .overtaken(let log) where attempts < 100 || follow:
                     Console.current.error("\(log): another load has added something meanwhile, maybe some of it; reading again\n")
@@ -116,7 +117,7 @@ struct UsageLoadCommand: ParsableCommand {
             case .overtaken(let log) where isReadOnce:
                 Console.current.error("\(log): another load has added something meanwhile; what it had of this counts twice\n")
                 countsTwice = true
-            case .locked(let path) where follow: tellLocked(path)
+            case .locked(let path) where follow && EndOfInput.signal == nil: tellLocked(path)
             default: throw error
             }
         }
@@ -135,6 +136,10 @@ struct UsageLoadCommand: ParsableCommand {
         let folding = try AuditFolding(
             reading, rejects: options.rejects, beside: path, known: known.logs, window: known.window
         ) { try keep($0, in: database, isReadOnce: isReadOnce, &countsTwice) }
+        if !follow {
+            Interruption.explain("what was counted since the last commit (--commit-every) is not kept: the same command reads it again")
+        }
+        defer { Interruption.explain(nil) }
         if follow {
             try folding.follow(logs[0], wasRead: try database.hasFolded(path: logs[0]))
         } else {

@@ -30,7 +30,7 @@ struct UsageMergeCommand: ParsableCommand {
         let database = try WhittleDatabase.open(db ?? console.environment["WHITTLE_DB"] ?? "whittle.db", isReadOnly: false)
         let expansion = AuditLogFiles.expand(parts)
         for (path, reason) in expansion.skipped { console.error("\(path): not read: \(reason)\n") }
-        guard !expansion.files.isEmpty || !expansion.failures.isEmpty else {
+        guard !expansion.files.isEmpty || !expansion.failures.isEmpty || !expansion.empty.isEmpty else {
             throw CommandFailure("there is no part in \(parts.map { "`\($0)`" }.joined(separator: ", "))")
         }
         let dropped = try database.countDroppedNames()
@@ -41,6 +41,9 @@ struct UsageMergeCommand: ParsableCommand {
             isWhole = false
         }
         expansion.failures.forEach { report("\($0)") }
+        for (path, count) in expansion.empty {
+            report("\(count) of the files in `\(path)` \(count == 1 ? "is empty: no part is" : "are empty: no parts are")")
+        }
         // What is wrong with one part keeps no other out.
         for part in Self.largestFirst(expansion.files) {
             do {
@@ -99,6 +102,6 @@ struct UsageMergeCommand: ParsableCommand {
             )
         }
         try database.add(fold, maxNames: maxNames)
-        Console.current.error("\(part): \(fold.facts.count) facts of \(fold.logs.count) logs\n")
+        Console.current.error("\(part): \(CoverageText.count(fold.facts.count, "fact")) of \(CoverageText.count(fold.logs.count, "log"))\n")
     }
 }

@@ -30,7 +30,9 @@ struct AuditCSV {
         "log_s", "log", "properties", "@message", "message", "_raw", "line", "event", "body", "textPayload", "_source", "RawEvent",
     ]
     /// The same in the first line of a log.
-    private static let firstTexts = texts.union(["content", "data", "json", "msg", "payload", "raw", "text", "value"])
+    private static let firstTexts = texts.union(["content", "data", "json", "msg", "payload", "raw", "src", "text", "value"])
+    /// The same of a table of one column: others are words that a log may begin with.
+    private static let firstNames: Set<String> = ["content", "raw"]
     private static let headerLimit = 1 << 14
     private static let categories: Set<String> = ["category", "Category", "Type", "TableName", "@logStream", "logStreamName"]
 
@@ -47,7 +49,7 @@ struct AuditCSV {
             guard delimiter == Self.delimiters[0] || bytes.contains(delimiter) else { continue }
             guard let (names, arePlain) = Self.names(of: bytes, delimiter, mustBePlain: !isFirst) else { continue }
             // One column alone must hold the events.
-            guard names.count > 1 || Self.texts.contains(names[0]) || isFirst && names[0] == "content" else { continue }
+            guard names.count > 1 || Self.texts.contains(names[0]) || isFirst && Self.firstNames.contains(names[0]) else { continue }
             let isTable = names.contains("Stage") && (names.contains("RequestUri") || names.contains("Verb"))
             let prefix = isTable ? nil : Self.prefix(ofMembers: names)
             let isKnown = isTable || prefix != nil || names.contains(where: Self.texts.contains)
@@ -129,7 +131,8 @@ struct AuditCSV {
         let users = names.lazy.filter { $0.hasSuffix("user.username") }.map { $0.dropLast("user.username".count) }
             .filter { ($0.isEmpty || $0 == "@" || $0.hasSuffix(".")) && !AuditShape.isOfBody($0) }
         // Those of a body have longer names, and what is beside the event has no stage.
-        return users.filter { names.contains("\($0)stage") }.min { $0.utf8.count < $1.utf8.count }
+        if let shortest = users.filter({ names.contains("\($0)stage") }).min(by: { $0.utf8.count < $1.utf8.count }) { return shortest }
+        return AuditSpelling.areMembers(names) && !names.contains(where: texts.contains) ? "" : nil
     }
 
     /// What Azure's portal writes behind the names of times.
@@ -175,7 +178,7 @@ struct AuditCSV {
             }
         }
         object += object.isEmpty ? "{}".utf8 : "}".utf8
-        return AuditEnvelope.records(inText: consume object, as: format, taker: taker) ?? bad
+        return AuditEnvelope.records(inText: consume object, as: format, taker: taker, isFlat: isFlat) ?? bad
     }
 
     /// Whether there are as many cells as columns. Excel leaves empty ones at the end out: where a column holds whole events, nothing is

@@ -22,6 +22,9 @@ package struct AuditEnvelope {
         var cutOff = 0
 
         var hasEvents: Bool { taken > 0 || !events.isEmpty }
+
+        /// Whether there are events that count.
+        var hasWholeEvents: Bool { taken > 0 || events.contains { $0.event.isWhole } }
     }
 
     /// What became of a text that may be an event.
@@ -105,9 +108,14 @@ package struct AuditEnvelope {
     }
 
     /// The same for the text of a value.
-    static func records(inText bytes: consuming [UInt8], as format: String? = nil, taker: Taker? = nil) -> Records? {
+    ///
+    /// - Parameter isFlat: whether it is an object with the members of an event, of which none holds another.
+    static func records(
+        inText bytes: consuming [UInt8], as format: String? = nil, taker: Taker? = nil, isFlat: Bool = false
+    ) -> Records? {
         var visitor = AuditVisitor(format: format, taker: taker)
-        return visitor.visit(bytes: consume bytes, "", 0) ? visitor.records : nil
+        let isKnown = isFlat ? visitor.visit(ofNames: bytes, "", -1) : visitor.visit(bytes: consume bytes, "", 0)
+        return isKnown ? visitor.records : nil
     }
 }
 

@@ -173,7 +173,7 @@ struct AuditEvent {
         overlong = Self.kept.first { field($0)?.isOverlong ?? false }?.description
         guard overlong == nil else { return }
         auditID = field("auditID")?.string ?? ""
-        level = field("level")?.string ?? ""
+        level = (field("k8s_audit_level") ?? field("level"))?.string ?? ""
         // Datadog moves what other logs have as well to names that they share.
         let http = field("http")
         verb = (field("verb") ?? http?.value("method"))?.string ?? ""
@@ -207,8 +207,16 @@ struct AuditEvent {
         if reason?.isOverlong ?? false { overlong = "annotations" }
         self.reason = reason?.short ?? ""
         let times: [StaticString] = ["requestReceivedTimestamp", "stageTimestamp", "timestamp"]
-        receivedAt = times.compactMap { field($0)?.string.flatMap { Timestamp.microseconds($0) } }.first
+        let told = times.compactMap { field($0)?.string.flatMap { Timestamp.microseconds($0) } }
+        // What has no time in Go is written as the year 1.
+        receivedAt = told.first { $0 > 0 } ?? told.first
         if let object = field("requestObject") { readBody(object, response: field("responseObject")) }
+    }
+
+    /// Whether it tells when who asked for what, so that it counts.
+    var isWhole: Bool {
+        overlong == nil && mistyped == nil && receivedAt != nil && AuditTally.place(ofStage: stage) != nil && !caller.user.name.isEmpty
+            && (!requestURI.isEmpty || objectRef != nil)
     }
 
     /// Whether it says anything but its stage.

@@ -108,12 +108,15 @@ final class AuditLane: @unchecked Sendable {
     ) {
         parts.forgetIfFull()
         let bytes = block.bytes
+        // What a crash has left may stand inside of what looks like one event.
+        let hasNUL = memchr(block.start, 0, bytes.count) != nil
         var (position, lineCount) = (0, 0)
         while position < bytes.count {
             let found = memchr(block.start + position, Int32(UInt8(ascii: "\n")), bytes.count - position)
             let end = found.map { UnsafeRawPointer(block.start).distance(to: UnsafeRawPointer($0)) + 1 } ?? bytes.count
             let place = BlockLine(range: position..<end, number: lineCount)
-            if takesUsual, let event = parts.prepare(UnsafeBufferPointer(rebasing: bytes[position..<end])) {
+            let isText = !hasNUL || memchr(block.start + position, 0, end - position) == nil
+            if takesUsual, isText, let event = parts.prepare(UnsafeBufferPointer(rebasing: bytes[position..<end])) {
                 prepared.append(PreparedLine(event: event, place: place))
             } else {
                 unusual.append(place)

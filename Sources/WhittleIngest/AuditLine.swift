@@ -93,6 +93,7 @@ struct AuditLine {
     init?(_ line: UnsafeBufferPointer<UInt8>) {
         guard let base = line.baseAddress, line.count > 1, base.pointee == UInt8(ascii: "{") else { return nil }
         var cursor = Cursor(position: base, end: base + line.count)
+        var movedLevel: ByteSlice?
         let isWhole = cursor.readObject { key, cursor in
             switch key.count {
             case 4:
@@ -133,6 +134,8 @@ struct AuditLine {
                         return cursor.skipValue()
                     }
                 }
+            // OpenShift's forwarder has the level of all its logs in the place of that of the event.
+            case 15: if key.isText("k8s_audit_level") { return cursor.takeString(&movedLevel) }
             case 16: if key.isText("impersonatedUser") { return cursor.takeObject(&impersonatedUser) }
             case 22: if key.isText("authenticationMetadata") { return cursor.takeObject(&authenticationMetadata) }
             case 24: if key.isText("requestReceivedTimestamp") { return cursor.takeString(&received) }
@@ -141,6 +144,7 @@ struct AuditLine {
             return cursor.skipValue()
         }
         guard isWhole, cursor.isAtEnd else { return nil }
+        level = movedLevel ?? level
     }
 
     /// Whether some part is longer than what is kept.

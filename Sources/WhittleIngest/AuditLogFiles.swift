@@ -122,7 +122,8 @@ public enum AuditLogFiles {
         var count = 0
         while count < size, let got = try? stream.read(into: bytes + count, count: size - count), got > 0 { count += got }
         let text = String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
-        var rest = text[...]
+        // Other times may stand in URLs and bodies.
+        var rest = text.firstRange(of: "requestReceivedTimestamp").map { text[$0.upperBound...] } ?? text[...]
         while let found = rest.firstMatch(of: time) {
             if let time = Timestamp.microseconds(String(found.output.0)) { return time }
             rest = rest[found.range.upperBound...]

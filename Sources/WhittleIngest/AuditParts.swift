@@ -126,7 +126,7 @@ struct AuditParts: ~Copyable {
     mutating func prepare(_ line: UnsafeBufferPointer<UInt8>, isWrapped: Bool = false) -> PreparedEvent? {
         guard let event = AuditLine(line), let stageText = event.stage, let received = event.received,
             let stage = AuditTally.place(ofStage: stageText), let level = AuditTally.place(ofLevel: event.level),
-            let time = clock.microseconds(received), line.count <= AuditEvent.memberLimit || !event.isOverlong
+            let time = clock.microseconds(received), time > 0, line.count <= AuditEvent.memberLimit || !event.isOverlong
         else { return nil }
         let phase: AuditPhase = stage == 0 ? .early : stage == 1 ? .started : .complete
         // What comes before authorization is only counted.

@@ -65,8 +65,12 @@ final class AuditRecordReader {
     /// Forgets parts that are read again.
     func dropParts() { parts = SplitLines() }
 
+    /// Events that were found since they were taken, and what is none.
+    var eventCount: Int { tally.events }
+    var rejectCount: Int { rejects.values.reduce(0, +) }
+
     /// Events and everything else that was found.
-    var counted: Int { tally.events + rejects.values.reduce(skipped, +) }
+    var counted: Int { eventCount + rejectCount + skipped }
 
     /// Counts a record that is known to be of no audit log.
     func skip() { skipped += 1 }
@@ -76,13 +80,22 @@ final class AuditRecordReader {
         for part in parts.removeAll() { rejectBeginning(part, line) }
     }
 
-    /// Does what may reject something; `false` when it did, which is then forgotten.
+    /// The next line is of another log: no part of it belongs to what was given up in this one.
+    func forgetLostParts() { parts.forgetGivenUp() }
+
+    /// Does what may reject something; `false` when it did and counted nothing: that is then forgotten.
     func tries(_ body: () -> Void) -> Bool {
-        let (before, shown, keep) = (rejects, diagnostics.count, onReject)
-        onReject = nil
+        let (before, shown, found, keep) = (rejects, diagnostics.count, tally.events + skipped, onReject)
+        var rejected: [[UInt8]] = []
+        onReject = { text, isRest in
+            if isRest, !rejected.isEmpty { rejected[rejected.count - 1] += text } else { rejected.append(Array(text)) }
+        }
         body()
         onReject = keep
-        guard rejects != before else { return true }
+        guard rejects != before, tally.events + skipped == found else {
+            for text in rejected { text.withUnsafeBufferPointer { onReject?($0, false) } }
+            return true
+        }
         rejects = before
         diagnostics.removeLast(diagnostics.count - shown)
         return false
@@ -210,7 +223,7 @@ final class AuditRecordReader {
         isTextKept = false
         let records = table.records(row: row, as: format) { [self] in take($0, $1, isWrapped: true, isChecked: false) }
         if !records.hasEvents, records.skipped == 0, records.cutOff == 0, records.unknown > 0, isOther() { return false }
-        judge(records, line, row)
+        if records.unknown > 0, firstInvalidUTF8(in: row) != nil { rejectUnreadable(Array(row), line) } else { judge(records, line, row) }
         return true
     }
 
@@ -272,7 +285,7 @@ final class AuditRecordReader {
 
     /// The whole line whose last part this is; `nil` while it goes on.
     func joined(_ part: [UInt8], stream: String, isPartial: Bool, _ line: Int) -> [UInt8]? {
-        if parts.drops(partOf: stream, isLast: !isPartial) { return nil }
+        if parts.dropIfGivenUp(partOf: stream, isLast: !isPartial) { return nil }
         guard isPartial || parts[stream] != nil else { return part }
         guard !isPartial else {
             parts.add(part, to: stream)
@@ -362,6 +375,7 @@ final class AuditRecordReader {
         case "too-long": "what the API server writes is shorter; several events may have been joined to one"
         case "not-an-event": "it is of another log, or in a wrapper that is not read; let the export give the events as they are"
         case "not-utf8": "text must be UTF-8, or UTF-16 with a byte order mark; compressed logs gzip or zstd"
+        case "nul-bytes": "a system that went down leaves them, and whoever truncates a log that is written to; a copy may have the lines"
         case "not-json": "it is of another log, or was damaged; `--rejects FILE` keeps such lines"
         default: "a shipper has left it out or rewritten it; let it pass the events on as they are"
         }

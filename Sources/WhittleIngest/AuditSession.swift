@@ -40,7 +40,9 @@ final class AuditSession {
     private var eventEnd = 0
     /// Whether the element at hand is too long: its rest is passed over.
     var isDroppingElement = false
-    private var isAtLineStart = true
+    private(set) var isAtLineStart = true
+    /// NUL bytes in a row before what comes next.
+    var gapOfNULs = GapOfNULs()
     var nesting = Nesting()
     /// Of the elements of the list at hand.
     var beginning = ElementBeginning()
@@ -52,9 +54,9 @@ final class AuditSession {
     var isResumed = false
     /// Whether a value must end in its line: it was given up once.
     private var isStrict = false
-    private var isAtStart = true
+    private(set) var isAtStart = true
     /// Whether an earlier load has read how the log begins.
-    private var isContinued = false
+    private(set) var isContinued = false
     /// What is known of the line at hand.
     private var isUnusual = false
     var isChecked = false
@@ -62,7 +64,7 @@ final class AuditSession {
     var notedLine: Int?
     /// Lines of the value at hand that are events which are known to be new, should they turn out to stand for themselves.
     private var checkedLines: Set<Int> = []
-    private var texts: AuditTextReader
+    private(set) var texts: AuditTextReader
     /// Bytes since the first part of a split line that waits for others, and what was counted until then.
     private var sinceParts = 0
     var countedBeforeParts = 0
@@ -85,7 +87,7 @@ final class AuditSession {
 
     /// Whether every byte so far is dealt with.
     var isIdle: Bool {
-        if case .idle = state { return held.isEmpty && !reader.isInParts && !texts.isInTable }
+        if case .idle = state { return held.isEmpty && !reader.isInParts && !texts.isInTable && gapOfNULs.count == 0 }
         return false
     }
 
@@ -116,7 +118,7 @@ final class AuditSession {
     }
 
     /// The value or list at hand, if there is one, was cut off.
-    private func endCutValue() {
+    func endCutValue() {
         switch state {
         case .open: giveUp()
         case .list, .closing: endCutList()
@@ -166,6 +168,14 @@ final class AuditSession {
     ///   - isUnusual: whether it is known to be no usual event as it stands.
     ///   - isChecked: whether an event in it is known to be new.
     func take(_ bytes: UnsafeBufferPointer<UInt8>, line: Int, endsLine: Bool, isUnusual: Bool = false, isChecked: Bool = false) {
+        if takeGaps(in: bytes, line: line, endsLine: endsLine) { return }
+        takeText(bytes, line: line, endsLine: endsLine, isUnusual: isUnusual, isChecked: isChecked)
+    }
+
+    /// Takes a line, or a piece of one, without gaps.
+    func takeText(
+        _ bytes: UnsafeBufferPointer<UInt8>, line: Int, endsLine: Bool, isUnusual: Bool = false, isChecked: Bool = false
+    ) {
         var (bytes, isUnusual) = (bytes, isUnusual)
         if eventEnd > 0 { endBehindEvent(before: bytes) }
         if isAtLineStart, texts.heldCount == 0, bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
@@ -220,7 +230,9 @@ final class AuditSession {
     ///   - line: the number of the first in the log, 1-based.
     /// - Returns: the count of bytes that are dealt with; what follows is to be taken line by line.
     func takeWhole(_ bytes: UnsafeBufferPointer<UInt8>, line: Int) -> Int {
-        guard held.isEmpty, !isDroppingElement, !reader.isInParts, !isAtStart else { return 0 }
+        guard held.isEmpty, !isDroppingElement, !reader.isInParts, !isAtStart, gapOfNULs.count == 0,
+            !GapOfNULs.holdsNUL(bytes)
+        else { return 0 }
         switch state {
         case .list(let envelope, _) where envelope != ListBeginning.other: return takeWholeElements(bytes, line, envelope: envelope)
         case .idle where !isResumed && !texts.isInTable: return takeWholeValues(bytes, line)
@@ -278,7 +290,7 @@ final class AuditSession {
         }
         if case .idle = state {
             // In a cell of a table a blank line is as good as any.
-            guard texts.heldCount > 0 || bytes.contains(where: { ![0, 0x09, 0x0A, 0x0D, 0x20].contains($0) }) else { return }
+            guard texts.heldCount > 0 || bytes.contains(where: { ![0x09, 0x0A, 0x0D, 0x20].contains($0) }) else { return }
             held = []
             checkedLines = []
             heldLine = line
@@ -420,10 +432,13 @@ final class AuditSession {
     ///
     /// - Parameter limit: bytes that can wait for the log to go on; what is longer is dealt with.
     func finish(waiting limit: Int) -> Int {
+        let waitingGap = gapAtEnd(waiting: limit)
         let unfinished = finishValue(waiting: limit)
-        let waiting = texts.finish(waiting: limit) ?? unfinished
+        let waiting = texts.finish(waiting: limit) ?? max(unfinished, waitingGap)
         (held, state, outer, isAtStart, isResumed) = ([], .idle, [], true, false)
         (isDroppingElement, isAtLineStart, notedLine, bodyLine, eventEnd) = (false, true, nil, 0, 0)
+        (nesting, beginning, shape, gap, checkedLines) = (Nesting(), ElementBeginning(), ListShape(), 0, [])
+        defer { reader.forgetLostParts() }
         guard reader.isInParts else { return waiting }
         if canWaitForParts(limit) {
             reader.dropParts()

@@ -92,6 +92,15 @@ enum AuditShape {
         return append(keysAndValues: list, to: &object) ? object : nil
     }
 
+    /// The object of a list of keys and values, as OTLP writes attributes; `nil` when it is none.
+    static func object(attributes list: DocumentValue) -> [UInt8]? {
+        guard list.elements.first?.value("key")?.kind == .string else { return nil }
+        var object: [UInt8] = []
+        object.reserveCapacity(list.bytes.count + AuditEnvelope.padding)
+        append(elements: list, to: &object)
+        return object
+    }
+
     /// The object of names, which are texts, and their values.
     static func object(_ fields: [(key: DocumentValue, value: DocumentValue?)]) -> [UInt8] {
         var object = [UInt8(ascii: "{")]
@@ -107,8 +116,13 @@ enum AuditShape {
 
     private static func append(keysAndValues list: DocumentValue, to object: inout [UInt8]) -> Bool {
         guard let values = list.value("values"), values.kind == .array else { return false }
+        append(elements: values, to: &object)
+        return true
+    }
+
+    private static func append(elements list: DocumentValue, to object: inout [UInt8]) {
         object.append(UInt8(ascii: "{"))
-        for element in values.elements {
+        for element in list.elements {
             guard let key = element.value("key"), key.kind == .string else { continue }
             if object.last != UInt8(ascii: "{") { object.append(UInt8(ascii: ",")) }
             append(key, to: &object)
@@ -116,7 +130,6 @@ enum AuditShape {
             if let value = element.value("value") { append(any: value, to: &object) } else { object += "null".utf8 }
         }
         object.append(UInt8(ascii: "}"))
-        return true
     }
 
     private static func append(any value: DocumentValue, to object: inout [UInt8]) {
@@ -168,84 +181,6 @@ enum AuditShape {
         add(rest)
         return path
     }
-
-    /// An object that is put together member by member.
-    private struct ObjectTree {
-        private struct Node {
-            var name: ByteSlice
-            var value: DocumentValue?
-            var members: [Int] = []
-        }
-
-        /// A member by its name and the object that it is of.
-        private struct Place: Hashable {
-            var parent: Int
-            var name: ByteSlice
-
-            static func == (left: Place, right: Place) -> Bool {
-                left.parent == right.parent && left.name.count == right.name.count
-                    && memcmp(left.name.start, right.name.start, left.name.count) == 0
-            }
-
-            func hash(into hasher: inout Hasher) {
-                hasher.combine(parent)
-                hasher.combine(bytes: UnsafeRawBufferPointer(name.buffer))
-            }
-        }
-
-        private var nodes = [Node(name: ByteSlice(UnsafeBufferPointer(start: nil, count: 0)))]
-        private var places: [Place: Int] = Dictionary(minimumCapacity: 48)
-
-        mutating func add(_ path: [ByteSlice], _ value: DocumentValue) {
-            var node = 0
-            for name in path {
-                let place = Place(parent: node, name: name)
-                if let known = places[place] {
-                    node = known
-                    continue
-                }
-                places[place] = nodes.count
-                nodes[node].members.append(nodes.count)
-                node = nodes.count
-                nodes.append(Node(name: name))
-            }
-            var values = value.elements
-            // These are lists in the event, too.
-            let isList =
-                path.last.map { $0.isText("sourceIPs") || $0.isText("groups") } ?? false || path.dropLast().contains { $0.isText("extra") }
-            if !isList, let only = values.next(), values.first == nil { nodes[node].value = only } else { nodes[node].value = value }
-        }
-
-        func hasMember(_ name: StaticString) -> Bool { nodes[0].members.contains { nodes[$0].name.isText(name) } }
-
-        func append(_ node: Int = 0, to object: inout [UInt8]) {
-            // Elasticsearch has some texts once more one level below.
-            if let value = nodes[node].value { return AuditShape.append(value, to: &object) }
-            let elements = elements(of: node)
-            object.append(elements == nil ? UInt8(ascii: "{") : UInt8(ascii: "["))
-            for (index, member) in (elements ?? nodes[node].members).enumerated() {
-                if index > 0 { object.append(UInt8(ascii: ",")) }
-                if elements == nil {
-                    object.append(UInt8(ascii: "\""))
-                    object += nodes[member].name.buffer
-                    object += "\":".utf8
-                }
-                append(member, to: &object)
-            }
-            object.append(elements == nil ? UInt8(ascii: "}") : UInt8(ascii: "]"))
-        }
-
-        /// The members in the order of their names, when these are 0, 1, …
-        private func elements(of node: Int) -> [Int]? {
-            let members = nodes[node].members
-            var elements = Array(repeating: -1, count: members.count)
-            for member in members {
-                guard let number = nodes[member].name.number, number < members.count, elements[number] < 0 else { return nil }
-                elements[number] = member
-            }
-            return elements
-        }
-    }
 }
 
 extension ByteSlice {
@@ -256,7 +191,7 @@ extension ByteSlice {
     }
 
     /// Without what Splunk writes behind the name of a list (`{}`), and the place that others write behind those of its elements (`[0]`).
-    fileprivate var withoutListMark: (name: ByteSlice, index: ByteSlice?) {
+    var withoutListMark: (name: ByteSlice, index: ByteSlice?) {
         guard count > 2 else { return (self, nil) }
         if start[count - 2] == UInt8(ascii: "{"), start[count - 1] == UInt8(ascii: "}") {
             return (ByteSlice(start: start, count: count - 2), nil)
@@ -269,7 +204,7 @@ extension ByteSlice {
     }
 
     /// The number that it is written as, without needless zeros; `nil` when there is none.
-    fileprivate var number: Int? {
+    var number: Int? {
         guard (1...9).contains(count), count == 1 || start.pointee != UInt8(ascii: "0") else { return nil }
         var number = 0
         for byte in buffer {

@@ -26,12 +26,14 @@ struct AuditVisitor {
     ///
     /// Lists hold nothing but records, so that each element that is none counts. The others may hold something else.
     private static let members: [(key: String, envelope: String, isList: Bool)] = [
-        ("items", "list", true), ("events", "eks", true), ("logEvents", "eks", true), ("results", "eks", true), ("records", "aks", true),
+        ("items", "list", true), ("Items", "list", true), ("events", "eks", true), ("logEvents", "eks", true), ("results", "eks", true),
+        ("records", "aks", true),
         ("Records", "eks", true), ("receivedMessages", "pubsub", true), ("hits", "elastic", true), ("streams", "loki", true),
         ("tables", "aks", true), ("responses", "elastic", true), ("entries", "loki", true), ("resourceLogs", "otlp", true),
         ("scopeLogs", "otlp", true), ("logRecords", "otlp", true), ("logs", "text", true), ("Tables", "aks", true),
         ("messages", "text", true), ("Messages", "text", true), ("matches", "text", true), ("Results", "text", true),
-        ("properties", "aks", false), ("_source", "elastic", false), ("fields", "elastic", false), ("kubernetes", "elastic", false),
+        ("properties", "aks", false), ("_source", "elastic", false), ("line", "loki", false),
+        ("fields", "elastic", false), ("kubernetes", "elastic", false),
         ("audit", "elastic", false), ("azure", "elastic", false), ("platformlogs", "elastic", false), ("aws", "elastic", false),
         ("eks", "elastic", false), ("cloudwatch", "elastic", false), ("structured", "text", false), ("k8s_audit", "text", false),
         ("kube_audit", "text", false), ("parsed", "text", false), ("record", "text", false),
@@ -40,13 +42,18 @@ struct AuditVisitor {
         ("Data", "eks", false),
         ("log_processed", "fluent-bit", false), ("log", "fluent-bit", false), ("message", "message", false), ("MESSAGE", "journald", false),
         ("log_s", "aks", false), ("LogMessage", "aks", false),
-        ("line", "loki", false), ("_raw", "splunk", false), ("event", "splunk", false), ("@message", "eks", false),
+        ("_raw", "splunk", false), ("event", "splunk", false), ("@message", "eks", false),
         ("value", "kafka", false), ("payload", "kafka", false), ("body", "text", false), ("stringValue", "otlp", false),
         ("bytesValue", "otlp", false),
         ("jsonPayload", "fluent-bit", false), ("textPayload", "text", false), ("content", "text", false), ("detail", "text", false),
         ("details", "text", false), ("native_api_server_event", "text", false), ("nativeApiServerEvent", "text", false),
         ("json_payload", "text", false), ("Response", "text", false), ("map", "text", false), ("gcp", "text", false), ("Sns", "eks", false),
-        ("Message", "text", false),
+        ("Message", "text", false), ("_msg", "text", false), ("rawResponse", "elastic", false), ("RECORD_CONTENT", "kafka", false),
+    ]
+
+    /// Of these, what may hold the whole of an event as text beside its members.
+    private static let wholeTexts: Set<String> = [
+        "_raw", "_msg", "message", "MESSAGE", "log", "line", "body", "content", "event", "@message", "log_s", "textPayload",
     ]
 
     private static let ranks = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
@@ -148,6 +155,15 @@ struct AuditVisitor {
         (wasOffered, isChecked) = (false, false)
         if let nested = AuditShape.nested(value) { return visit(bytes: consume nested, envelope, depth + 1) }
         if hasStage, let event = AuditEvent(value), event.isTold {
+            if !event.isWhole {
+                if let found = wholeEvent(inTextsOf: value, envelope, depth) {
+                    add(found)
+                    return true
+                }
+                if event.mistyped == nil, let respelled = AuditSpelling.respelled(value) {
+                    return visit(bytes: consume respelled, envelope, depth + 1)
+                }
+            }
             add(event, envelope, isChecked: isKnownNew)
             return true
         }
@@ -165,7 +181,16 @@ struct AuditVisitor {
             return true
         }
         let envelope = Self.isAdmin(value) ? "aks-admin" : envelope
-        if visit(row: { value.value($0) }, envelope, hasImpersonatedUser: value["ImpersonatedUser"] != nil) { return true }
+        // These tables have other names than what Go writes by itself.
+        let isOfGo = value.value("RequestURI") != nil || value.value("RequestReceivedTimestamp") != nil
+        if !isOfGo, visit(row: { value.value($0) }, envelope, hasImpersonatedUser: value["ImpersonatedUser"] != nil) { return true }
+        if let respelled = AuditSpelling.respelled(value) {
+            if let found = wholeEvent(inTextsOf: value, envelope, depth) {
+                add(found)
+                return true
+            }
+            return visit(bytes: consume respelled, envelope, depth + 1)
+        }
         if value.value("messageType")?.isText("CONTROL_MESSAGE") ?? false {
             records.skipped += 1
             return true
@@ -203,12 +228,12 @@ struct AuditVisitor {
         // What Firehose hands over is in `records` too, each of them base64.
         let envelope = envelope == "aks" && value.value("data")?.kind == .string ? "eks" : envelope
         var known: [(rank: Int, value: DocumentValue)] = []
-        var texts: [DocumentValue] = []
+        var texts: [(key: DocumentValue, value: DocumentValue)] = []
         for (key, member) in value.members {
             if let rank = key.string.flatMap({ Self.ranks[$0] }) {
                 known.append((rank, member))
             } else if member.kind == .string {
-                texts.append(member)
+                texts.append((key, member))
             }
         }
         known.sort { $0.rank < $1.rank }
@@ -222,14 +247,27 @@ struct AuditVisitor {
         if records.events.count + records.taken > count { return true }
         // Of the others one holds the record; what stands in the rest is not known to be one.
         var best: AuditEnvelope.Records?
+        var attributes: [UInt8]?
         for (rank, member) in known where !Self.members[rank].isList || member.kind != .array {
+            if Self.members[rank].key == "attributes", let object = AuditShape.object(attributes: member) {
+                attributes = object
+                continue
+            }
             guard let found = attempt({ $0.visit(member, Self.name(rank, member, envelope), depth + 1) }) else { continue }
-            if best == nil || found.hasEvents { best = found }
-            if found.hasEvents { break }
+            if best == nil || found.hasWholeEvents || found.hasEvents && !(best?.hasEvents ?? false) { best = found }
+            if found.hasWholeEvents { break }
+        }
+        // Those of a record of OTLP may be the members of an event; others may hold what a client has sent.
+        if let attributes, !(best?.hasWholeEvents ?? false),
+            let found = attempt({ $0.visit(ofNames: attributes, envelope.isEmpty ? "otlp" : envelope, depth) }), found.hasEvents
+        {
+            best = found
         }
         if !(best?.hasEvents ?? false) {
-            for text in texts where takesAnyText && text.bytes.first == UInt8(ascii: "{") {
-                guard let found = attempt({ $0.visit(text, envelope.isEmpty ? "text" : envelope, depth + 1) }), found.hasEvents else {
+            for (key, text) in texts where takesAnyText && text.bytes.first == UInt8(ascii: "{") {
+                guard !AuditSpelling.isOfClient(ByteSlice(key.bytes)),
+                    let found = attempt({ $0.visit(text, envelope.isEmpty ? "text" : envelope, depth + 1) }), found.hasEvents
+                else {
                     continue
                 }
                 best = found
@@ -239,6 +277,18 @@ struct AuditVisitor {
         guard let best else { return isKnown }
         add(best)
         return true
+    }
+
+    /// The whole of an event that stands as text beside members of it, of which others are missing; `nil` = there is none.
+    ///
+    /// Only members are looked at that an event does not have: whoever sends requests can put anything into those.
+    private mutating func wholeEvent(inTextsOf value: DocumentValue, _ envelope: String, _ depth: Int) -> AuditEnvelope.Records? {
+        for (key, member) in value.members where member.kind == .string && member.bytes.first == UInt8(ascii: "{") {
+            guard let key = key.string, Self.wholeTexts.contains(key), let rank = Self.ranks[key] else { continue }
+            let found = attempt { $0.visit(text: member, Self.name(rank, member, envelope), depth + 1) }
+            if let found, found.hasWholeEvents { return found }
+        }
+        return nil
     }
 
     /// What a visit finds, not yet added.
@@ -336,10 +386,15 @@ struct AuditVisitor {
 
     /// A row of any table.
     private mutating func visit(row fields: [(key: DocumentValue, value: DocumentValue?)], _ envelope: String, _ depth: Int) -> Bool {
+        visit(ofNames: AuditShape.object(fields), envelope, depth - 1)
+    }
+
+    /// An object of which only members of known names may hold an event.
+    mutating func visit(ofNames object: [UInt8], _ envelope: String, _ depth: Int) -> Bool {
         let tookAnyText = takesAnyText
         takesAnyText = false
         defer { takesAnyText = tookAnyText }
-        return visit(bytes: AuditShape.object(fields), envelope, depth)
+        return visit(bytes: object, envelope, depth + 1)
     }
 
     /// The rows of a table, as the APIs of Log Analytics and Elasticsearch return it.
@@ -445,10 +500,10 @@ struct AuditVisitor {
             } else {
                 (wasOffered, isChecked) = (false, false)
                 // A value that is cut; the next that can be read begins a line.
-                if AuditEnvelope.isCutEvent(bytes[start...]) { cutOff += 1 } else { unknown += 1 }
                 let next = bytes.indices[(start + 1)...].first {
                     bytes[$0 - 1] == 0x0A && (bytes[$0] == UInt8(ascii: "{") || bytes[$0] == UInt8(ascii: "["))
                 }
+                if AuditEnvelope.isCutEvent(bytes[start..<(next ?? bytes.count)]) { cutOff += 1 } else { unknown += 1 }
                 guard let next else { break }
                 position = next
             }

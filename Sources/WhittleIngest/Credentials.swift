@@ -79,6 +79,8 @@ enum Credentials {
     private static let wordlikeKeys: [StaticString] = ["npm_", "hf_", "sk-ant-", "sk-proj-", "sk-svcacct-"]
     private static let wordlikeLength = 20
     private static let lettersLength = 30
+    /// Letters that are looked at.
+    private static let longestWordlike = 256
     private static let keyLength = 16
     /// How those of AWS begin, and how long they are, mostly: capital letters and digits only.
     private static let keysOfAWS: [StaticString] = ["AKIA", "ASIA"]
@@ -227,8 +229,10 @@ enum Credentials {
             let start = position + key.utf8CodeUnitCount
             guard start < bytes.count, ByteSlice(UnsafeBufferPointer(rebasing: bytes[position..<start])).isText(key) else { continue }
             // Behind an underscore there are no more of them.
-            let end = end(of: start, in: bytes, while: bytes[start - 1] == UInt8(ascii: "_") ? isAlphanumeric : isTokenByte)
-            if looksRandom(bytes[start..<end]) { return end }
+            let isPart = bytes[start - 1] == UInt8(ascii: "_") ? isAlphanumeric : isTokenByte
+            let part = UnsafeBufferPointer(rebasing: bytes[..<min(bytes.count, start + longestWordlike)])
+            // A bounded part tells, because the rest may begin with such a key again.
+            if looksRandom(bytes[start..<end(of: start, in: part, while: isPart)]) { return end(of: start, in: bytes, while: isPart) }
         }
         guard bytes[position] == UInt8(ascii: "A") else { return nil }
         let end = Self.end(of: position, in: bytes) { $0 &- UInt8(ascii: "A") < 26 || $0 &- UInt8(ascii: "0") < 10 }

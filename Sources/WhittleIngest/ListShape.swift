@@ -47,10 +47,11 @@ struct ListShape {
     func isCutOff(
         before line: UnsafeBufferPointer<UInt8>, element: [UInt8], nesting: Nesting, isBetween: Bool, elements: ElementBeginning
     ) -> Bool {
-        let (isFirstLine, before) = (Self.isOnFirstLine(element), element.isEmpty ? last : element.last { $0 > 0x20 })
-        guard Self.beginsJSON(line) else {
-            return (isIndented || element.isEmpty || isFirstLine || before == UInt8(ascii: "{")) && Self.beginsRecord(line)
-        }
+        let (isJSON, isFirstLine) = (Self.beginsJSON(line), Self.isOnFirstLine(element))
+        // Most lines need no look at the element, which may end with very many spaces.
+        guard isJSON || Self.beginsRecord(line) else { return false }
+        let before = element.isEmpty ? last : element.last { $0 > 0x20 }
+        guard isJSON else { return isIndented || element.isEmpty || isFirstLine || before == UInt8(ascii: "{") }
         let repeatsBeginning = !beginning.isEmpty && line.starts(with: beginning)
         if isIndented || element.isEmpty && repeatsBeginning { return true }
         // Nobody who sends requests puts anything between elements.

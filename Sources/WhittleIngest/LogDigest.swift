@@ -11,7 +11,8 @@ struct LogDigest: ~Copyable {
     /// Bytes seen.
     private(set) var count = 0
     private var head: [UInt8] = []
-    /// The last bytes, at their place modulo their count: what is before the last half of a line must be there too.
+    /// A ring of the last `tailSize` bytes: byte n of the log stands at n % `tailSize`. It is longer than `span`, because a digest may
+    /// leave out up to `droppable` bytes at the end, those of an unfinished line.
     private var tail: [UInt8] = []
     private static let tailSize = droppable + span
     /// Of every byte, as files of schema 1 know it.

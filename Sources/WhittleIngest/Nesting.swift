@@ -11,6 +11,8 @@ struct Nesting {
     private var outerArrays: [UInt64] = []
 
     private var hasNewArray = false
+    /// How often that may still be told: whoever is told looks through the beginning of the value.
+    private var tellingsLeft = 4_096
 
     init(depth: Int = 0) { self.depth = depth }
 
@@ -24,10 +26,11 @@ struct Nesting {
         !isInString && (last == UInt8(ascii: ":") || isInArray && (last == UInt8(ascii: "[") || last == UInt8(ascii: ",")))
     }
 
-    /// Whether an array has begun, with two brackets around it at most, since this was asked last.
+    /// Whether an array has begun, with two brackets around it at most, since this was asked last; of the first arrays only.
     mutating func tellsNewArray() -> Bool {
-        defer { hasNewArray = false }
-        return hasNewArray
+        guard hasNewArray, tellingsLeft > 0 else { return false }
+        (hasNewArray, tellingsLeft) = (false, tellingsLeft - 1)
+        return true
     }
 
     mutating func advance(over bytes: UnsafeBufferPointer<UInt8>) {

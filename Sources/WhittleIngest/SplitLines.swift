@@ -32,8 +32,8 @@ struct SplitLines {
     /// Whether a part comes behind others.
     func isAwaited(_ stream: String) -> Bool { lines[stream] != nil || givenUp.contains(stream) }
 
-    /// Whether a part is one of a line that was given up.
-    mutating func drops(partOf stream: String, isLast: Bool) -> Bool {
+    /// Drops a part of a line that was given up; `false` when it is of another.
+    mutating func dropIfGivenUp(partOf stream: String, isLast: Bool) -> Bool {
         guard givenUp.contains(stream) else { return false }
         if isLast { givenUp.remove(stream) }
         return true
@@ -81,6 +81,9 @@ struct SplitLines {
         }
         return found
     }
+
+    /// No part comes any more of the lines that were given up.
+    mutating func forgetGivenUp() { givenUp = [] }
 
     /// Ends all lines, in a fixed order.
     mutating func removeAll() -> [[UInt8]] {

@@ -49,6 +49,8 @@ public enum UsageExportReader {
         private var (paths, agents, reasons): ([ByteString: Int32], [ByteString: Int32], [ByteString: Int32]) = ([:], [:], [:])
         private var line = 0
         private var records = 0
+        /// Requests of all records.
+        private var total = 0
         private var isStarted = false
         private var isEnded = false
 
@@ -60,7 +62,7 @@ public enum UsageExportReader {
         var holdsOnlyLogs: Bool { records == fold.logs.count && !isEnded }
 
         func error(_ reason: String, linesAhead: Int = 0) -> IngestError {
-            .notAnExport(path: path, line: line + linesAhead, reason: reason)
+            .notAnExport(path: path, line: max(line + linesAhead, 1), reason: reason)
         }
 
         /// A member that is a text; `""` when it is left out.
@@ -153,7 +155,9 @@ public enum UsageExportReader {
                 let implied = ImpliedNeed(user: user, request: request, cause: cause, isAllowed: isAllowed)
                 fold.implied[AuditNeeds.withoutCredentials(implied), default: UsageCount()].add(try totals(need))
             } else if let flag = record.value("flag") {
-                fold.flags[UsageFlag(user: try string(flag, "user"), flag: try string(flag, "flag"))] = try totals(flag)
+                let user = try string(flag, "user")
+                guard !user.isEmpty else { throw error("the flag names no user") }
+                fold.flags[UsageFlag(user: user, flag: try string(flag, "flag")), default: UsageCount()].add(try totals(flag))
             } else if let dropped = record.value("namesDropped") {
                 var fact = UsageFact()
                 try target(&fact, dropped)
@@ -174,8 +178,11 @@ public enum UsageExportReader {
 
         /// Microseconds since 1970-01-01 UTC of the years 0 to 9999, and some more.
         private static let numbers = -1 << 58...1 << 58
-        /// Counts so small that sums of them stay numbers, also of an export that somebody has edited.
+        /// Counts, and sums of them, so small that sums of many exports stay numbers, also of some that somebody has edited.
         private static let counts = 0...1 << 40
+        private static let total = 1 << 50
+        /// Minutes of all spans of a log: those of ten years.
+        private static let spanLimit = 5_260_000
         /// Minutes since 1970-01-01 UTC that a time may lie in.
         private static let minutes = -1 << 33...1 << 33
 
@@ -188,6 +195,7 @@ public enum UsageExportReader {
         private func request(_ value: DocumentValue?) throws(IngestError) -> (user: String, request: Request) {
             guard let value else { throw error("the record names no request") }
             let (user, verb, path) = (try string(value, "user"), try string(value, "verb"), try string(value, "path"))
+            guard !user.isEmpty else { throw error("the record names no user") }
             if !path.isEmpty { return (user, Request(verb: verb, path: Credentials.masked(path))) }
             guard value.value("resource") != nil else { throw error("the record names neither resource nor path") }
             return (
@@ -238,27 +246,39 @@ public enum UsageExportReader {
             fact.codeClass = Int32(clamping: max(try number(value, "codeClass"), 0))
             var count = UsageCount()
             count.started = try self.count(value, "started")
+            var days: Set<Int64> = []
             for (day, requests) in try container(value, "days").members {
                 guard let day = day.string.flatMap({ Int64($0) }), let requests = requests.integer, requests > 0,
                     Self.counts.contains(requests)
                 else {
                     throw error("`days` must hold whole numbers")
                 }
+                guard days.insert(day).inserted else { throw error("`days` holds a day twice") }
                 count.add(requests: requests, ofDay: day)
             }
             count.firstSeen = Int64(try number(value, "firstSeen"))
             count.lastSeen = Int64(try number(value, "lastSeen"))
             guard count.hasDaysInside else { throw error("`days` must lie between `firstSeen` and `lastSeen`") }
+            guard !count.isEmpty else { throw error("the fact counts nothing") }
+            try note(count)
             fold.facts.append(fact)
             fold.counts.append(count)
         }
 
-        private func totals(_ value: DocumentValue) throws(IngestError) -> UsageCount {
+        private mutating func totals(_ value: DocumentValue) throws(IngestError) -> UsageCount {
             var count = UsageCount()
             count.add(requests: try self.count(value, "count"), ofDay: 0)
             count.firstSeen = Int64(try number(value, "firstSeen"))
             count.lastSeen = Int64(try number(value, "lastSeen"))
+            guard count.firstSeen <= count.lastSeen else { throw error("`firstSeen` must not be later than `lastSeen`") }
+            try note(count)
             return count
+        }
+
+        /// Adds to what all records count together.
+        private mutating func note(_ count: UsageCount) throws(IngestError) {
+            total += count.count + count.started
+            guard total <= Self.total else { throw error("there are more requests than a number can count") }
         }
 
         private mutating func take(log value: DocumentValue) throws(IngestError) {
@@ -299,11 +319,10 @@ public enum UsageExportReader {
             }
             for span in try container(value, "spans", .array).elements {
                 let ends = span.elements.compactMap(\.integer)
-                // A span of more than a century is none.
                 guard ends.count == 2, ends[0] <= ends[1], Self.minutes.contains(ends[0]), Self.minutes.contains(ends[1]),
-                    ends[1] - ends[0] < 60_000_000
+                    ends[1] - ends[0] + log.minutes.count < Self.spanLimit
                 else {
-                    throw error("`spans` must hold pairs of minutes")
+                    throw error("`spans` must hold pairs of minutes, of ten years at most")
                 }
                 log.minutes.formUnion((ends[0]...ends[1]).map(Int64.init))
             }
@@ -313,6 +332,8 @@ public enum UsageExportReader {
         consuming func finish() throws(IngestError) -> UsageFold {
             guard isStarted else { throw error("it is empty") }
             guard isEnded else { throw error("its last record is missing: it is cut off") }
+            // Nobody could tell that it was merged before.
+            guard !fold.logs.isEmpty || records == 0 else { throw error("it does not tell of which logs its records are") }
             return fold
         }
     }

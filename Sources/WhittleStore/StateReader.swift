@@ -163,6 +163,18 @@ extension WhittleDatabase {
         }
     }
 
+    /// Whether a service account is in the input, or the logs tell something of it, though it be only what another server asked about it.
+    public func knowsServiceAccount(namespace: String, name: String) throws(StoreError) -> Bool {
+        if try exists(kind: "ServiceAccount", namespace: namespace, name: name) { return true }
+        let sql = """
+            SELECT EXISTS (SELECT 1 FROM identity AS i WHERE i.kind = 'User' AND i.name = ?
+              AND (EXISTS (SELECT 1 FROM usage AS u WHERE u.identity_id = i.identity_id)
+                OR EXISTS (SELECT 1 FROM implied_need AS n WHERE n.identity_id = i.identity_id)))
+            """
+        let user = ServiceAccountName.username(namespace: namespace, name: name)
+        return try attempt { try Bool.fetchOne($0, sql: sql, arguments: [user]) ?? false }
+    }
+
     /// What the last load had to say about its input, notes left out.
     public func diagnostics() throws(StoreError) -> [Diagnostic] {
         try attempt { database in

@@ -33,6 +33,11 @@ extension WhittleDatabase {
             if !isReadOnly, try queue.read({ sqlite3_db_readonly($0.sqliteConnection, "main") }) == 1 {
                 throw StoreError.cannotWrite(path: path, reason: "it may not be written")
             }
+            // Beside it SQLite writes how to undo a change.
+            let folder = URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingLastPathComponent().path
+            if !isReadOnly, access(folder, W_OK) != 0 {
+                throw StoreError.cannotWrite(path: path, reason: "its folder may not be written")
+            }
             guard application == applicationID else { throw StoreError.notWhittle(path: path) }
             guard version <= schemaVersion else {
                 throw StoreError.newerSchema(path: path, found: version, supported: schemaVersion)

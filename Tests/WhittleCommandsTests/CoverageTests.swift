@@ -601,6 +601,28 @@ struct CoverageTests {
         #expect(unused.contains("delete configmaps weak: the account writes roles or bindings, and must hold what it hands out"))
     }
 
+    @Test("an account of which only an access review tells is known, and spoils no statement about others")
+    func reviewed() throws {
+        let review =
+            Self.event(
+                Self.time(day: 2), "create", "/apis/authorization.k8s.io/v1/subjectaccessreviews", user: "system:node:a", code: 201,
+                level: "RequestResponse"
+            ).replacing(
+                #""requestReceivedTimestamp""#,
+                with: #""requestObject":{"spec":{"user":"system:serviceaccount:gone:away","resourceAttributes":{"verb":"get","#
+                    + #""resource":"nodes","subresource":"metrics","name":"n1"}}},"responseObject":{"status":{"allowed":true}},"#
+                    + #""requestReceivedTimestamp""#)
+        let log = Self.event(Self.time(day: 2), "get", "/api/v1/namespaces/shop/configmaps/a") + review
+        let every = try document(try run(Self.cluster(Self.reading), log, "coverage", "-A", "-o", "json"))
+        #expect(every.array.map { $0["name"].string } == ["away", "cart"])
+        #expect(try run(Self.cluster(Self.wide), log, "unused", "-A").code == 1)
+        for command in ["coverage", "report"] {
+            let result = try run(Self.cluster(Self.reading), log, command, "sa/away", "-n", "gone")
+            #expect(result.code == (command == "report" ? 0 : 2) && !result.errors.contains("has no ServiceAccount"))
+            #expect(try run(Self.cluster(Self.reading), log, command, "sa/nobody", "-n", "gone").errors.contains("has no ServiceAccount"))
+        }
+    }
+
     @Test("logs without reads make reads invisible, logs that hold some make them doubtful")
     func adminLogs() throws {
         let rules = "- {apiGroups: [\"\"], resources: [configmaps], verbs: [get, list, watch, delete, create]}"

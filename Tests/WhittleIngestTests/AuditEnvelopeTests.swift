@@ -1270,6 +1270,8 @@ struct AuditEnvelopeTests {
         try expectEvent(
             "Log group, message ,\"k:{\"\"a\"\"=\"\"b\"\"}\",containers{}.image\n1,\(log),,\n2,x\n", "message", unknown: 1)
         try expectEvent(",message,tags\n0,\(log)\n", "message")
+        try expectEvent("RAW\n\(log)\n", "text")
+        try expectEvent("INGEST_TS,SRC\n1,\(log)\n", "text")
         try expectEvent("offset,value\n7,\(log)\n", "kafka")
         // A column for each member: whole values, their parts, and JSON for every one of these.
         let names = ["auditID", "stage", "level", "verb", "requestURI", "user", "userAgent", "objectRef", "responseStatus", "annotations"]

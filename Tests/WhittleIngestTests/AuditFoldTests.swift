@@ -196,6 +196,35 @@ struct AuditFoldTests {
         #expect(result.logs[0].rejected == 0)
     }
 
+    @Test("a gap of NUL bytes is told, and what stands behind it in the same line counts")
+    func gaps() throws {
+        let (gap, events) = (String(repeating: "\0", count: 700_000), (0..<4).map { Self.event($0) })
+        let list = "{\"kind\":\"EventList\",\"apiVersion\":\"audit.k8s.io/v1\",\"items\":[\n" + events[1]
+        for (before, reasons) in [
+            (events[1].prefix(300), ["cut-off": 1, "nul-bytes": 1]), (events[1][...], ["nul-bytes": 1]),
+            ("{\n\"kind\":\"Event\",\n", ["cut-off": 1, "nul-bytes": 1]), (list[...], ["cut-off": 1, "nul-bytes": 1]),
+            ("2026-01-05T08:00:00Z stdout P {\"kind\":\"Event\",\n", ["cut-off": 1, "nul-bytes": 1]),
+        ] {
+            let result = try fold(events[0] + before + gap + events[2] + gap + "\n" + events[3])
+            let isWhole = before.hasSuffix(events[1])
+            #expect(result.logs[0].requests == (isWhole ? 4 : 3))
+            #expect(result.logs[0].rejects == reasons.merging(["nul-bytes": 2]) { $1 }, "behind \(before.prefix(40))")
+            #expect(result.diagnostics.allSatisfy { $0.location.map { (2...5).contains($0.line) } ?? false })
+        }
+        #expect(try fold(events[0] + gap + "\n").logs[0].rejects == ["nul-bytes": 1])
+        // What may go on waits.
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        for text in [gap, events[0] + gap] {
+            let (log, unfinished) = try AuditLogReader().read(try folder.write(text, to: "a.log")) { _ in }
+            #expect(log.rejects.isEmpty && unfinished == gap.utf8.count)
+        }
+        // Inside of an event, the ends of two are not one.
+        let body = events[1].replacing(#""annotations""#, with: #""requestObject":{"x":"\#(gap.prefix(4_096))"},"annotations""#)
+        #expect(try fold(body + events[2]).logs[0].requests == 1)
+        #expect(try fold("\0\0\0\n").logs[0].rejects == ["not-json": 1])
+    }
+
     @Test("bytes that are not UTF-8 are counted where a fact needs them")
     func invalidUTF8() throws {
         let folder = try Fixtures.TemporaryFolder()

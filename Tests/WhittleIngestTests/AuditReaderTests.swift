@@ -510,6 +510,18 @@ struct AuditReaderTests {
         }
     }
 
+    @Test("a record of a table that is no UTF-8 is told as that")
+    func recordWithoutUTF8() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        func cell(_ event: String) -> String { "\"" + event.trimmingCharacters(in: .newlines).replacing("\"", with: "\"\"") + "\"\n" }
+        let path = folder.file("a.csv")
+        try Data(Array("message\n\(cell(Self.event(1)))".utf8) + [0x22, 0xFF, 0x22, 0x0A] + cell(Self.event(2)).utf8)
+            .write(to: URL(fileURLWithPath: path))
+        let (log, _) = try AuditLogReader().read(path) { _ in }
+        #expect(log.rejects == ["not-utf8": 1] && log.requests == 2)
+    }
+
     @Test(
         "what is wrong in one element of a list, or one value, on a line spoils only that",
         arguments: [
@@ -804,6 +816,57 @@ struct AuditReaderTests {
         let more = text + "\(Self.event(50))\n]\n"
         let (log, _) = try AuditLogReader(known: known).read(try folder.write(more, to: "a.log")) { _ in }
         #expect(log.requests == 1 && log.rejected == 0)
+    }
+
+    @Test("a gap of NUL bytes is told once, wherever the first part of the log ended")
+    func gapGrowth() throws {
+        let (gap, list) = (String(repeating: "\0", count: 200), "{\"kind\":\"EventList\",\"items\":[\n" + Self.event(3) + ",\n")
+        for start in ["", "\n"] {
+            let whole =
+                start + gap + Self.event(0) + "\n" + gap + "\n" + Self.event(1).prefix(90) + gap + Self.event(2) + "\n" + list + gap
+                + "  {\n\"kind\":\"Event\",\n" + gap + Self.event(4) + "\n"
+            let expected = try grow([whole])
+            #expect(expected.requests == 4 && expected.unfinished == 0)
+            for size in stride(from: 1, to: whole.count, by: 13) {
+                let result = try grow([String(whole.prefix(size)), whole])
+                #expect(result == expected, "cut at \(size)")
+            }
+        }
+    }
+
+    @Test("what was given up of a split line in one log belongs to no line of another")
+    func givenUpElsewhere() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        var options = AuditLogReader.Options()
+        options.lineLimit = 1 << 12
+        let part = "2026-01-05T08:00:00Z stdout P {\"kind\":\"Event\",\"x\":\"" + String(repeating: "x", count: 1_000) + "\n"
+        let lost = try folder.write(String(repeating: part, count: 9), to: "a.log")
+        let whole = try folder.write((1...2).map { "2026-01-05T08:00:00Z stdout F \(Self.event($0))\n" }.joined(), to: "b.log")
+        let reader = AuditLogReader(options: options)
+        #expect(try reader.read(lost) { _ in }.log.rejects["too-long"] ?? 0 > 0)
+        #expect(try reader.read(whole) { _ in }.log.requests == 2)
+    }
+
+    @Test("an event before what waits for its end counts once")
+    func eventBeforeHalf() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let event = Self.event(1).replacing(#/"auditID":"[^"]*",/#, with: "")
+        let (log, unfinished) = try AuditLogReader().read(try folder.write(#"x: \#(event) {"a":"#, to: "a.log")) { _ in }
+        #expect(log.requests == 0 && unfinished > 0 || log.requests == 1 && unfinished == 0)
+    }
+
+    @Test("a time that Go writes for none is none")
+    func noTime() throws {
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let event = Self.event(1) + "\n"
+        let timeless = event.replacing(
+            #/"requestReceivedTimestamp":"([^"]*)"/#,
+            with: { #""requestReceivedTimestamp":"0001-01-01T00:00:00Z","stageTimestamp":"\#($0.output.1)""# })
+        let (log, _) = try AuditLogReader().read(try folder.write(timeless, to: "a.log")) { _ in }
+        #expect(log.requests == 1 && log.firstEvent ?? 0 > 0)
     }
 
     @Test("any number of values may stand on one line", arguments: ["", " "])

@@ -74,6 +74,104 @@ struct AuditShapeTests {
         #expect(other.unknown == 1)
     }
 
+    @Test("members spelled in small letters, in words, with capitals, joined by underscores or dashes, behind a prefix")
+    func spellings() throws {
+        func joined(_ name: String, by sign: Character) -> String { String(name.map { "./-".contains($0) ? sign : $0 }) }
+        func words(_ name: String) -> String {
+            name.replacing("URI", with: "Uri").replacing("ID", with: "Id").replacing("IPs", with: "Ips")
+                .reduce(into: "") { $0 += $1.isUppercase ? "_\($1.lowercased())" : "\($1)" }
+        }
+        let spellings: [(String) -> String] = [
+            { joined($0, by: "_") }, { joined($0, by: "-").lowercased() }, { joined($0, by: "_").lowercased() },
+            { joined(words($0), by: "_") },
+            { "log_" + joined($0, by: "_") }, { "Audit." + $0.lowercased() }, { $0.replacing(".", with: "_", maxReplacements: 1) },
+        ]
+        for spelling in spellings { #expect(found(record(spelling)) == plain, "\(spelling("responseStatus.code"))") }
+        let single = record { joined($0, by: "_") }.replacing(
+            #""user_groups":["system:serviceaccounts","system:authenticated"]"#,
+            with: #""user_groups_0":"system:serviceaccounts","user_groups_1":"system:authenticated""#)
+        #expect(found(single) == plain)
+        // Objects in objects, as Go writes them by itself, and as tables with small letters hold them, also as texts.
+        func respelled(_ value: Any, _ spelling: (String) -> String, asText: Bool = false) -> Any {
+            guard let object = value as? [String: Any] else { return value }
+            return Dictionary(
+                uniqueKeysWithValues: object.map { key, value in
+                    let inner = key == "annotations" || key == "extra" ? value : respelled(value, spelling)
+                    return (spelling(key), asText && inner is [String: Any] ? Self.json(inner) : inner)
+                })
+        }
+        let object = try JSONSerialization.jsonObject(with: Data(Self.event.utf8))
+        let ofGo = Self.json(respelled(object) { $0.prefix(1).uppercased() + $0.dropFirst() })
+        #expect(found(ofGo) == plain)
+        #expect(found(#"{"Items":[\#(ofGo),\#(ofGo)]}"#, in: "list") == plain + plain)
+        #expect(found(Self.json(respelled(object) { $0.lowercased() })) == plain)
+        let texts = try #require(respelled(object, { $0.lowercased() }, asText: true) as? [String: Any]).sorted { $0.key < $1.key }
+        let cells = texts.map { "\"" + ($0.value as? String ?? Self.json($0.value)).replacing("\"", with: "\"\"") + "\"" }
+        let table = texts.map(\.key).joined(separator: ",") + "\n" + cells.joined(separator: ",") + "\n"
+        #expect(try #require(AuditEnvelope.contents(ofCSV: table)).events == plain)
+    }
+
+    @Test("what is no event is none in another spelling, and what stands in a body is not looked at")
+    func noSpelling() throws {
+        for text in [
+            #"{"Stage":"ResponseComplete","Verb":"get"}"#, #"{"stage":"deploy","user_username":"me","request_uri":"/api"}"#,
+            #"{"body":{"x":1},"requestObject_stage":"ResponseComplete","requestObject_user_username":"me","requestObject_requestURI":"/api"}"#,
+        ] {
+            let contents = AuditEnvelope.contents(of: text)
+            #expect(contents.events.allSatisfy { $0.user.isEmpty } && contents.unknown + contents.events.count == 1, "\(text)")
+        }
+        // What a client has sent is none either, whatever is wrong with the event that it stands in.
+        let forged = Self.json(Self.event)
+        let request = #""Stage":"ResponseComplete","Verb":"get","RequestURI":"/x","RequestReceivedTimestamp":"2026-03-01T10:00:00Z""#
+        for text in [
+            #"{\#(request),"User":{},"ResponseStatus":{"code":401},"UserAgent":\#(forged)}"#,
+            #"{"k8s_stage":"Responded","k8s_user_agent":\#(forged),"k8s_requestObject_metadata_annotations_last":\#(forged)}"#,
+            #"{"audit_stage":"x","audit_requestObject_stage":"ResponseComplete","audit_requestObject_verb":"get","#
+                + #""audit_requestObject_requestURI":"/x","audit_requestObject_user_username":"me"}"#,
+            #"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"attributes":[{"key":"user_agent","value":{"stringValue":\#(forged)}}]}]}]}]}"#,
+        ] {
+            #expect(try fold(text).logs[0].requests == 0, "\(text)")
+        }
+        let table =
+            "STAGE,VERB,USER_USERNAME,REQUESTURI,USERAGENT\nResponseComplete,get,,/x,\"\(Self.event.replacing("\"", with: "\"\""))\"\n"
+        #expect(AuditEnvelope.contents(ofCSV: table)?.events.allSatisfy { $0.user.isEmpty } ?? true)
+        // Nobody impersonated is lost because of how somebody else is written.
+        let plain = Self.event.dropLast()
+        for impersonated in [#""sa""#, "5", #"[{"username":"sa"}]"#, #"{"username":["sa"]}"#] {
+            for (name, more) in [("impersonatedUser", #""Timestamp":"x""#), ("ImpersonatedUser", #""_timestamp":1"#)] {
+                let log = try fold(#"\#(plain),"\#(name)":\#(impersonated),\#(more)}"#).logs[0]
+                #expect(log.rejects == (name == "impersonatedUser" ? ["wrong-type": 1] : [:]), "\(impersonated)")
+            }
+            let spelled = "{" + request + #","User":{"Username":"admin"},"ImpersonatedUser":\#(impersonated)}"#
+            #expect(try fold(spelled).logs[0].rejects == ["wrong-type": 1], "\(impersonated)")
+        }
+        // A struct as Athena writes it.
+        let log = try fold(#"{"stage":"ResponseComplete","verb":"get","requesturi":"/api","user":"{username=me}"}"#).logs[0]
+        #expect(log.requests == 0 && log.rejects == ["wrong-type": 1])
+    }
+
+    @Test("the whole event as text beside members of it, of which others are missing")
+    func wholeBeside() {
+        let some = #""stage":"ResponseComplete","verb":"patch","auditID":"a1""#
+        for (name, envelope) in [("_msg", "text"), ("message", "message"), ("log", "fluent-bit"), ("body", "text"), ("line", "loki")] {
+            #expect(found(#"{\#(some),"\#(name)":\#(Self.json(Self.event))}"#, in: envelope) == plain)
+        }
+        #expect(found(#"{"line":\#(Self.json(Self.event)),"fields":{\#(some),"user_username":"x"}}"#, in: "loki") == plain)
+        // What whoever asked could have put there himself, and what is whole already.
+        for name in ["userAgent", "requestURI", "requestObject", "x"] {
+            let contents = AuditEnvelope.contents(of: #"{\#(some),"\#(name)":\#(Self.json(Self.event))}"#)
+            #expect(contents.events.allSatisfy { $0.user.isEmpty })
+        }
+        let other = Self.event.replacing("a1", with: "a2")
+        #expect(found(Self.event.dropLast() + #","message":\#(Self.json(other))}"#) == plain)
+    }
+
+    @Test("the level that OpenShift's forwarder has moved")
+    func movedLevel() {
+        let moved = Self.event.replacing(#""level":"Metadata""#, with: #""level":"default","k8s_audit_level":"Metadata""#)
+        #expect(found(moved) == plain)
+    }
+
     @Test("CSV with a column for each member of an event")
     func columns() throws {
         let header = members.map { "audit.\($0.name)" }.joined(separator: ",") + ",@timestamp,audit.x\n"
@@ -107,5 +205,15 @@ struct AuditShapeTests {
         for body in [body, bytes] {
             #expect(found(#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":\#(body)}]}]}]}"#, in: "otlp") == plain)
         }
+        // Of a record only the body counts, or its attributes, of whatever count.
+        let attributes = #""attributes":[{"key":"a","value":{"stringValue":"1"}},{"key":"b","value":{"intValue":"2"}}]"#
+        let list = try #require(any(try JSONSerialization.jsonObject(with: Data(Self.event.utf8)))["kvlistValue"] as? [String: Any])
+        let records = [
+            #"{"body":\#(body),\#(attributes)}"#, #"{"body":{"stringValue":"I started"},\#(attributes)}"#,
+            #"{"body":{"stringValue":""},"attributes":\#(Self.json(list["values"] ?? []))}"#,
+        ]
+        let contents = AuditEnvelope.contents(
+            of: #"{"resourceLogs":[{"scopeLogs":[{"logRecords":[\#(records.joined(separator: ","))]}]}]}"#)
+        #expect(contents.events.map(\.auditID) == ["a1", "a1"] && contents.unknown == 1)
     }
 }

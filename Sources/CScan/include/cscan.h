@@ -1,6 +1,7 @@
 // Byte scanning at the speed of memory: where strings and containers of JSON end.
 //
-// All functions look at most 64 bytes past `end`: the caller's buffer has room for that.
+// `scan_quote_or_backslash` and `scan_container_end` may read up to 64 bytes past `end`: the caller's buffer must go on for that. The
+// others read what they are given.
 #ifndef CSCAN_H
 #define CSCAN_H
 #include <stddef.h>
