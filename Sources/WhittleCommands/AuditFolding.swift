@@ -226,7 +226,9 @@ final class AuditFolding {
         return nil
     }
 
-    /// Reads a log as it grows, until a signal comes; says at the end what all of it could show. A file that is renamed is read to its end before the new one, one that is cut off from its start.
+    /// Reads a log as it grows, until a signal comes; says at the end what all of it could show.
+    ///
+    /// A file that is renamed is read to its end before the new one, one that is cut off from its start.
     ///
     /// - Parameter wasRead: whether an earlier load has read a log of this path.
     func follow(_ path: String, wasRead: Bool) throws {
