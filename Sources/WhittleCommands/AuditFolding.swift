@@ -114,7 +114,8 @@ final class AuditFolding {
 
     /// Says what all logs together could show.
     private func tellCoverage() {
-        for line in CoverageText.lines(total, logs: logCount, isWhole: !hasGrown) { Console.current.error("  \(line)\n") }
+        let now = Int64(Date().timeIntervalSince1970 * 1_000_000)
+        for line in CoverageText.lines(total, logs: logCount, isWhole: !hasGrown, now: now) { Console.current.error("  \(line)\n") }
     }
 
     private func read(_ path: String) throws {
@@ -155,24 +156,39 @@ final class AuditFolding {
     private func opened(_ path: String) throws -> Int32? {
         var isWaiting = false
         while EndOfInput.signal == nil {
-            var status = stat()
-            // To open a pipe would wait for its writer.
-            if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
-                throw CommandFailure("--follow takes one file, and `\(path)` is a folder, or no file", code: .usage)
-            }
-            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-            if descriptor >= 0 {
-                guard !AuditLogReader.isCompressed(descriptor) else {
-                    close(descriptor)
-                    throw CommandFailure("--follow takes a file as it is written, and `\(path)` is compressed", code: .usage)
-                }
-                return descriptor
-            }
-            guard errno == ENOENT else { throw IngestError.cannotOpen(path: path, reason: String(cString: strerror(errno))) }
+            if let descriptor = try openToFollow(path) { return descriptor }
             if !isWaiting { tell("not there yet", path) }
             isWaiting = true
             _ = pause()
         }
+        return nil
+    }
+
+    /// Opens a file as it is written; `nil` = it is not there.
+    private func openToFollow(_ path: String) throws -> Int32? {
+        var status = stat()
+        // To open a pipe would wait for its writer.
+        if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+            throw CommandFailure("--follow takes one file, and `\(path)` is a folder, or no file", code: .usage)
+        }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            guard errno == ENOENT else { throw IngestError.cannotOpen(path: path, reason: String(cString: strerror(errno))) }
+            return nil
+        }
+        guard !AuditLogReader.isCompressed(descriptor) else {
+            close(descriptor)
+            throw CommandFailure("--follow takes a file as it is written, and `\(path)` is compressed", code: .usage)
+        }
+        return descriptor
+    }
+
+    /// Opens what has taken the place of a log; what cannot be read is told once, and may be replaced again.
+    private func openNext(_ path: String, _ problem: inout String?) -> Int32? {
+        var reason: String?
+        defer { problem = reason }
+        do { return try openToFollow(path) } catch let failure as CommandFailure { reason = failure.message } catch { reason = "\(error)" }
+        if let reason, reason != problem { tell("\(reason); waiting for another", path) }
         return nil
     }
 
@@ -242,6 +258,8 @@ final class AuditFolding {
         /// Bytes at the end that were no whole line, the place behind them, and whether the log can be told from others by now.
         var waiting = (count: 0, end: 0, isKnown: false)
         var patience = 3
+        /// Why what has taken the place of the log cannot be read, if that was told.
+        var problem: String?
         while true {
             var (held, named) = (stat(), stat())
             fstat(descriptor, &held)
@@ -272,8 +290,7 @@ final class AuditFolding {
                 }
                 let end = waiting.end
                 (waiting, patience) = ((0, 0, false), 3)
-                let next = open(path, O_RDONLY | O_CLOEXEC)
-                if next >= 0 {
+                if let next = openNext(path, &problem) {
                     if let replaced { close(replaced.descriptor) }
                     replaced = ReplacedLog(descriptor: descriptor, end: end)
                     descriptor = next

@@ -19,8 +19,10 @@ enum CoverageText {
 
     /// Window, gaps, stages, levels, decisions, and what the wrappers cannot carry.
     ///
-    /// - Parameter isWhole: whether no part of the logs was read before; what lies between the parts is not known else.
-    static func lines(_ log: UsageFold.Log, logs: Int, isWhole: Bool) -> [String] {
+    /// - Parameters:
+    ///   - isWhole: whether no part of the logs was read before; what lies between the parts is not known else.
+    ///   - now: microseconds since 1970-01-01 UTC.
+    static func lines(_ log: UsageFold.Log, logs: Int, isWhole: Bool, now: Int64) -> [String] {
         let gaps = isWhole ? gaps(log) : "what is new of them; `whittle coverage` tells the gaps of all"
         var lines = ["coverage: \(count(logs, "log")), \(gaps)"]
         // Of what was read before the decisions were counted then.
@@ -28,6 +30,9 @@ enum CoverageText {
         lines.append("stages: \(counts(log.stages)); levels: \(counts(log.levels))\(decisions)")
         if log.stages.keys.allSatisfy({ $0 == "RequestReceived" }) {
             lines.append("no event tells an answer: only stage RequestReceived was logged, which proves nothing")
+        }
+        if let last = log.lastEvent, last > now + 86_400_000_000 {
+            lines.append("the last event is of \(TimeText.rfc3339(last)), which is to come: a clock is wrong, there or here")
         }
         for envelope in log.envelopes.keys.sorted() {
             guard let missing = AuditFormats.cannotCarry[envelope] else { continue }

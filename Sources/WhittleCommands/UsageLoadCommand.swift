@@ -107,9 +107,10 @@ struct UsageLoadCommand: ParsableCommand {
         do throws(StoreError) {
             let isKept = try database.add(fold, maxNames: options.maxNames, mayCountTwice: countsTwice)
             if !isKept {
+                let logs = fold.logs.map { "`\($0.path)`" }.joined(separator: ", ").printable()
                 let what = countsTwice ? "the rest" : "all"
                 Console.current.error(
-                    "another load has added \(what) of this meanwhile; \(countsTwice ? "that" : "it") is not counted twice\n")
+                    "another load has added \(what) of \(logs) meanwhile; \(countsTwice ? "that" : "it") is not counted twice\n")
             }
             return isKept
         } catch {

@@ -146,22 +146,21 @@ struct AuditParts: ~Copyable {
                 uri.contains(UInt8(ascii: "?")) && (uri.contains(UInt8(ascii: "%")) || uri.contains(AuditNeeds.unsafeDeleteOption))
             if isOption || event.requestObject?.contains(AuditNeeds.unsafeDeleteOption) ?? false { return nil }
         }
-        guard let caller = caller(event), users[Int(caller)].isNamed else { return nil }
+        guard let caller = caller(event), users[Int(caller)].isNamed, let agent = agent(event.userAgent), let answer = answer(event)
+        else { return nil }
         var prepared = PreparedEvent(verb: verb, requestURI: uri, caller: caller, time: time, phase: phase, level: level, stage: stage)
         if let id = event.auditID, !id.isEmpty {
             guard !id.contains(UInt8(ascii: "\\")), !verb.contains(UInt8(ascii: "\\")) else { return nil }
             prepared.hash = eventHash(id, users[Int(caller)].hash, verb, canonical(uri), phase)
         }
         prepared.code = Int32(truncatingIfNeeded: event.code)
-        prepared.agent = agent(event.userAgent) ?? -1
-        prepared.answer = answer(event) ?? -1
+        (prepared.agent, prepared.answer) = (agent, answer)
         prepared.kind = kind(prepared, verb, uri)
         return prepared
     }
 
     /// The kind of an event; -1 = it must be read as a whole.
     private mutating func kind(_ event: borrowing PreparedEvent, _ verb: ByteSlice, _ uri: ByteSlice) -> Int32 {
-        guard event.agent >= 0, event.answer >= 0 else { return -1 }
         // What a new role or binding is called stands in no URI.
         if verb.isText("create"), uri.contains("/rbac.authorization.k8s.io/") { return -1 }
         scratch.clear()

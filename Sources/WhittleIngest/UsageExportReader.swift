@@ -111,6 +111,8 @@ public enum UsageExportReader {
 
         mutating func take(_ bytes: ArraySlice<UInt8>) throws(IngestError) {
             line += 1
+            // Some editors write a byte order mark.
+            let bytes = line == 1 && bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes.dropFirst(3) : bytes
             guard bytes.contains(where: { $0 > 0x20 }) else { return }
             guard !isEnded else { throw error("something follows the last record") }
             var failure: IngestError?

@@ -192,6 +192,25 @@ struct AuditDamageTests {
         }
     }
 
+    @Test(
+        "a copy of an event that is no UTF-8 hides none that is, whichever comes first",
+        arguments: ["agent", "RBAC: allowed", "allow\"", "alice", "/pods/p1", "get\""])
+    func damagedCopies(_ place: String) throws {
+        let whole = Self.event(1, "\"userAgent\":\"agent\",").replacing(
+            "\"allow\"", with: "\"allow\",\"authorization.k8s.io/reason\":\"RBAC: allowed by nobody\"")
+        let start = whole[..<(try #require(whole.range(of: place))).lowerBound].utf8.count
+        var damaged = Array(whole.utf8)
+        damaged[start + 1] = 0xFF
+        for copies in [[damaged, Array(whole.utf8)], [Array(whole.utf8), damaged]] {
+            let folder = try Fixtures.TemporaryFolder()
+            defer { folder.remove() }
+            let log = try folder.write("", to: "a.log")
+            try Data(copies.joined(separator: [0x0A]) + [0x0A]).write(to: URL(fileURLWithPath: log))
+            let counts = try AuditLogReader().read(log) { _ in }.log
+            #expect(counts.requests == 1 && counts.rejects == ["not-utf8": 1] && counts.repeated == 0, "\(counts)")
+        }
+    }
+
     @Test("a line that is too long is kept whole among the rejects")
     func wholeRejects() throws {
         let folder = try Fixtures.TemporaryFolder()
