@@ -30,7 +30,7 @@ extension AuditEnvelope {
                 return
             }
             unknown += records.unknown + records.cutOff
-            events += records.events.map { event, envelope, _ in
+            events += records.events.map { event, envelope in
                 Event(
                     envelope: envelope, auditID: event.auditID, level: event.level, stage: event.stage, user: event.caller.user.name,
                     groups: event.caller.user.groups, pod: event.caller.pod.map { "\($0.name)/\($0.uid)" } ?? "",

@@ -6,8 +6,8 @@ import WhittleModel
 /// wrapped keeps its meaning; only GKE rewrites events, and what its records lack (groups, pods) stays unknown.
 package struct AuditEnvelope {
     /// An event and the name of the outermost wrapper around it, `""` for none. A wrapper that cannot carry everything
-    /// (`cannotCarry`) is named whatever stands around it. `isChecked` says that it is known to be no repetition.
-    typealias Found = (event: AuditEvent, envelope: String, isChecked: Bool)
+    /// (`cannotCarry`) is named whatever stands around it.
+    typealias Found = (event: AuditEvent, envelope: String)
 
     /// Events in order, and the counts of records beside them.
     struct Records {
@@ -27,16 +27,10 @@ package struct AuditEnvelope {
         var hasWholeEvents: Bool { taken > 0 || events.contains { $0.event.isWhole } }
     }
 
-    /// What became of a text that may be an event.
-    enum Offer {
-        /// It was one, and is dealt with.
-        case taken
-        /// It must be read as a whole. `isChecked`: it is an event that is known to be no repetition.
-        case left(isChecked: Bool)
-    }
-
     /// Is offered the text of everything that may be an event, with the name of its envelope. The bytes go on for `padding` behind it.
-    typealias Taker = (UnsafeBufferPointer<UInt8>, String) -> Offer
+    ///
+    /// `true` = it was one, and is dealt with; any other must be read as a whole.
+    typealias Taker = (UnsafeBufferPointer<UInt8>, String) -> Bool
 
     /// Bytes behind a text that scanning may look at.
     static let padding = 64
@@ -96,14 +90,14 @@ package struct AuditEnvelope {
     ///   - format: one of `formats`; events of another envelope are then counted as unknown.
     ///   - envelope: what the value stands in; `""` = nothing.
     ///   - taker: takes usual events before they are read as a whole; `nil` = all are read. The text around `value` is padded then.
-    ///   - isChecked: whether the value is an event that the taker has left, known to be no repetition; `nil` = it was not offered.
+    ///   - wasOffered: whether the value as it stands was offered to the taker before.
     /// - Returns: `nil` when the value as a whole is nothing that is known, which is one unknown record. A container whose
     ///   records are all bad has no events and the count of them in `unknown`; one that is empty, or holds only what is known
     ///   to be no event, has neither.
     static func records(
-        in value: DocumentValue, as format: String? = nil, inside envelope: String = "", taker: Taker? = nil, isChecked: Bool? = nil
+        in value: DocumentValue, as format: String? = nil, inside envelope: String = "", taker: Taker? = nil, wasOffered: Bool = false
     ) -> Records? {
-        var visitor = AuditVisitor(format: format, taker: taker, isChecked: isChecked)
+        var visitor = AuditVisitor(format: format, taker: taker, wasOffered: wasOffered)
         return visitor.visit(value, envelope, 0) ? visitor.records : nil
     }
 

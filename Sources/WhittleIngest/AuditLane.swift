@@ -148,13 +148,16 @@ final class AuditCounter {
     /// Counts usual events of a block behind those before them.
     ///
     /// - Parameter usual: which of its usual events.
-    /// - Returns: the lines of those that must be read as a whole; they are known to be no repetition.
+    /// - Returns: the lines of those that must be read as a whole.
     func count(_ usual: Range<Int>, of block: AuditBlock, _ window: SharedWindow) -> [BlockLine] {
         guard let lane = block.lane else { return [] }
         window.withWindow { Self.tellNew(usual, of: &block.prepared, by: &$0) }
-        var left: [BlockLine] = []
+        var left: [Int] = []
         Self.count(usual, of: block.prepared, &lane.known, with: &folder, &block.tally, &left)
-        return left
+        return left.map { index in
+            window.postpone(block.prepared[index].event.hash)
+            return block.prepared[index].place
+        }
     }
 
     // See `AuditLane.prepare` for why these take what they change.
@@ -165,7 +168,7 @@ final class AuditCounter {
 
     private static func count(
         _ usual: Range<Int>, of prepared: ContiguousArray<PreparedLine>, _ known: inout KnownParts, with folder: inout AuditFolder,
-        _ tally: inout AuditTally, _ left: inout [BlockLine]
+        _ tally: inout AuditTally, _ left: inout [Int]
     ) {
         for index in usual {
             let (phase, isNew) = (prepared[index].event.phase, prepared[index].isNew)
@@ -173,7 +176,7 @@ final class AuditCounter {
             if isNew, phase != .early {
                 judged = folder.add(prepared[index].event, &known)
                 guard judged != nil else {
-                    left.append(prepared[index].place)
+                    left.append(index)
                     continue
                 }
             }
@@ -205,6 +208,8 @@ final class SharedWindow {
     var state: EventWindowState { window.state }
 
     func insert(_ hash: UInt64) -> Bool { window.insert(hash) }
+
+    func postpone(_ hash: UInt64) { window.postpone(hash) }
 
     func mark() { window.mark() }
 

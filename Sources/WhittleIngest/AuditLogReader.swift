@@ -287,7 +287,7 @@ public final class AuditLogReader {
         var next = first
         for line in pipeline.count(usual, of: block) {
             if line.number > next { session.interrupt() }
-            take(line, of: block, session, source, isUnusual: true, isChecked: true)
+            take(line, of: block, session, source, isUnusual: true)
             next = line.number + 1
         }
         if next < first + usual.count { session.interrupt() }
@@ -295,12 +295,10 @@ public final class AuditLogReader {
 
     /// Gives a line to the session, or what there is of it from `start` on.
     private func take(
-        _ line: BlockLine, of block: AuditBlock, from start: Int = 0, _ session: AuditSession, _ source: BlockSource, isUnusual: Bool,
-        isChecked: Bool = false
+        _ line: BlockLine, of block: AuditBlock, from start: Int = 0, _ session: AuditSession, _ source: BlockSource, isUnusual: Bool
     ) {
         let bytes = UnsafeBufferPointer(rebasing: block.bytes[max(start, line.range.lowerBound)..<line.range.upperBound])
-        session.take(
-            bytes, line: source.lineCount + line.number + 1, endsLine: true, isUnusual: isUnusual, isChecked: isChecked)
+        session.take(bytes, line: source.lineCount + line.number + 1, endsLine: true, isUnusual: isUnusual)
     }
 
     /// Moves what the session has counted to the log.

@@ -23,8 +23,6 @@ final class AuditRecordReader {
     /// Whether the text at hand was written to the rejects: it may hold many bad records.
     private var isTextKept = false
     private var hasReportedLegacy = false
-    /// Whether the window holds the event of the text read last since then, so that a second look would take it for a repetition.
-    private(set) var isNoted = false
     /// What a container runtime has split of a line so far, by stream.
     private var parts = SplitLines()
     /// Streams whose last part is as long as those of Docker.
@@ -111,32 +109,20 @@ final class AuditRecordReader {
     /// Judges every event in the values of `text`, which is padded; `false` when these cannot be read to the end. Then none is judged if
     /// `isLast`, because it will be read again.
     ///
-    /// - Parameters:
-    ///   - isUnusual: whether the text is known to be no usual event as it stands.
-    ///   - isChecked: whether an event in it is known to be new.
+    /// - Parameter isUnusual: whether the text is known to be no usual event as it stands.
     func read(
-        _ text: UnsafeBufferPointer<UInt8>, _ line: Int, isLast: Bool = false, envelope outer: String = "", isUnusual: Bool = false,
-        isChecked: Bool = false
+        _ text: UnsafeBufferPointer<UInt8>, _ line: Int, isLast: Bool = false, envelope outer: String = "", isUnusual: Bool = false
     ) -> Bool {
-        (isTextKept, isNoted) = (false, false)
+        isTextKept = false
         // A record separator (RFC 7464) is no part of the value behind it.
         let text = text.first == 0x1E ? UnsafeBufferPointer(rebasing: text.dropFirst()) : text
-        var isKnownNew: Bool?
-        if isUnusual {
-            isKnownNew = isChecked
-        } else if AuditEnvelope.accepts(outer, as: format) {
-            switch take(text, outer, isWrapped: false, isChecked: isChecked) {
-            case .taken: return true
-            case .left(let isChecked):
-                isKnownNew = isChecked
-                isNoted = isChecked
-            }
-        }
+        let isOffered = !isUnusual && AuditEnvelope.accepts(outer, as: format)
+        if isOffered, take(text, outer, isWrapped: false) { return true }
         guard let base = text.baseAddress else { return true }
         guard firstInvalidUTF8(in: text) == nil, var json = try? JSONText(text) else { return false }
         let tree = DocumentTree(file: path, base: base)
         defer { withExtendedLifetime(tree) {} }
-        let taker = { [self] in take($0, $1, isWrapped: true, isChecked: false) }
+        let taker = { [self] in take($0, $1, isWrapped: true) }
         var known = 0
         // As between the elements of a list. Of half an object the rest would not be values.
         var hasCommas = false
@@ -175,7 +161,7 @@ final class AuditRecordReader {
                 continue
             }
             let records = AuditEnvelope.records(
-                in: tree.root, as: format, inside: outer, taker: taker, isChecked: known == 1 ? isKnownNew : nil)
+                in: tree.root, as: format, inside: outer, taker: taker, wasOffered: known == 1 && (isUnusual || isOffered))
             // Docker splits long lines too, each part in a record of its own; a part may look like values that are no events.
             if records.map({ !$0.hasEvents && $0.unknown + $0.cutOff > 0 }) ?? true,
                 let part = AuditEnvelope.logPart(of: tree.root),
@@ -196,32 +182,33 @@ final class AuditRecordReader {
         return true
     }
 
-    /// Counts an event that is as usual as one on a line; the text is padded.
-    private func take(
-        _ text: UnsafeBufferPointer<UInt8>, _ envelope: String, isWrapped: Bool, isChecked: Bool
-    ) -> AuditEnvelope.Offer {
+    /// Counts an event if it is as usual as one on a line; the text is padded.
+    private func take(_ text: UnsafeBufferPointer<UInt8>, _ envelope: String, isWrapped: Bool) -> Bool {
         eventParts.forgetIfFull()
         guard let event = eventParts.prepare(UnsafeBufferPointer(rebasing: text.drop { $0 <= 0x20 }), isWrapped: isWrapped) else {
-            return .left(isChecked: isChecked)
+            return false
         }
         let new = eventParts.takeNew()
         if !new.isEmpty { folder.learn(new, into: &knownParts) }
-        let isNew = isChecked || window.insert(event.hash)
+        let isNew = window.insert(event.hash)
         var judged: (outcome: AuditFolder.Outcome, decision: Int)?
         if isNew, event.phase != .early {
             judged = folder.add(event, &knownParts)
-            guard judged != nil else { return .left(isChecked: true) }
+            guard judged != nil else {
+                window.postpone(event.hash)
+                return false
+            }
         }
         tally.add(stage: event.stage, level: event.level, at: event.time, isRepeated: !isNew)
         if isNew { tally.add(event.phase == .complete ? judged?.outcome : nil, decision: judged?.decision ?? 0) }
         if !envelope.isEmpty { envelopes[envelope, default: 0] += 1 }
-        return .taken
+        return true
     }
 
     /// Judges every event in a record of a table; `false` when there is none, and the record is something else.
     func read(row: UnsafeBufferPointer<UInt8>, of table: AuditCSV, _ line: Int, unless isOther: () -> Bool = { false }) -> Bool {
         isTextKept = false
-        let records = table.records(row: row, as: format) { [self] in take($0, $1, isWrapped: true, isChecked: false) }
+        let records = table.records(row: row, as: format) { [self] in take($0, $1, isWrapped: true) }
         if !records.hasEvents, records.skipped == 0, records.cutOff == 0, records.unknown > 0, isOther() { return false }
         if records.unknown > 0, firstInvalidUTF8(in: row) != nil { rejectUnreadable(Array(row), line) } else { judge(records, line, row) }
         return true
@@ -231,7 +218,7 @@ final class AuditRecordReader {
         skipped += records.skipped
         for _ in 0..<records.unknown { rejectRecord("not-an-event", "a record is no audit event", line, text) }
         for _ in 0..<records.cutOff { rejectRecord("cut-off", "the event in a record is cut off", line, text) }
-        for (event, envelope, isChecked) in records.events {
+        for (event, envelope) in records.events {
             if let member = event.overlong {
                 rejectRecord("too-long", "`\(member)` of the event is longer than \(AuditEvent.memberLimit >> 20) MiB", line, text)
                 continue
@@ -249,7 +236,7 @@ final class AuditRecordReader {
                 continue
             }
             if !envelope.isEmpty { envelopes[envelope, default: 0] += 1 }
-            let isNew = isChecked || window.insert(eventParts.hash(of: event))
+            let isNew = window.insert(eventParts.hash(of: event))
             tally.add(stage: stage, level: AuditTally.place(ofLevel: event.level), at: time, isRepeated: !isNew)
             guard isNew else { continue }
             let phase = AuditPhase(stage: event.stage)

@@ -211,7 +211,7 @@ extension AuditSession {
         let isOther = envelope == ListBeginning.other
         reader.readOrSkip(isOther: isOther) {
             let line = heldLine
-            if read(element, line, envelope: isOther ? "eks" : envelope) { return beginning.note(element) }
+            if reader.read(element, line, envelope: isOther ? "eks" : envelope) { return beginning.note(element) }
             if takeRecords(of: element) { return }
             held = Array(element)
             if takeSwallowed() { return }
@@ -234,12 +234,9 @@ extension AuditSession {
             if position == 0 || bytes[position - 1] == UInt8(ascii: "\n"), isCutOff(before: rest) { break }
             guard let end = JSONLines.containerEnd(in: rest, from: 0) else { break }
             let element = UnsafeBufferPointer(rebasing: rest[..<end])
-            guard line != notedLine, ListBeginning(of: element, among: ListBeginning.innerMembers) == nil else { break }
-            (heldLine, isChecked, countedBeforeParts) = (line, false, -1)
-            guard read(element, line, envelope: envelope) else {
-                if reader.isNoted { notedLine = line }
-                break
-            }
+            guard ListBeginning(of: element, among: ListBeginning.innerMembers) == nil else { break }
+            (heldLine, countedBeforeParts) = (line, -1)
+            guard reader.read(element, line, envelope: envelope) else { break }
             beginning.note(element)
             gap = 0
             if outer.isEmpty { shape.noteElement(at: position, in: bytes, startsLine: true) }

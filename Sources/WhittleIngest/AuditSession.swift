@@ -57,13 +57,8 @@ final class AuditSession {
     private(set) var isAtStart = true
     /// Whether an earlier load has read how the log begins.
     private(set) var isContinued = false
-    /// What is known of the line at hand.
+    /// Whether the line at hand is known to be no usual event.
     private var isUnusual = false
-    var isChecked = false
-    /// The line of a value that could not be taken as a whole, but was noted as an event that is new.
-    var notedLine: Int?
-    /// Lines of the value at hand that are events which are known to be new, should they turn out to stand for themselves.
-    private var checkedLines: Set<Int> = []
     private(set) var texts: AuditTextReader
     /// Bytes since the first part of a split line that waits for others, and what was counted until then.
     private var sinceParts = 0
@@ -166,16 +161,13 @@ final class AuditSession {
     ///   - bytes: the buffer goes on for `AuditEnvelope.padding` bytes behind them.
     ///   - line: its number in the log, 1-based.
     ///   - isUnusual: whether it is known to be no usual event as it stands.
-    ///   - isChecked: whether an event in it is known to be new.
-    func take(_ bytes: UnsafeBufferPointer<UInt8>, line: Int, endsLine: Bool, isUnusual: Bool = false, isChecked: Bool = false) {
+    func take(_ bytes: UnsafeBufferPointer<UInt8>, line: Int, endsLine: Bool, isUnusual: Bool = false) {
         if takeGaps(in: bytes, line: line, endsLine: endsLine) { return }
-        takeText(bytes, line: line, endsLine: endsLine, isUnusual: isUnusual, isChecked: isChecked)
+        takeText(bytes, line: line, endsLine: endsLine, isUnusual: isUnusual)
     }
 
     /// Takes a line, or a piece of one, without gaps.
-    func takeText(
-        _ bytes: UnsafeBufferPointer<UInt8>, line: Int, endsLine: Bool, isUnusual: Bool = false, isChecked: Bool = false
-    ) {
+    func takeText(_ bytes: UnsafeBufferPointer<UInt8>, line: Int, endsLine: Bool, isUnusual: Bool = false) {
         var (bytes, isUnusual) = (bytes, isUnusual)
         if eventEnd > 0 { endBehindEvent(before: bytes) }
         if isAtLineStart, texts.heldCount == 0, bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
@@ -184,7 +176,7 @@ final class AuditSession {
             (bytes, isUnusual) = (UnsafeBufferPointer(rebasing: bytes[3...]), false)
         }
         // What ends before has lines of its own.
-        (self.isUnusual, self.isChecked) = (isUnusual, isChecked)
+        self.isUnusual = isUnusual
         if isAtStart {
             if let first = bytes.first(where: { $0 > 0x20 }) {
                 isAtStart = false
@@ -216,7 +208,7 @@ final class AuditSession {
         case .list, .closing:
             guard isAtLineStart, isCutOff(before: bytes) else { return takeElements(bytes, line, startsLine: isAtLineStart) }
             endCutList()
-            (self.isUnusual, self.isChecked) = (isUnusual, isChecked)
+            self.isUnusual = isUnusual
             takeValue(bytes, line, endsLine: endsLine)
         case .idle, .open: takeValue(bytes, line, endsLine: endsLine)
         }
@@ -249,14 +241,11 @@ final class AuditSession {
             else { break }
             let value = UnsafeBufferPointer(rebasing: lines[..<end])
             let feeds = value.lineFeedCount
-            guard line != notedLine, feeds > 0, lines[end..<lineEnd].allSatisfy({ $0 <= 0x20 || $0 == UInt8(ascii: ",") }),
+            guard feeds > 0, lines[end..<lineEnd].allSatisfy({ $0 <= 0x20 || $0 == UInt8(ascii: ",") }),
                 ListBeginning(of: value, among: ListBeginning.members) == nil
             else { break }
-            (heldLine, isChecked, countedBeforeParts) = (line, false, -1)
-            guard read(value, line) else {
-                if reader.isNoted { notedLine = line }
-                break
-            }
+            (heldLine, countedBeforeParts) = (line, -1)
+            guard reader.read(value, line) else { break }
             line += feeds + 1
             taken += lineEnd + 1
         }
@@ -267,9 +256,9 @@ final class AuditSession {
         // What begins something else ends the value, but a member's value, or an element of an inner list, that is waited for.
         if case .open = state, held.last == UInt8(ascii: "\n"), !JSONLines.mayBeInside(bytes), let first = bytes.first {
             if !"{[".utf8.contains(first) || !nesting.mayHoldValue(behind: held.last { $0 > 0x20 }) {
-                let known = (isUnusual, isChecked)
+                let isUnusual = isUnusual
                 giveUp()
-                (isUnusual, isChecked) = known
+                self.isUnusual = isUnusual
             }
         }
         if case .idle = state, texts.isInTable, let first = bytes.firstIndex(where: { $0 > 0x20 }), "{[".utf8.contains(bytes[first]),
@@ -282,7 +271,7 @@ final class AuditSession {
             bytes[end...].allSatisfy({ $0 <= 0x20 || $0 == UInt8(ascii: ",") }) || AuditEnvelope.isTail(bytes[end...])
         {
             heldLine = line
-            if !read(UnsafeBufferPointer(rebasing: bytes[..<end]), line, isUnusual: isUnusual) {
+            if !reader.read(UnsafeBufferPointer(rebasing: bytes[..<end]), line, isUnusual: isUnusual) {
                 held = Array(bytes)
                 if let list = listStart() { takeElements(of: list) } else { giveUp() }
             }
@@ -292,13 +281,11 @@ final class AuditSession {
             // In a cell of a table a blank line is as good as any.
             guard texts.heldCount > 0 || bytes.contains(where: { ![0x09, 0x0A, 0x0D, 0x20].contains($0) }) else { return }
             held = []
-            checkedLines = []
             heldLine = line
             nesting = Nesting()
             state = .open
         }
         held += bytes
-        if isChecked { checkedLines.insert(line) }
         let isJSON = JSONLines.beginsLikeJSON(held)
         if isJSON, !texts.isInTable {
             nesting.advance(over: bytes)
@@ -343,7 +330,7 @@ final class AuditSession {
         var text = held
         held = []
         state = .idle
-        if !AuditEnvelope.padded(&text, { read($0, heldLine) }) {
+        if !AuditEnvelope.padded(&text, { reader.read($0, heldLine) }) {
             held = text
             // What is wrong in one value, or one element of a list, spoils only that.
             if held.dropLast().lineFeedCount == 0 {
@@ -366,7 +353,7 @@ final class AuditSession {
         AuditEnvelope.padded(&text) { bytes in
             while let end = JSONLines.containerEnd(in: bytes, from: position) {
                 let value = UnsafeBufferPointer(rebasing: bytes[position..<end])
-                if !read(value, line) { reader.rejectUnreadable(Array(value), line) }
+                if !reader.read(value, line) { reader.rejectUnreadable(Array(value), line) }
                 // Some write commas between them.
                 let next = bytes[end...].firstIndex { $0 > 0x20 && $0 != UInt8(ascii: ",") } ?? bytes.count
                 line += UnsafeBufferPointer(rebasing: bytes[position..<next]).lineFeedCount
@@ -402,28 +389,17 @@ final class AuditSession {
         reader.readOrReject(Array(lines[0]), line, "", isUnusual: true)
         let wasStrict = isStrict
         isStrict = true
-        let checked = checkedLines
-        takeLines(of: lines[1], from: line + 1, checked: checked)
+        takeLines(of: lines[1], from: line + 1)
         isStrict = wasStrict
     }
 
     /// Takes lines that were held again, each for itself.
-    func takeLines(of text: ArraySlice<UInt8>, from first: Int, checked: Set<Int> = []) {
+    func takeLines(of text: ArraySlice<UInt8>, from first: Int) {
         guard !text.isEmpty else { return }
         for (number, text) in TextLines(text).enumerated() {
             var line = Array(text) + [UInt8(ascii: "\n")]
-            AuditEnvelope.padded(&line) { take($0, line: first + number, endsLine: true, isChecked: checked.contains(first + number)) }
+            AuditEnvelope.padded(&line) { take($0, line: first + number, endsLine: true) }
         }
-    }
-
-    /// Judges every event in the values of `text`, which is padded; `false` when these cannot be read to the end.
-    func read(
-        _ text: UnsafeBufferPointer<UInt8>, _ line: Int, isLast: Bool = false, envelope: String = "", isUnusual: Bool = false
-    ) -> Bool {
-        defer { (isChecked, notedLine) = (false, nil) }
-        let isNoted = notedLine == line
-        return reader.read(
-            text, line, isLast: isLast, envelope: envelope, isUnusual: isUnusual || isNoted, isChecked: isChecked || isNoted)
     }
 
     // MARK: The end
@@ -436,8 +412,8 @@ final class AuditSession {
         let unfinished = finishValue(waiting: limit)
         let waiting = texts.finish(waiting: limit) ?? max(unfinished, waitingGap)
         (held, state, outer, isAtStart, isResumed) = ([], .idle, [], true, false)
-        (isDroppingElement, isAtLineStart, notedLine, bodyLine, eventEnd) = (false, true, nil, 0, 0)
-        (nesting, beginning, shape, gap, checkedLines) = (Nesting(), ElementBeginning(), ListShape(), 0, [])
+        (isDroppingElement, isAtLineStart, bodyLine, eventEnd) = (false, true, 0, 0)
+        (nesting, beginning, shape, gap) = (Nesting(), ElementBeginning(), ListShape(), 0)
         defer { reader.forgetLostParts() }
         guard reader.isInParts else { return waiting }
         if canWaitForParts(limit) {
@@ -468,7 +444,7 @@ final class AuditSession {
             state = .idle
             held = []
             if isJSON, !texts.isInTable {
-                if AuditEnvelope.padded(&text, { read($0, heldLine, isLast: true) }) { return 0 }
+                if AuditEnvelope.padded(&text, { reader.read($0, heldLine, isLast: true) }) { return 0 }
                 // A word in brackets before a whole event is no list.
                 let isPrefixed = text.withUnsafeBufferPointer(AuditEnvelope.beginsWithWord) && JSONLines.isValue(text[...])
                 if text.count <= limit, !isPrefixed { return text.count }

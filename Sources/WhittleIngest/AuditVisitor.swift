@@ -9,9 +9,8 @@ struct AuditVisitor {
     private(set) var records = AuditEnvelope.Records()
     private let format: String?
     private let taker: AuditEnvelope.Taker?
-    /// Whether the value that comes next was offered to the taker, and what he knows of it.
+    /// Whether the value that comes next was offered to the taker.
     private var wasOffered: Bool
-    private var isChecked: Bool
     /// Bytes that may still be unpacked.
     private var budget = 64 << 20
     /// The bytes at hand if they were made here: their texts are unescaped where they stand, because each is visited once.
@@ -59,16 +58,15 @@ struct AuditVisitor {
     private static let ranks = Dictionary(uniqueKeysWithValues: members.enumerated().map { ($1.key, $0) })
 
     /// - Parameters: see `AuditEnvelope.records`.
-    init(format: String?, taker: AuditEnvelope.Taker? = nil, isChecked: Bool? = nil) {
+    init(format: String?, taker: AuditEnvelope.Taker? = nil, wasOffered: Bool = false) {
         self.format = format
         self.taker = taker
-        wasOffered = isChecked != nil
-        self.isChecked = isChecked ?? false
+        self.wasOffered = wasOffered
     }
 
-    private mutating func add(_ event: AuditEvent, _ envelope: String, isChecked: Bool = false) {
+    private mutating func add(_ event: AuditEvent, _ envelope: String) {
         if AuditEnvelope.accepts(envelope, as: format) {
-            records.events.append((event, envelope, isChecked))
+            records.events.append((event, envelope))
         } else {
             records.unknown += 1
         }
@@ -76,16 +74,13 @@ struct AuditVisitor {
 
     /// Whether a text is an event that could be taken at once.
     private mutating func takes(_ text: UnsafeBufferPointer<UInt8>, _ envelope: String) -> Bool {
-        // What is known to be no repetition was offered in another form: a second look would take it for one.
-        guard let taker, !isChecked, AuditEnvelope.accepts(envelope, as: format) else { return false }
-        switch taker(text, envelope) {
-        case .taken:
-            records.taken += 1
-            return true
-        case .left(let isChecked):
-            (wasOffered, self.isChecked) = (true, isChecked)
+        guard let taker, AuditEnvelope.accepts(envelope, as: format) else { return false }
+        guard taker(text, envelope) else {
+            wasOffered = true
             return false
         }
+        records.taken += 1
+        return true
     }
 
     // MARK: Values
@@ -151,8 +146,7 @@ struct AuditVisitor {
         }
         let hasStage = value.value("stage") != nil
         if hasStage, !wasOffered, takes(value.bytes, envelope) { return true }
-        let isKnownNew = isChecked
-        (wasOffered, isChecked) = (false, false)
+        wasOffered = false
         if let nested = AuditShape.nested(value) { return visit(bytes: consume nested, envelope, depth + 1) }
         if hasStage, let event = AuditEvent(value), event.isTold {
             if !event.isWhole {
@@ -164,7 +158,7 @@ struct AuditVisitor {
                     return visit(bytes: consume respelled, envelope, depth + 1)
                 }
             }
-            add(event, envelope, isChecked: isKnownNew)
+            add(event, envelope)
             return true
         }
         if value.value("apiVersion")?.string?.hasPrefix("audit.k8s.io/") ?? false, value.value("kind")?.isText("Event") ?? false {
@@ -330,10 +324,9 @@ struct AuditVisitor {
         guard AuditEvent.isTableRow(cell) else { return false }
         let envelope = Self.nameOfRow(in: envelope, hasImpersonatedUser: hasImpersonatedUser)
         if taker != nil, var text = AuditShape.event(tableRow: cell), AuditEnvelope.padded(&text, { takes($0, envelope) }) { return true }
-        let isKnownNew = isChecked
-        (wasOffered, isChecked) = (false, false)
+        wasOffered = false
         guard let event = AuditEvent(tableRow: cell) else { return false }
-        add(event, envelope, isChecked: isKnownNew)
+        add(event, envelope)
         return true
     }
 
@@ -449,9 +442,9 @@ struct AuditVisitor {
                 if visit(tree.root, envelope, depth + 1) { isKnown = true } else { unknown += 1 }
                 // Of half an object the rest proves nothing.
                 if records.events.count + records.taken == count, hasCommas ?? false { break }
-                (wasOffered, isChecked) = (false, false)
+                wasOffered = false
             } else {
-                (wasOffered, isChecked) = (false, false)
+                wasOffered = false
                 // A value that is cut; the next that can be read begins a line.
                 let next = bytes.indices[(start + 1)...].first {
                     bytes[$0 - 1] == 0x0A && (bytes[$0] == UInt8(ascii: "{") || bytes[$0] == UInt8(ascii: "["))

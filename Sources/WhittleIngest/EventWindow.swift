@@ -12,6 +12,8 @@ struct EventWindow: ~Copyable {
     let seed: UInt64
     private var previous = HashSet64()
     private var current = HashSet64()
+    /// Events that are looked at once more before they count.
+    private var postponed: Set<UInt64> = []
     /// What `rollBack` goes back to.
     private var marked: Mark?
 
@@ -34,8 +36,8 @@ struct EventWindow: ~Copyable {
     @inline(__always)
     mutating func insert(_ hash: UInt64) -> Bool {
         guard hash != 0 else { return true }
-        if previous.contains(hash) { return false }
-        guard current.insert(hash) else { return false }
+        if previous.contains(hash) { return comesAgain(hash) }
+        guard current.insert(hash) else { return comesAgain(hash) }
         if current.count == Self.span {
             if case .count(let count) = marked {
                 marked = .state(EventWindowState(seed: seed, previous: previous.entries, current: Array(current.entries.prefix(count))))
@@ -46,6 +48,13 @@ struct EventWindow: ~Copyable {
         return true
     }
 
+    /// An event that was added last is added once more when it counts, unless it is damaged: a copy of it then counts instead.
+    mutating func postpone(_ hash: UInt64) {
+        if hash != 0 { postponed.insert(hash) }
+    }
+
+    private mutating func comesAgain(_ hash: UInt64) -> Bool { !postponed.isEmpty && postponed.remove(hash) != nil }
+
     /// The events that come from now on may be taken out again.
     mutating func mark() { marked = .count(current.count) }
 
@@ -53,6 +62,7 @@ struct EventWindow: ~Copyable {
 
     /// Takes out what came since the mark, which stays.
     mutating func rollBack() {
+        postponed = []
         switch marked {
         case .none: break
         case .count(let count): current.removeLast(current.count - count)
@@ -62,7 +72,12 @@ struct EventWindow: ~Copyable {
         }
     }
 
-    var state: EventWindowState { EventWindowState(seed: seed, previous: previous.entries, current: current.entries) }
+    var state: EventWindowState {
+        guard !postponed.isEmpty else { return EventWindowState(seed: seed, previous: previous.entries, current: current.entries) }
+        return EventWindowState(
+            seed: seed, previous: previous.entries.filter { !postponed.contains($0) },
+            current: current.entries.filter { !postponed.contains($0) })
+    }
 }
 
 /// Numbers other than 0 in the order in which they came.

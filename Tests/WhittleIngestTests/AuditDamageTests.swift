@@ -211,6 +211,28 @@ struct AuditDamageTests {
         }
     }
 
+    @Test("an event that is read as a whole and turns out to be damaged hides no copy of it, in this load or in a later one")
+    func damagedCreate() throws {
+        let whole = Self.event(1, "\"stageTimestamp\":\"2026-11-20T09:00:00.000002Z\",")
+            .replacing("/api/v1/namespaces/shop/pods/p1", with: "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles")
+            .replacing("\"get\"", with: "\"create\"")
+        var damaged = Array(whole.utf8)
+        damaged[whole[..<(try #require(whole.range(of: "000002Z"))).lowerBound].utf8.count] = 0xFF
+        let folder = try Fixtures.TemporaryFolder()
+        defer { folder.remove() }
+        let bad = try folder.write("", to: "bad.log")
+        try Data(damaged + [0x0A]).write(to: URL(fileURLWithPath: bad))
+        let good = try folder.write("\(whole)\n", to: "good.log")
+        let reader = AuditLogReader()
+        #expect(try reader.read(bad) { _ in }.log.rejects == ["not-utf8": 1])
+        let window = try #require(reader.take()).window
+        let later = AuditLogReader(window: window)
+        for reader in [reader, later] {
+            #expect(try reader.read(good) { _ in }.log.requests == 1)
+            #expect(try reader.read(try folder.write("\n\(whole)\n", to: "again.log")) { _ in }.log.repeated == 1)
+        }
+    }
+
     @Test("a line that is too long is kept whole among the rejects")
     func wholeRejects() throws {
         let folder = try Fixtures.TemporaryFolder()
