@@ -35,6 +35,7 @@ enum ProposalInput {
             facts.map { fact in
                 var evidence = Evidence()
                 evidence.count = fact.count
+                evidence.isRefused = fact.decision == .forbid
                 (evidence.firstSeen, evidence.lastSeen) = (fact.firstSeen, fact.lastSeen)
                 if let pod = fact.pod { evidence.pods = [pod] }
                 if let workload = attribution?.workload(of: fact)?.workload ?? fact.workload { evidence.workloads = [workload] }

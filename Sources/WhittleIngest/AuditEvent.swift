@@ -80,11 +80,17 @@ struct AuditEvent {
             if let impersonated, !AuditEvent.isNothing(impersonated), !Self.info(impersonated).name.isEmpty {
                 impersonatedUser = Self.info(impersonated)
                 impersonatedUID = impersonated.value("uid")?.string ?? ""
-                for (key, values) in impersonated.value("extra").members {
-                    if let key = key.string { impersonatedExtra[key] = values.texts }
-                }
+                Self.addExtra(impersonated.value("extra"), to: &impersonatedExtra)
             }
             impersonationConstraint = metadata?.value("impersonationConstraint")?.string
+        }
+
+        /// Adds lists of texts by their keys, also where an exporter took the dots in these for objects in objects.
+        private static func addExtra(_ value: DocumentValue?, behind prefix: String = "", to extra: inout [String: [String]]) {
+            for (key, values) in value.members {
+                guard let key = key.string.map({ prefix + $0 }) else { continue }
+                if values.kind == .object { addExtra(values, behind: "\(key).", to: &extra) } else { extra[key] = values.texts }
+            }
         }
 
         /// Takes what is missing from the same user as told elsewhere.

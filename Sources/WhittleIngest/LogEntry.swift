@@ -1,7 +1,7 @@
 import WhittleModel
 
 extension AuditEvent {
-    /// Reads a LogEntry of GKE; `nil` when it names nothing that was asked for.
+    /// Reads a LogEntry of GKE; `nil` when it names no method.
     ///
     /// The record tells neither the groups nor the pod of the caller, and codes are those of gRPC. BigQuery holds the same under names
     /// in which all that is no letter or digit is `_`, Elasticsearch some of it under the names of the API server.
@@ -13,14 +13,15 @@ extension AuditEvent {
         let name = (payload.value("resourceName") ?? permissions.first?.value("resource"))?.string ?? ""
         self.init()
         verb = Self.parts(method, ".").last ?? ""
-        guard var request = Self.request(verb: verb, resourceName: name, method: method) else { return nil }
-        // The authorizer saw no name of what was to be created; a namespace is also its own name.
-        if request.subresource.isEmpty, verb == "create" || verb == "deletecollection" {
-            if !request.name.isEmpty { body.name = request.name }
-            request.name = ""
-            if request.resource == "namespaces", request.apiGroup.isEmpty { request.namespace = "" }
+        if var request = Self.request(verb: verb, resourceName: name, method: method) {
+            // The authorizer saw no name of what was to be created; a namespace is also its own name.
+            if request.subresource.isEmpty, verb == "create" || verb == "deletecollection" {
+                if !request.name.isEmpty { body.name = request.name }
+                request.name = ""
+                if request.resource == "namespaces", request.apiGroup.isEmpty { request.namespace = "" }
+            }
+            objectRef = request
         }
-        objectRef = request
         let operation = entry.value("operation")
         auditID = (operation?.value("id") ?? entry.value("insertId"))?.string ?? ""
         // Of a request that takes long the begin is a record of its own.

@@ -24,7 +24,7 @@ public struct UsageFold: Sendable {
         public var lastEvent: Int64?
         /// Events read.
         public var events = 0
-        /// Completed and decided requests, counted as usage.
+        /// Completed and decided requests: usage, or need of an impersonation that was refused.
         public var requests = 0
         /// RequestReceived and ResponseStarted events.
         public var receivedOnly = 0

@@ -4,6 +4,8 @@ import WhittleModel
 public struct Evidence: Hashable, Sendable {
     /// Requests that completed; 0 = an open watch or exec, or only a declaration.
     public var count = 0
+    /// Whether the authorizer refused some of them. Of what was tried and not refused, nothing tells whether it was allowed.
+    public var isRefused = false
     /// Earliest request; `nil` = none was seen.
     public var firstSeen: Int64?
     /// Latest request; `nil` = none was seen.
@@ -28,6 +30,7 @@ public struct Evidence: Hashable, Sendable {
     /// Takes the evidence of the same need from elsewhere.
     public mutating func add(_ other: Evidence) {
         count += other.count
+        isRefused = isRefused || other.isRefused
         firstSeen = [firstSeen, other.firstSeen].compactMap { $0 }.min()
         lastSeen = [lastSeen, other.lastSeen].compactMap { $0 }.max()
         pods = Self.union(pods, other.pods)

@@ -103,7 +103,7 @@ public struct RoleProposal: Sendable {
             generalisations.append(
                 Generalisation(
                     step: .includedDenied, namespace: scope.string, atoms: group.map(\.need.atom),
-                    reason: "refused \(group.reduce(0) { $0 + $1.evidence.count }) times, and asked for with --include-denied"))
+                    reason: Self.reasonToInclude(group)))
         }
         generalisations.sort { bytesPrecede($0.namespace, $1.namespace) }
         if basis.policy.hidden {
@@ -129,6 +129,12 @@ public struct RoleProposal: Sendable {
     }
 
     // MARK: Steps
+
+    private static func reasonToInclude(_ tried: [EvidencedNeed]) -> String {
+        let count = tried.reduce(0) { $0 + $1.evidence.count }
+        let what = tried.contains(where: \.evidence.isRefused) ? "refused" : "asked for without a decision"
+        return "\(what) \(count == 1 ? "once" : "\(count) times"), and included with --include-denied"
+    }
 
     private typealias GivenAtoms = [ByteString: AtomIndex]
 

@@ -44,7 +44,9 @@ public struct ProposalMarkdown: Sendable {
         lines += section("Beyond the needs", proposal.generalisations.map(ProposalText.text), "Nothing: it allows exactly the needs.")
         lines += section("May be needed too", proposal.warnings, "Nothing that the evidence hints at.")
         lines += section(
-            "Refused and left out", proposal.attempts.map(ProposalText.text), "No request was refused.",
+            "Refused and left out",
+            proposal.attempts.map { $0.evidence.isRefused ? ProposalText.text($0) : "undecided: \(ProposalText.text($0))" },
+            "No request was refused.",
             "Allow one with `--include-denied '\(proposal.attempts.first.map { Self.plain(ProposalText.text($0.need)) } ?? "")'`.")
         if let removed { lines += section("Rights that go", removed, "None that the account's own bindings give.") }
         lines += [

@@ -20,8 +20,9 @@ public enum ProposalText {
         lines += proposal.generalisations.map { "beyond the needs: \(text($0))" }
         lines += proposal.warnings.map { "not in here: \($0)" }
         lines += proposal.attempts.map { item in
-            let isAllowed = proposal.allows(item.need)
-            return "\(isAllowed ? "refused once, and allowed by what is needed now" : "refused and left out"): \(text(item))"
+            let outcome = item.evidence.isRefused ? "refused" : "undecided"
+            return proposal.allows(item.need)
+                ? "\(outcome) once, and allowed by what is needed now: \(text(item))" : "\(outcome) and left out: \(text(item))"
         }
         lines += proposal.inexpressible.map { "left out, \(whyInexpressible($0)): \(text($0))" }
         return lines

@@ -241,10 +241,12 @@ struct ProposeTests {
         let refused = Event("get", "/api/v1/namespaces/shop/secrets/tls").with {
             ($0.code, $0.decision, $0.pod) = (403, "forbid", "cart-1")
         }
-        let db = try database([Event("list", Self.pods), refused, refused], in: workspace)
+        let undecided = Event("get", "/api/v1/namespaces/shop/services/cart").with { ($0.code, $0.decision) = (500, "") }
+        let db = try database([Event("list", Self.pods), refused, refused, undecided], in: workspace)
         let plain = propose("sa/cart", "-n", "shop", db: db).output
         #expect(plain.contains("# refused and left out: get secrets named tls in shop: 2 requests"))
         #expect(plain.contains("by shop/cart-1"))
+        #expect(plain.contains("# undecided and left out: get services named cart in shop: 1 request"))
         #expect(!plain.contains("resources: [secrets]"))
         let chosen = propose("sa/cart", "-n", "shop", "--include-denied", "get secrets*", db: db).output
         #expect(chosen.contains("resourceNames: [tls]") && chosen.contains("beyond the needs: included-denied"))

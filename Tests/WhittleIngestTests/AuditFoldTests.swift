@@ -282,6 +282,15 @@ struct AuditFoldTests {
         #expect(try groups(#","authenticationMetadata":{"impersonationConstraint":"impersonate:user-info"}"#) == ["dev": 1])
     }
 
+    @Test("extra of somebody impersonated has its keys, also where an exporter took their dots for objects in objects")
+    func nestedExtra() throws {
+        let extras = [#"{"example.com/team.a":["x"],"b":["y"]}"#, #"{"example":{"com/team":{"a":["x"]}},"b":["y"]}"#]
+        let needs = try extras.map { extra in
+            Set(try fold(Self.event(1, more: #""impersonatedUser":{"username":"bob","extra":\#(extra)},"#)).implied.keys.map(\.request))
+        }
+        #expect(needs[0] == needs[1] && needs[0].contains { $0.subresource == "example.com/team.a" && $0.name == "x" })
+    }
+
     @Test("a value of extra that stands there twice is asked for once; a collection has no name, and nobody no rights")
     func oncePerRequest() throws {
         let impersonating = #""impersonatedUser":{"username":"bob","extra":{"scopes":["a","a"]}},"#

@@ -375,7 +375,7 @@ CREATE TABLE checkpoint (                            -- every audit log that was
   first_event      INTEGER,                          -- time of the earliest event; NULL no event
   last_event       INTEGER,                          -- time of the latest event; NULL no event
   events           INTEGER NOT NULL,                 -- events read
-  requests         INTEGER NOT NULL,                 -- of these: completed and decided, counted as usage
+  requests         INTEGER NOT NULL,                 -- of these: completed and decided; usage, or need of an impersonation that was refused
   received_only    INTEGER NOT NULL,                 -- of these: stage RequestReceived or ResponseStarted
   ignored          INTEGER NOT NULL,                 -- of these: refused before authorization (401, 429, 503 without a decision)
   undecided        INTEGER NOT NULL,                 -- of these: completed, decision 'unknown'
