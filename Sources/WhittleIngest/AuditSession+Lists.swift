@@ -1,13 +1,29 @@
+/// The list at hand and those around it.
+struct OpenLists {
+    /// Lists that may be inside each other.
+    static let limit = 3
+
+    /// Those around the one at hand, the outermost first.
+    var outer: [AuditSession.State] = []
+    /// Of the outermost.
+    var shape = ListShape()
+    /// Of the elements of the one at hand.
+    var beginning = ElementBeginning()
+    /// Whether the element at hand is too long: its rest is passed over.
+    var isDroppingElement = false
+    /// Bytes behind the last element that are dealt with: when the list goes on, they are read again.
+    var gap = 0
+    /// Whether an earlier load has read how the list begins, so that nobody knows what is around it.
+    var isResumed = false
+}
+
 /// Lists, which are taken apart element by element.
 extension AuditSession {
-    /// Lists that may be inside each other.
-    private static let outerLimit = 3
-
     /// Whether the rest of a list begins there whose first part an earlier load has read; nobody knows how many are around it.
     func goOn(before next: UInt8) -> Bool {
         guard ",]}".utf8.contains(next) else { return false }
         state = next == UInt8(ascii: "}") ? .closing : .list(envelope: "list", depth: 1)
-        (nesting, gap) = (Nesting(depth: 1), 0)
+        (nesting, lists.gap) = (Nesting(depth: 1), 0)
         return true
     }
 
@@ -32,24 +48,24 @@ extension AuditSession {
 
     /// Whether the list has not ended, and no element is at hand.
     var isBetweenElements: Bool {
-        if case .list = state { return held.isEmpty && !isDroppingElement }
+        if case .list = state { return held.isEmpty && !lists.isDroppingElement }
         return false
     }
 
     /// Whether a line begins something else, so that the list at hand was cut off.
     func isCutOff(before line: UnsafeBufferPointer<UInt8>) -> Bool {
-        shape.isCutOff(before: line, element: held, nesting: nesting, isBetween: isBetweenElements, elements: beginning)
+        lists.shape.isCutOff(before: line, element: held, nesting: nesting, isBetween: isBetweenElements, elements: lists.beginning)
     }
 
     /// The list at hand was cut off.
     func endCutList() {
-        let isTold = !held.isEmpty || isDroppingElement || shape.isTold
+        let isTold = !held.isEmpty || lists.isDroppingElement || lists.shape.isTold
         // Until a line came that cannot be inside, others may have been taken for what the element holds.
         let behind = ListShape.linesBehindCut(of: held)
         held.removeLast(behind.count)
         endElement()
         if !isTold { reader.reject("cut-off", "a list is cut off", heldLine, 1, []) }
-        (held, state, outer, isDroppingElement, gap, isResumed) = ([], .idle, [], false, 0, false)
+        (held, state, lists) = ([], .idle, OpenLists())
         takeLines(of: behind, from: heldLine + 1)
     }
 
@@ -57,9 +73,9 @@ extension AuditSession {
     func takeElements(of list: ListBeginning) {
         var rest = Array(held[list.offset...])
         let line = heldLine + held[..<list.offset].lineFeedCount
-        if outer.isEmpty { shape = ListShape(beginning: held[..<list.offset]) } else { shape.last = UInt8(ascii: "[") }
-        (held, beginning) = ([], ElementBeginning())
-        (gap, isResumed) = outer.isEmpty ? (list.offset, false) : (gap + list.offset, isResumed)
+        if lists.outer.isEmpty { lists.shape = ListShape(beginning: held[..<list.offset]) } else { lists.shape.last = UInt8(ascii: "[") }
+        (held, lists.beginning) = ([], ElementBeginning())
+        (lists.gap, lists.isResumed) = lists.outer.isEmpty ? (list.offset, false) : (lists.gap + list.offset, lists.isResumed)
         state = .list(envelope: list.envelope, depth: list.depth)
         AuditEnvelope.padded(&rest) { takeElements($0, line) }
     }
@@ -71,22 +87,22 @@ extension AuditSession {
         while position < bytes.count {
             let byte = bytes[position]
             switch state {
-            case .list(_, let depth) where held.isEmpty && !isDroppingElement:
+            case .list(_, let depth) where held.isEmpty && !lists.isDroppingElement:
                 switch byte {
                 case UInt8(ascii: "]"):
                     // Of a list that goes on nobody knows what is around it.
-                    state = depth == 0 || isResumed && outer.isEmpty ? .idle : .closing
+                    state = depth == 0 || lists.isResumed && lists.outer.isEmpty ? .idle : .closing
                     nesting = Nesting(depth: depth)
-                    shape.last = byte
-                case UInt8(ascii: ","): shape.last = byte
+                    lists.shape.last = byte
+                case UInt8(ascii: ","): lists.shape.last = byte
                 case ...0x20: if byte == UInt8(ascii: "\n") { line += 1 }
-                case UInt8(ascii: "\"") where isResumed && JSONLines.isKey(at: position, in: bytes):
+                case UInt8(ascii: "\"") where lists.isResumed && JSONLines.isKey(at: position, in: bytes):
                     (state, nesting) = (.closing, Nesting(depth: 1))
                     continue
                 case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
                     heldLine = line
                     nesting = Nesting()
-                    if outer.isEmpty { shape.noteElement(at: position, in: bytes, startsLine: startsLine) }
+                    if lists.outer.isEmpty { lists.shape.noteElement(at: position, in: bytes, startsLine: startsLine) }
                     position += hold(bytes, from: position, &line)
                     continue
                 default:
@@ -94,25 +110,29 @@ extension AuditSession {
                     let end = bytes[position...].firstIndex {
                         $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "]") || $0 == UInt8(ascii: "\n")
                     }
-                    gap += (end ?? bytes.count) - position
+                    lists.gap += (end ?? bytes.count) - position
                     position = end ?? bytes.count
                     continue
                 }
                 position += 1
-                gap += 1
+                lists.gap += 1
             case .list:
                 position += hold(bytes, from: position, &line)
             case .closing:
                 if byte == UInt8(ascii: "\n") { line += 1 }
-                if byte > 0x20 { shape.last = byte }
+                if byte > 0x20 { lists.shape.last = byte }
                 nesting.advance(byte)
                 position += 1
-                gap += 1
+                lists.gap += 1
                 guard nesting.depth <= 0 else { continue }
-                if let next = outer.popLast() { (state, gap, beginning) = (next, 0, ElementBeginning()) } else { state = .idle }
+                if let next = lists.outer.popLast() {
+                    (state, lists.gap, lists.beginning) = (next, 0, ElementBeginning())
+                } else {
+                    state = .idle
+                }
             default:
                 let rest = UnsafeBufferPointer(rebasing: bytes[position...])
-                if isResumed, let next = rest.first(where: { $0 > 0x20 }), goOn(before: next) { continue }
+                if lists.isResumed, let next = rest.first(where: { $0 > 0x20 }), goOn(before: next) { continue }
                 return takeValue(rest, line, endsLine: rest.last == UInt8(ascii: "\n"))
             }
         }
@@ -120,11 +140,11 @@ extension AuditSession {
 
     /// Takes the bytes of the element at hand; their count.
     private func hold(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int, _ line: inout Int) -> Int {
-        if held.isEmpty, !isDroppingElement, let end = JSONLines.containerEnd(in: bytes, from: start) {
+        if held.isEmpty, !lists.isDroppingElement, let end = JSONLines.containerEnd(in: bytes, from: start) {
             let element = UnsafeBufferPointer(rebasing: bytes[start..<end])
             line += element.lineFeedCount
-            gap = 0
-            shape.noteElementEnd()
+            lists.gap = 0
+            lists.shape.noteElementEnd()
             takeElement(element)
             return end - start
         }
@@ -138,56 +158,57 @@ extension AuditSession {
         }
         nesting = copy
         if hasEnded {
-            shape.noteElementEnd()
-            if isDroppingElement {
-                isDroppingElement = false
+            lists.shape.noteElementEnd()
+            if lists.isDroppingElement {
+                lists.isDroppingElement = false
                 return position - start
             }
             held += bytes[start..<position]
             var element = held
             held = []
-            gap = 0
+            lists.gap = 0
             AuditEnvelope.padded(&element) { takeElement($0) }
             return position - start
         }
-        if isDroppingElement { return position - start }
+        if lists.isDroppingElement { return position - start }
         let isBeginning = held.count < ListBeginning.limit
         held += bytes[start..<position]
         if nesting.tellsNewArray(), isBeginning, enterInnerList() { return position - start }
         if held.count > lineLimit, !takeSwallowed() {
             reader.reject("too-long", "an element of a list is longer than \(lineLimit >> 20) MiB", heldLine, 1, held)
-            (held, gap, isDroppingElement) = ([], 0, true)
+            (held, lists.gap, lists.isDroppingElement) = ([], 0, true)
         }
         return position - start
     }
 
     /// Goes on with the list that the element at hand holds, if it does.
     private func enterInnerList() -> Bool {
-        guard outer.count < Self.outerLimit, held.first == UInt8(ascii: "{"), let list = listStart(among: ListBeginning.innerMembers) else {
+        guard lists.outer.count < OpenLists.limit, held.first == UInt8(ascii: "{"), let list = listStart(among: ListBeginning.innerMembers)
+        else {
             return false
         }
-        outer.append(state)
+        lists.outer.append(state)
         takeElements(of: list)
         return true
     }
 
     /// What is wrong in one record spoils only that: takes those of an element that cannot be read as a whole.
     private func takeRecords(of element: UnsafeBufferPointer<UInt8>) -> Bool {
-        let before = (outer, state, beginning, shape)
+        let before = (lists.outer, state, lists.beginning, lists.shape)
         held = Array(element)
         guard enterInnerList() else {
             held = []
             return false
         }
         endElement()
-        (outer, state, beginning, shape) = before
-        (held, gap, isDroppingElement) = ([], 0, false)
+        (lists.outer, state, lists.beginning, lists.shape) = before
+        (held, lists.gap, lists.isDroppingElement) = ([], 0, false)
         return true
     }
 
     /// Takes the elements that the damaged one at hand has swallowed, and says what is wrong with itself; `false` when there are none.
     func takeSwallowed() -> Bool {
-        let places = held.withUnsafeBufferPointer { beginning.places(in: $0) }
+        let places = held.withUnsafeBufferPointer { lists.beginning.places(in: $0) }
         guard let last = places.last else { return false }
         let text = held
         var line = heldLine
@@ -200,7 +221,7 @@ extension AuditSession {
             line += text[start..<end].lineFeedCount
         }
         var rest = Array(text[last...])
-        gap = 0
+        lists.gap = 0
         AuditEnvelope.padded(&rest) { takeElements($0, line) }
         return true
     }
@@ -211,7 +232,7 @@ extension AuditSession {
         let isOther = envelope == ListBeginning.other
         reader.readOrSkip(isOther: isOther) {
             let line = heldLine
-            if reader.read(element, line, envelope: isOther ? "eks" : envelope) { return beginning.note(element) }
+            if reader.read(element, line, envelope: isOther ? "eks" : envelope) { return lists.beginning.note(element) }
             if takeRecords(of: element) { return }
             held = Array(element)
             if takeSwallowed() { return }
@@ -226,7 +247,7 @@ extension AuditSession {
             let byte = bytes[position]
             if byte <= 0x20 || byte == UInt8(ascii: ",") {
                 if byte == UInt8(ascii: "\n") { line += 1 }
-                if byte == UInt8(ascii: ",") { shape.last = byte }
+                if byte == UInt8(ascii: ",") { lists.shape.last = byte }
                 position += 1
                 continue
             }
@@ -237,10 +258,10 @@ extension AuditSession {
             guard ListBeginning(of: element, among: ListBeginning.innerMembers) == nil else { break }
             (heldLine, countedBeforeParts) = (line, -1)
             guard reader.read(element, line, envelope: envelope) else { break }
-            beginning.note(element)
-            gap = 0
-            if outer.isEmpty { shape.noteElement(at: position, in: bytes, startsLine: true) }
-            shape.noteElementEnd()
+            lists.beginning.note(element)
+            lists.gap = 0
+            if lists.outer.isEmpty { lists.shape.noteElement(at: position, in: bytes, startsLine: true) }
+            lists.shape.noteElementEnd()
             line += element.lineFeedCount
             position += end
             taken = position

@@ -29,8 +29,7 @@ final class AuditSession {
     let lineLimit: Int
 
     var state = State.idle
-    /// The lists around the one at hand.
-    var outer: [State] = []
+    var lists = OpenLists()
     /// The value, or the element of a list, that has not ended; room for scanning is added when it is read.
     var held: [UInt8] = []
     var heldLine = 0
@@ -38,20 +37,10 @@ final class AuditSession {
     private var bodyLine = 0
     /// Bytes of the value at hand up to the end of a line that looks like an event; 0 = that was not the last line.
     private var eventEnd = 0
-    /// Whether the element at hand is too long: its rest is passed over.
-    var isDroppingElement = false
+    var nesting = Nesting()
     private(set) var isAtLineStart = true
     /// NUL bytes in a row before what comes next.
     var gapOfNULs = GapOfNULs()
-    var nesting = Nesting()
-    /// Of the elements of the list at hand.
-    var beginning = ElementBeginning()
-    /// Of the outermost list at hand.
-    var shape = ListShape()
-    /// Bytes of a list behind its last element that are dealt with: when it goes on, they are read again.
-    var gap = 0
-    /// Whether an earlier load has read how the list begins, so that nobody knows what is around it.
-    var isResumed = false
     /// Whether a value must end in its line: it was given up once.
     private var isStrict = false
     private(set) var isAtStart = true
@@ -91,7 +80,7 @@ final class AuditSession {
     func mayHoldEvent() -> Bool {
         switch state {
         case .open where texts.isInTable: return false
-        case .list where isBetweenElements || shape.isIndented: return false
+        case .list where isBetweenElements || lists.shape.isIndented: return false
         case .open, .list: return nesting.mayHoldValue(behind: held.last { $0 > 0x20 }) && (held.first == UInt8(ascii: "[") || holdsBody())
         default: return false
         }
@@ -135,22 +124,22 @@ final class AuditSession {
         switch state {
         case .open: giveUp()
         case .closing: endCutList()
-        case .list where isBetweenElements && !shape.awaitsElement || ListShape.hasTakenValue(held, nesting: nesting): endCutList()
+        case .list where isBetweenElements && !lists.shape.awaitsElement || ListShape.hasTakenValue(held, nesting: nesting): endCutList()
         // The event is the next element.
         case .list where isBetweenElements:
-            shape.isTold = false
-            shape.noteElementEnd()
+            lists.shape.isTold = false
+            lists.shape.noteElementEnd()
         case .list:
-            shape.isTold = true
+            lists.shape.isTold = true
             endElement()
             // The outermost list may go on behind the event, which may be its last.
-            if let outermost = outer.first { state = outermost }
-            outer = []
-            shape.noteElementEnd()
+            if let outermost = lists.outer.first { state = outermost }
+            lists.outer = []
+            lists.shape.noteElementEnd()
         case .dropping: state = .idle
         default: break
         }
-        gap = 0
+        lists.gap = 0
         (isAtStart, isAtLineStart) = (false, true)
         countedBeforeParts = -1
     }
@@ -184,10 +173,10 @@ final class AuditSession {
                 let isHeader = first == UInt8(ascii: ",") && AuditCSV(headerLine: bytes, isFirst: true) != nil
                 // Of a list nobody has read the beginning of, only what begins with an element is known to be one.
                 let isList = isContinued || first == UInt8(ascii: ",") && beginsElement(behindComma: bytes)
-                isResumed = !isHeader && isList && goOn(before: first)
+                lists.isResumed = !isHeader && isList && goOn(before: first)
             }
-        } else if isResumed, case .idle = state, let first = bytes.first(where: { $0 > 0x20 }) {
-            isResumed = goOn(before: first)
+        } else if lists.isResumed, case .idle = state, let first = bytes.first(where: { $0 > 0x20 }) {
+            lists.isResumed = goOn(before: first)
         }
         let wasInParts = reader.isInParts
         if !wasInParts { (sinceParts, countedBeforeParts) = (0, reader.counted) }
@@ -222,12 +211,12 @@ final class AuditSession {
     ///   - line: the number of the first in the log, 1-based.
     /// - Returns: the count of bytes that are dealt with; what follows is to be taken line by line.
     func takeWhole(_ bytes: UnsafeBufferPointer<UInt8>, line: Int) -> Int {
-        guard held.isEmpty, !isDroppingElement, !reader.isInParts, !isAtStart, gapOfNULs.count == 0,
+        guard held.isEmpty, !lists.isDroppingElement, !reader.isInParts, !isAtStart, gapOfNULs.count == 0,
             !GapOfNULs.holdsNUL(bytes)
         else { return 0 }
         switch state {
         case .list(let envelope, _) where envelope != ListBeginning.other: return takeWholeElements(bytes, line, envelope: envelope)
-        case .idle where !isResumed && !texts.isInTable: return takeWholeValues(bytes, line)
+        case .idle where !lists.isResumed && !texts.isInTable: return takeWholeValues(bytes, line)
         default: return 0
         }
     }
@@ -411,9 +400,8 @@ final class AuditSession {
         let waitingGap = gapAtEnd(waiting: limit)
         let unfinished = finishValue(waiting: limit)
         let waiting = texts.finish(waiting: limit) ?? max(unfinished, waitingGap)
-        (held, state, outer, isAtStart, isResumed) = ([], .idle, [], true, false)
-        (isDroppingElement, isAtLineStart, bodyLine, eventEnd) = (false, true, 0, 0)
-        (nesting, beginning, shape, gap) = (Nesting(), ElementBeginning(), ListShape(), 0)
+        (state, lists, held, nesting) = (.idle, OpenLists(), [], Nesting())
+        (isAtStart, isAtLineStart, bodyLine, eventEnd) = (true, true, 0, 0)
         defer { reader.forgetLostParts() }
         guard reader.isInParts else { return waiting }
         if canWaitForParts(limit) {
@@ -432,8 +420,8 @@ final class AuditSession {
         case .list, .closing, .skipping, .dropping, .idle:
             if case .list = state, !held.isEmpty, takeSwallowed() { return finishValue(waiting: limit) }
             switch state {
-            case .closing where isResumed && nesting.depth == 1 && !nesting.isInString: break
-            case .list, .closing: if gap + held.count <= limit { return gap + held.count }
+            case .closing where lists.isResumed && nesting.depth == 1 && !nesting.isInString: break
+            case .list, .closing: if lists.gap + held.count <= limit { return lists.gap + held.count }
             default: break
             }
             if !held.isEmpty { reader.reject("cut-off", "an element of a list is cut off", heldLine, 1, held) }

@@ -36,8 +36,9 @@ struct EventWindow: ~Copyable {
     @inline(__always)
     mutating func insert(_ hash: UInt64) -> Bool {
         guard hash != 0 else { return true }
-        if previous.contains(hash) { return comesAgain(hash) }
-        guard current.insert(hash) else { return comesAgain(hash) }
+        let wasPostponed = !postponed.isEmpty && postponed.remove(hash) != nil
+        if previous.contains(hash) { return wasPostponed }
+        guard current.insert(hash) else { return wasPostponed }
         if current.count == Self.span {
             if case .count(let count) = marked {
                 marked = .state(EventWindowState(seed: seed, previous: previous.entries, current: Array(current.entries.prefix(count))))
@@ -50,10 +51,10 @@ struct EventWindow: ~Copyable {
 
     /// An event that was added last is added once more when it counts, unless it is damaged: a copy of it then counts instead.
     mutating func postpone(_ hash: UInt64) {
-        if hash != 0 { postponed.insert(hash) }
+        guard hash != 0 else { return }
+        if postponed.count == Self.span { postponed = [] }
+        postponed.insert(hash)
     }
-
-    private mutating func comesAgain(_ hash: UInt64) -> Bool { !postponed.isEmpty && postponed.remove(hash) != nil }
 
     /// The events that come from now on may be taken out again.
     mutating func mark() { marked = .count(current.count) }
