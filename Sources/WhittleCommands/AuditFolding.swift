@@ -1,6 +1,7 @@
 import Foundation
 import WhittleIngest
 import WhittleModel
+import WhittleRender
 
 /// Reads audit logs one after the other and says what came of them.
 final class AuditFolding {
@@ -124,7 +125,7 @@ final class AuditFolding {
         if unfinished > 0 || log.rejected > 0 { isWhole = false }
         if unfinished > 0 {
             let isEnd = log.rejects["damaged"] != nil
-            let what = "the last \(CoverageText.count(unfinished, "byte")) \(unfinished == 1 ? "is" : "are") no whole line"
+            let what = "the last \(counted(unfinished, "byte")) \(unfinished == 1 ? "is" : "are") no whole line"
             tell("\(what)\(isEnd ? "" : "; what is missing may follow when the log has grown")", path)
         }
         let isKnown = log.extendedDigest != nil
@@ -194,7 +195,7 @@ final class AuditFolding {
 
     /// The log does not begin as it did: whoever rotates it has cut it off.
     private func tellLost(waiting count: Int, _ path: String) {
-        let lost = count > 0 ? ", and the last \(CoverageText.count(count, "byte")) that it had were no whole line" : ""
+        let lost = count > 0 ? ", and the last \(counted(count, "byte")) that it had were no whole line" : ""
         tell("it was cut off: what was written just before is not in it any more\(lost); load the copy that was made of it, too", path)
     }
 
@@ -284,18 +285,16 @@ final class AuditFolding {
             try keep(log, path)
             // Who writes may be in the middle of a line when the log is renamed.
             patience = isReplaced && unfinished > 0 ? patience - 1 : 3
-            if isReplaced, unfinished == 0 || patience == 0 {
+            if isReplaced, unfinished == 0 || patience <= 0, let next = openNext(path, &problem) {
                 if unfinished > 0 {
-                    tell("the last \(unfinished) bytes before it was replaced are no whole line", path)
+                    tell(
+                        "the last \(counted(unfinished, "byte")) before it was replaced \(unfinished == 1 ? "is" : "are") no whole line",
+                        path)
                 }
-                let end = waiting.end
-                (waiting, patience) = ((0, 0, false), 3)
-                if let next = openNext(path, &problem) {
-                    if let replaced { close(replaced.descriptor) }
-                    replaced = ReplacedLog(descriptor: descriptor, end: end)
-                    descriptor = next
-                    continue
-                }
+                if let replaced { close(replaced.descriptor) }
+                replaced = ReplacedLog(descriptor: descriptor, end: waiting.end)
+                (descriptor, waiting, patience) = (next, (0, 0, false), 3)
+                continue
             }
             guard pause() else { break }
         }

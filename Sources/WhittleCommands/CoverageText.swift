@@ -7,7 +7,7 @@ enum CoverageText {
     static func summary(_ log: UsageFold.Log) -> String {
         let window = [log.firstEvent, log.lastEvent].compactMap { $0.map(TimeText.rfc3339) }.joined(separator: " to ")
         var parts = [
-            "\(count(log.requests, "request")) from \(count(log.events, "event"))\(window.isEmpty ? "" : ", \(window)")",
+            "\(counted(log.requests, "request")) from \(counted(log.events, "event"))\(window.isEmpty ? "" : ", \(window)")",
             "\(log.undecided) undecided, \(log.ignored) refused before authorization, \(log.rejected) unreadable"
                 + (log.rejects.isEmpty ? "" : " (\(counts(log.rejects)))"),
         ]
@@ -24,7 +24,7 @@ enum CoverageText {
     ///   - now: microseconds since 1970-01-01 UTC.
     static func lines(_ log: UsageFold.Log, logs: Int, isWhole: Bool, now: Int64) -> [String] {
         let gaps = isWhole ? gaps(log) : "what is new of them; `whittle coverage` tells the gaps of all"
-        var lines = ["coverage: \(count(logs, "log")), \(gaps)"]
+        var lines = ["coverage: \(counted(logs, "log")), \(gaps)"]
         // Of what was read before the decisions were counted then.
         let decisions = log.repeated == log.events && log.decisions.isEmpty ? "" : "; decisions: \(counts(log.decisions))"
         lines.append("stages: \(counts(log.stages)); levels: \(counts(log.levels))\(decisions)")
@@ -48,8 +48,6 @@ enum CoverageText {
                 .joined(separator: ", ")
     }
 
-    static func count(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
-
     private static func gaps(_ log: UsageFold.Log) -> String {
         let sorted = log.minutes.sorted()
         let gaps = zip(sorted, sorted.dropFirst()).filter { $1 - $0 > 10 }
@@ -58,6 +56,6 @@ enum CoverageText {
         let first = log.firstEvent ?? .min
         let shown = gaps.prefix(3).map { "\(TimeText.rfc3339(max($0 * 60_000_000, first))) to \(TimeText.rfc3339($1 * 60_000_000))" }
         let more = gaps.count > 3 ? " and \(gaps.count - 3) more" : ""
-        return "\(count(gaps.count, "gap")) of more than 10 minutes: \(shown.joined(separator: ", "))\(more)"
+        return "\(counted(gaps.count, "gap")) of more than 10 minutes: \(shown.joined(separator: ", "))\(more)"
     }
 }

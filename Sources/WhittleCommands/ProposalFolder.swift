@@ -96,7 +96,7 @@ struct ProposalFolder {
         try write(Self.kustomization(folders), to: "kustomization.yaml")
         try write(overview, to: "PROPOSAL.md")
         try writeRemovals()
-        Console.current.error("whittle: \(items.count) \(items.count == 1 ? "proposal" : "proposals") written to \(path)\n")
+        Console.current.error("whittle: \(counted(items.count, "proposal")) written to \(path)\n")
     }
 
     /// A component that takes the accounts out of their present bindings, for the kustomization that brings these.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import WhittleIngest
+import WhittleRender
 import WhittleStore
 
 struct UsageMergeCommand: ParsableCommand {
@@ -102,6 +103,6 @@ struct UsageMergeCommand: ParsableCommand {
             )
         }
         try database.add(fold, maxNames: maxNames)
-        Console.current.error("\(part): \(CoverageText.count(fold.facts.count, "fact")) of \(CoverageText.count(fold.logs.count, "log"))\n")
+        Console.current.error("\(part): \(counted(fold.facts.count, "fact")) of \(counted(fold.logs.count, "log"))\n")
     }
 }

@@ -170,13 +170,20 @@ final class AuditCounter {
         _ usual: Range<Int>, of prepared: ContiguousArray<PreparedLine>, _ known: inout KnownParts, with folder: inout AuditFolder,
         _ tally: inout AuditTally, _ left: inout [Int]
     ) {
+        var leftHashes: Set<UInt64> = []
         for index in usual {
             let (phase, isNew) = (prepared[index].event.phase, prepared[index].isNew)
+            // The one that came first may turn out to be damaged.
+            if !isNew, !leftHashes.isEmpty, leftHashes.contains(prepared[index].event.hash) {
+                left.append(index)
+                continue
+            }
             var judged: (outcome: AuditFolder.Outcome, decision: Int)?
             if isNew, phase != .early {
                 judged = folder.add(prepared[index].event, &known)
                 guard judged != nil else {
                     left.append(index)
+                    leftHashes.insert(prepared[index].event.hash)
                     continue
                 }
             }

@@ -162,7 +162,7 @@ struct AuditParts: ~Copyable {
     /// The kind of an event; -1 = it must be read as a whole.
     private mutating func kind(_ event: borrowing PreparedEvent, _ verb: ByteSlice, _ uri: ByteSlice) -> Int32 {
         // What a new role or binding is called stands in no URI.
-        if verb.isText("create"), uri.contains("/rbac.authorization.k8s.io/") { return -1 }
+        if verb.isText("create"), uri.hasEscapes || uri.contains("/rbac.authorization.k8s.io/") { return -1 }
         scratch.clear()
         scratch.append(SIMD4(event.caller, event.agent, event.answer, event.code))
         scratch.append(event.phase.rawValue)

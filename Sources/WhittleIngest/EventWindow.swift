@@ -13,7 +13,8 @@ struct EventWindow: ~Copyable {
     private var previous = HashSet64()
     private var current = HashSet64()
     /// Events that are looked at once more before they count.
-    private var postponed: Set<UInt64> = []
+    private var postponed = PostponedEvents()
+    private var postponedAtMark = PostponedEvents()
     /// What `rollBack` goes back to.
     private var marked: Mark?
 
@@ -36,8 +37,8 @@ struct EventWindow: ~Copyable {
     @inline(__always)
     mutating func insert(_ hash: UInt64) -> Bool {
         guard hash != 0 else { return true }
-        let wasPostponed = !postponed.isEmpty && postponed.remove(hash) != nil
-        if previous.contains(hash) { return wasPostponed }
+        let wasPostponed = postponed.remove(hash)
+        if !wasPostponed, previous.contains(hash) { return false }
         guard current.insert(hash) else { return wasPostponed }
         if current.count == Self.span {
             if case .count(let count) = marked {
@@ -51,25 +52,24 @@ struct EventWindow: ~Copyable {
 
     /// An event that was added last is added once more when it counts, unless it is damaged: a copy of it then counts instead.
     mutating func postpone(_ hash: UInt64) {
-        guard hash != 0 else { return }
-        if postponed.count == Self.span { postponed = [] }
-        postponed.insert(hash)
+        if hash != 0 { postponed.insert(hash) }
     }
 
     /// The events that come from now on may be taken out again.
-    mutating func mark() { marked = .count(current.count) }
+    mutating func mark() { (marked, postponedAtMark) = (.count(current.count), postponed) }
 
     mutating func unmark() { marked = nil }
 
     /// Takes out what came since the mark, which stays.
     mutating func rollBack() {
-        postponed = []
+        defer { postponed = postponedAtMark }
         switch marked {
         case .none: break
         case .count(let count): current.removeLast(current.count - count)
         case .state(let state):
+            let postponed = postponedAtMark
             self = EventWindow(state)
-            mark()
+            (marked, postponedAtMark) = (.count(current.count), postponed)
         }
     }
 
@@ -78,6 +78,29 @@ struct EventWindow: ~Copyable {
         return EventWindowState(
             seed: seed, previous: previous.entries.filter { !postponed.contains($0) },
             current: current.entries.filter { !postponed.contains($0) })
+    }
+}
+
+/// Events that are known and count nevertheless when they come again. Those that were damaged may never do: the latest are kept.
+struct PostponedEvents {
+    /// Events that are kept at least.
+    private static let span = 1 << 18
+    private var previous: Set<UInt64> = []
+    private var current: Set<UInt64> = []
+
+    var isEmpty: Bool { current.isEmpty && previous.isEmpty }
+
+    func contains(_ hash: UInt64) -> Bool { current.contains(hash) || previous.contains(hash) }
+
+    mutating func insert(_ hash: UInt64) {
+        if current.count == Self.span { (previous, current) = (current, []) }
+        current.insert(hash)
+    }
+
+    /// Takes out an event; `false` when it is not there.
+    mutating func remove(_ hash: UInt64) -> Bool {
+        guard !isEmpty else { return false }
+        return current.remove(hash) != nil || previous.remove(hash) != nil
     }
 }
 

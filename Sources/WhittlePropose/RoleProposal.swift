@@ -132,8 +132,7 @@ public struct RoleProposal: Sendable {
 
     private static func reasonToInclude(_ tried: [EvidencedNeed]) -> String {
         let count = tried.reduce(0) { $0 + $1.evidence.count }
-        let what = tried.contains(where: \.evidence.isRefused) ? "refused" : "asked for without a decision"
-        return "\(what) \(count == 1 ? "once" : "\(count) times"), and included with --include-denied"
+        return "not allowed \(count == 1 ? "once" : "\(count) times"), and asked for with --include-denied"
     }
 
     private typealias GivenAtoms = [ByteString: AtomIndex]

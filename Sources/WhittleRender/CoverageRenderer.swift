@@ -28,10 +28,10 @@ public struct CoverageRenderer: Sendable {
             case .noAnswers: "only stage RequestReceived was logged, which proves nothing"
             case .noReads: "the logs hold no reads (get, list) of anybody, so what is only read seems unused"
             case .shortReads(let seconds, let days):
-                "reads (get, list) of anybody were seen over \(Self.duration(seconds)), less than \(Self.count(days, "day")), so what is only read may seem unused"
-            case .shortWindow(let seconds, let days): "the logs span \(Self.duration(seconds)), less than \(Self.count(days, "day"))"
+                "reads (get, list) of anybody were seen over \(Self.duration(seconds)), less than \(counted(days, "day")), so what is only read may seem unused"
+            case .shortWindow(let seconds, let days): "the logs span \(Self.duration(seconds)), less than \(counted(days, "day"))"
             case .fewRequests(let count, let minimum):
-                "\(Self.count(count, "allowed request")) of the account \(count == 1 ? "was" : "were") seen, less than \(minimum)"
+                "\(counted(count, "allowed request")) of the account \(count == 1 ? "was" : "were") seen, less than \(minimum)"
             }
         }
     }
@@ -51,7 +51,7 @@ public struct CoverageRenderer: Sendable {
         for fact in policyTexts { add("audit policy", fact) }
         for fact in startTexts { add("starts", fact) }
         for fact in coverage.invisible { add("no log shows", fact) }
-        for hint in coverage.hints { add("hints", "\(hint.flag), \(Self.count(hint.count, "request"))") }
+        for hint in coverage.hints { add("hints", "\(hint.flag), \(counted(hint.count, "request"))") }
         if !coverage.droppedNames.isEmpty { add("names", "not kept of \(coverage.droppedNames.joined(separator: ", "))") }
         if !coverage.missingKinds.isEmpty { add("input", "lacks \(coverage.missingKinds.joined(separator: ", "))") }
         return facts
@@ -97,7 +97,7 @@ public struct CoverageRenderer: Sendable {
         if !coverage.hasPolicy {
             lines.append("audit policy not given: what it does not log looks unused")
         } else if !coverage.hiddenGrants.isEmpty {
-            lines.append("the audit policy hides something of \(Self.count(coverage.hiddenGrants.count, "grant"))")
+            lines.append("the audit policy hides something of \(counted(coverage.hiddenGrants.count, "grant"))")
         }
         lines += startTexts.filter { !$0.hasSuffix("was seen") }.prefix(5)
         if !coverage.invisible.isEmpty { lines.append("rights that no log shows: see `whittle coverage sa/\(account)`") }
@@ -126,7 +126,7 @@ public struct CoverageRenderer: Sendable {
         guard let seen = coverage.seen else { return "none of the account" }
         var parts = ["\(requests.allowed) allowed, \(requests.refused) refused, \(requests.undecided) undecided"]
         if requests.impersonated > 0 { parts.append("\(requests.impersonated) of these by somebody who impersonated it") }
-        parts.append("on \(coverage.days) of \(Self.count(coverage.windowDays, "day"))")
+        parts.append("on \(coverage.days) of \(counted(coverage.windowDays, "day"))")
         parts.append("\(TimeText.rfc3339(seen.from)) to \(TimeText.rfc3339(seen.to))")
         return parts.joined(separator: ", ")
     }
@@ -143,7 +143,7 @@ public struct CoverageRenderer: Sendable {
     private var logsText: String {
         let logs = coverage.logs
         return
-            "\(Self.count(logs.count, "log")), \(Self.count(logs.events, "event")), \(logs.rejected) unreadable; levels: \(Self.counts(logs.levels)); stages: \(Self.counts(logs.stages))"
+            "\(counted(logs.count, "log")), \(counted(logs.events, "event")), \(logs.rejected) unreadable; levels: \(Self.counts(logs.levels)); stages: \(Self.counts(logs.stages))"
             + (logs.envelopes.isEmpty ? "" : "; wrapped: \(Self.counts(logs.envelopes))")
     }
 
@@ -175,7 +175,7 @@ public struct CoverageRenderer: Sendable {
     private var startTexts: [String] {
         guard !coverage.starts.isEmpty else { return ["no pod of it is known"] }
         return coverage.starts.map { item in
-            let pods = Self.count(item.pods, "pod")
+            let pods = counted(item.pods, "pod")
             return switch item.start {
             case .seen: "a start of \(item.workload) (\(pods)) was seen"
             case .notSeen: "no start of \(item.workload) (\(pods)) was seen: what it needs only then is missing"
@@ -197,16 +197,14 @@ public struct CoverageRenderer: Sendable {
                 .joined(separator: ", ")
     }
 
-    static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
-
     /// `11 days 3 hours`, in the two largest units.
     static func duration(_ seconds: Int64) -> String {
         let units: [(size: Int64, name: String)] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")]
         guard let first = units.firstIndex(where: { seconds >= $0.size }) else { return "0 seconds" }
-        var parts = [count(Int(seconds / units[first].size), units[first].name)]
+        var parts = [counted(Int(seconds / units[first].size), units[first].name)]
         if first + 1 < units.count {
             let rest = seconds % units[first].size / units[first + 1].size
-            if rest > 0 { parts.append(count(Int(rest), units[first + 1].name)) }
+            if rest > 0 { parts.append(counted(Int(rest), units[first + 1].name)) }
         }
         return parts.joined(separator: " ")
     }

@@ -43,7 +43,8 @@ extension WhoCan {
         var rows: [[String]] = []
         for answer in answers {
             let grant = answer.grant
-            let behind = grant.subject.kind == "Group" ? "\(answer.serviceAccounts) accounts, \(answer.pods) pods" : "\(answer.pods) pods"
+            let pods = counted(answer.pods, "pod")
+            let behind = grant.subject.kind == "Group" ? "\(counted(answer.serviceAccounts, "account")), \(pods)" : pods
             rows.append([
                 grant.subject.description, grant.scopeText, grant.bindingText, grant.roleText, String(grant.rule), behind,
                 grant.noteText, grant.sourceText,

@@ -25,3 +25,6 @@ extension String {
         }
     }
 }
+
+/// As `1 rule`, `2 rules`.
+package func counted(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }

@@ -23,8 +23,8 @@ public struct ProposalMarkdown: Sendable {
         var lines = ["# Proposal for ServiceAccount \(proposal.namespace)/\(proposal.name)", ""]
         let fewest = proposal.isProvenMinimal ? ", and fewer are proven impossible" : ""
         lines += [
-            "\(ProposalText.count(proposal.needs.count, "need")), of which the API server's default bindings give \(proposal.alreadyGiven.count); "
-                + "\(ProposalText.count(proposal.ruleCount, "rule"))\(fewest). Inputs: sha256 `\(digest)`.", "",
+            "\(counted(proposal.needs.count, "need")), of which the API server's default bindings give \(proposal.alreadyGiven.count); "
+                + "\(counted(proposal.ruleCount, "rule"))\(fewest). Inputs: sha256 `\(digest)`.", "",
         ]
         if !notes.isEmpty { lines += ["## What to know", ""] + notes.map { "- \(Self.plain($0))" } + [""] }
         lines += ["## Rules and why", "", "| scope | rule | because of |", "|---|---|---|"]

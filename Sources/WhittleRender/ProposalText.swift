@@ -15,7 +15,7 @@ public enum ProposalText {
         let account = "ServiceAccount \(proposal.namespace)/\(proposal.name)"
         let fewest = proposal.ruleCount > 0 ? ", \(search(proposal))" : ""
         var lines = [
-            "\(account): \(count(proposal.needs.count, "need")), \(proposal.alreadyGiven.count) given by default bindings, \(count(proposal.ruleCount, "rule"))\(fewest)"
+            "\(account): \(counted(proposal.needs.count, "need")), \(proposal.alreadyGiven.count) given by default bindings, \(counted(proposal.ruleCount, "rule"))\(fewest)"
         ]
         lines += proposal.generalisations.map { "beyond the needs: \(text($0))" }
         lines += proposal.warnings.map { "not in here: \($0)" }
@@ -68,9 +68,6 @@ public enum ProposalText {
         }
     }
 
-    /// `1 rule`, `2 rules`.
-    static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
-
     /// As `get secrets/tls in shop`.
     public static func text(_ need: Need) -> String {
         guard need.request.path == nil else { return "\(need.request.verb) \(need.request.path ?? "")" }
@@ -89,7 +86,7 @@ public enum ProposalText {
     static func text(_ evidence: Evidence) -> String {
         var parts: [String] = []
         if let first = evidence.firstSeen, let last = evidence.lastSeen {
-            let requests = evidence.count == 0 ? "open" : count(evidence.count, "request")
+            let requests = evidence.count == 0 ? "open" : counted(evidence.count, "request")
             let times = first == last ? "at \(TimeText.rfc3339(first))" : "from \(TimeText.rfc3339(first)) to \(TimeText.rfc3339(last))"
             parts.append("\(requests) \(times)")
         }
@@ -108,7 +105,8 @@ public enum ProposalText {
     static func text(_ step: Generalisation) -> String {
         let atoms = step.atoms.map { text($0, in: step.namespace) }
         let size =
-            step.atoms.isEmpty ? "" : " (\(count(step.size, "further request")) today\(step.isUnbounded ? ", more with more objects" : ""))"
+            step.atoms.isEmpty
+            ? "" : " (\(counted(step.size, "further request")) today\(step.isUnbounded ? ", more with more objects" : ""))"
         return "\(step.step.rawValue): \(atoms.isEmpty ? "" : listed(atoms) + ": ")\(step.reason)\(size)"
     }
 

@@ -64,7 +64,7 @@ public struct ReportRenderer: Sendable {
 
     private static func text(_ proposal: RoleProposal) -> [String] {
         let rules = proposal.roles.map { role in
-            "\(role.kind)\(role.meta.namespace.isEmpty ? "" : " in \(role.meta.namespace)"): \(role.rules.count) rules, \(role.rules.flatMap(\.rule.atoms).count) atoms"
+            "\(role.kind)\(role.meta.namespace.isEmpty ? "" : " in \(role.meta.namespace)"): \(counted(role.rules.count, "rule")), \(counted(role.rules.flatMap(\.rule.atoms).count, "atom"))"
         }
         return rules + ["\(proposal.alreadyGiven.count) of \(proposal.needs.count) needs are given by default bindings"]
     }

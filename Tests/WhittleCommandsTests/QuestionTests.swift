@@ -113,7 +113,7 @@ struct QuestionTests {
     @Test("groups are counted, and expanded when asked for")
     func expansion() throws {
         let plain = try ask("who-can", "get", "secrets", "-n", "shop")
-        #expect(plain.output.contains("1 accounts, 1 pods"))
+        #expect(plain.output.contains("1 account, 1 pod"))
         #expect(!plain.output.contains("Pod shop/cart-1"))
         let expanded = try ask("who-can", "get", "secrets", "-n", "shop", "--expand", "--pods")
         #expect(expanded.output.contains("  ServiceAccount shop/cart"))

@@ -211,7 +211,7 @@ struct AuditDamageTests {
         }
     }
 
-    @Test("an event that is read as a whole and turns out to be damaged hides no copy of it, in this load or in a later one")
+    @Test("an event that is read as a whole and turns out to be damaged hides no copy of it, in this log, load or a later one")
     func damagedCreate() throws {
         let whole = Self.event(1, "\"stageTimestamp\":\"2026-11-20T09:00:00.000002Z\",")
             .replacing("/api/v1/namespaces/shop/pods/p1", with: "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles")
@@ -223,10 +223,22 @@ struct AuditDamageTests {
         let bad = try folder.write("", to: "bad.log")
         try Data(damaged + [0x0A]).write(to: URL(fileURLWithPath: bad))
         let good = try folder.write("\(whole)\n", to: "good.log")
+        // Lines that follow each other are looked at together.
+        let both = try folder.write("", to: "both.log")
+        let copies = [damaged, Array(Self.event(2).utf8), Array(whole.utf8), damaged, Array(whole.utf8)]
+        try Data(copies.joined(separator: [0x0A]) + [0x0A]).write(to: URL(fileURLWithPath: both))
+        let together = try AuditLogReader().read(both) { _ in }.log
+        #expect(together.requests == 2 && together.repeated == 1 && together.rejects == ["not-utf8": 2], "\(together)")
         let reader = AuditLogReader()
         #expect(try reader.read(bad) { _ in }.log.rejects == ["not-utf8": 1])
         let window = try #require(reader.take()).window
         let later = AuditLogReader(window: window)
+        // What turns out to be known while it is read is forgotten, and nothing before it.
+        let known = try folder.write((10..<40).map { "\(Self.event($0))\n" }.joined(), to: "known.log")
+        try folder.shell("gzip \(known)")
+        let between = AuditLogReader()
+        for log in ["\(known).gz", bad, "\(known).gz"] { _ = try between.read(log) { _ in } }
+        #expect(try between.read(good) { _ in }.log.requests == 1)
         for reader in [reader, later] {
             #expect(try reader.read(good) { _ in }.log.requests == 1)
             #expect(try reader.read(try folder.write("\n\(whole)\n", to: "again.log")) { _ in }.log.repeated == 1)
