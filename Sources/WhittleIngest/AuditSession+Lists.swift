@@ -245,6 +245,7 @@ extension AuditSession {
         var (line, position, taken) = (line, 0, 0)
         while position < bytes.count, !reader.isInParts {
             let byte = bytes[position]
+            if byte == 0 { break }
             if byte <= 0x20 || byte == UInt8(ascii: ",") {
                 if byte == UInt8(ascii: "\n") { line += 1 }
                 if byte == UInt8(ascii: ",") { lists.shape.last = byte }
@@ -255,7 +256,7 @@ extension AuditSession {
             if position == 0 || bytes[position - 1] == UInt8(ascii: "\n"), isCutOff(before: rest) { break }
             guard let end = JSONLines.containerEnd(in: rest, from: 0) else { break }
             let element = UnsafeBufferPointer(rebasing: rest[..<end])
-            guard ListBeginning(of: element, among: ListBeginning.innerMembers) == nil else { break }
+            guard ListBeginning(of: element, among: ListBeginning.innerMembers) == nil, !GapOfNULs.holdsNUL(element) else { break }
             (heldLine, countedBeforeParts) = (line, -1)
             guard reader.read(element, line, envelope: envelope) else { break }
             lists.beginning.note(element)

@@ -211,9 +211,7 @@ final class AuditSession {
     ///   - line: the number of the first in the log, 1-based.
     /// - Returns: the count of bytes that are dealt with; what follows is to be taken line by line.
     func takeWhole(_ bytes: UnsafeBufferPointer<UInt8>, line: Int) -> Int {
-        guard held.isEmpty, !lists.isDroppingElement, !reader.isInParts, !isAtStart, gapOfNULs.count == 0,
-            !GapOfNULs.holdsNUL(bytes)
-        else { return 0 }
+        guard held.isEmpty, !lists.isDroppingElement, !reader.isInParts, !isAtStart, gapOfNULs.count == 0 else { return 0 }
         switch state {
         case .list(let envelope, _) where envelope != ListBeginning.other: return takeWholeElements(bytes, line, envelope: envelope)
         case .idle where !lists.isResumed && !texts.isInTable: return takeWholeValues(bytes, line)
@@ -231,7 +229,8 @@ final class AuditSession {
             let value = UnsafeBufferPointer(rebasing: lines[..<end])
             let feeds = value.lineFeedCount
             guard feeds > 0, lines[end..<lineEnd].allSatisfy({ $0 <= 0x20 || $0 == UInt8(ascii: ",") }),
-                ListBeginning(of: value, among: ListBeginning.members) == nil
+                ListBeginning(of: value, among: ListBeginning.members) == nil,
+                !GapOfNULs.holdsNUL(UnsafeBufferPointer(rebasing: lines[..<lineEnd]))
             else { break }
             (heldLine, countedBeforeParts) = (line, -1)
             guard reader.read(value, line) else { break }
